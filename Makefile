@@ -1,0 +1,33 @@
+# Deliberate Practice. `make help` lists what there is to make.
+PROFILE ?= cpu
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help figures test notebooks theory reproduce lint clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+figures: .venv/installed  ## every figure and table and build/report.html (PROFILE=cpu uses recorded results, PROFILE=smoke computes all)
+	@$(PY) -m experiments run --profile $(PROFILE)
+	@$(PY) -m experiments live --profile $(PROFILE)
+	@$(PY) -m paper_figures --profile $(PROFILE)
+
+test: .venv/installed  ## the test suite
+	@$(PY) -m pytest
+
+notebooks: .venv/installed  ## execute the notebooks into build/notebooks
+	@$(PY) -m jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
+
+theory: .venv/installed  ## the theory's figures alone, on one core
+	@$(PY) -m experiments run theory --profile $(PROFILE)
+	@$(PY) -m paper_figures --profile $(PROFILE) --only figure3
+
+lint: .venv/installed  ## linter, formatter and type checker
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+
+clean:  ## remove what was made (build/, .venv/); recorded results stay
+	rm -rf build .venv *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+.venv/installed: pyproject.toml constraints.txt install.sh
+	@sh install.sh

@@ -1,0 +1,35 @@
+"""The default: real images (Fashion-MNIST), measured on a laptop; its results are in the repository.
+
+make figures                      # uses the recorded results, computes what is absent or stale
+python -m experiments run         # the same without the figures
+"""
+
+from dataclasses import replace
+
+from dp.practice import PracticeConfig
+from experiments.dynamics import Dynamics
+from experiments.live import Live
+from experiments.profiles import Profile
+from experiments.scaling import Preset, Scaling
+from experiments.theory import Figure3
+
+BASE = PracticeConfig()
+SEEDS = (0, 1, 2)
+
+PROFILE = Profile(
+    scaling=Scaling(
+        base=BASE,
+        seeds=SEEDS,
+        static_sizes=(500, 1000, 2000, 4000, 8000, 16000),
+        presets=(
+            Preset(250, 50, 15, (500,)),
+            Preset(500, 100, 15, (1000,)),
+            Preset(1000, 200, 15, (2000,)),
+            Preset(2000, 400, 15, (4000,)),
+        ),
+        real_sizes=(2000, 16000),
+    ),
+    dynamics=Dynamics(base=replace(BASE, n_initial=1000, n_per_round=1000, patience=4, backstop=False), seeds=SEEDS),
+    theory=Figure3(),
+    live=Live(run=replace(BASE, n_initial=500, n_per_round=100, rounds=8, iterations=1500)),
+)

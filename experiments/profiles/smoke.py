@@ -1,0 +1,28 @@
+"""Smoke: every study in a few minutes, to see that the whole chain works. Too short to compare anything.
+
+make figures PROFILE=smoke        # about 3 minutes on 2 cores
+"""
+
+from dataclasses import replace
+
+from dp.practice import PracticeConfig
+from experiments.dynamics import Dynamics
+from experiments.live import Live
+from experiments.profiles import Profile
+from experiments.scaling import Preset, Scaling
+from experiments.theory import Figure3
+
+BASE = PracticeConfig(iterations=300, validate_every=25, patience=1)
+
+PROFILE = Profile(
+    scaling=Scaling(
+        base=BASE,
+        seeds=(0, 1),
+        static_sizes=(200, 400, 800),
+        presets=(Preset(100, 100, 3, (200,)),),
+        real_sizes=(800,),
+    ),
+    dynamics=Dynamics(base=replace(BASE, n_initial=200, n_per_round=200), seeds=(0, 1)),
+    theory=Figure3(replicates=5),
+    live=Live(run=replace(BASE, n_initial=200, n_per_round=100, rounds=2)),
+)

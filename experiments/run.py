@@ -1,0 +1,82 @@
+"""Compute what is absent or stale, one single-threaded process a core, results written as they come."""
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from experiments.results import Job, record, state
+
+_progress: Any = None  # in a worker: the queue on which it reports (job index, fraction done)
+
+
+def _start_worker(progress: Any) -> None:
+    global _progress
+    _progress = progress
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    torch.set_num_threads(1)
+
+
+def _work(index: int, job: Job) -> tuple[dict[str, Any], float]:
+    began = time.monotonic()
+    result = job.compute(job.config, lambda fraction: _progress.put((index, fraction)))
+    return result, time.monotonic() - began
+
+
+def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
+    """Make every result of `jobs` that is absent or stale; returns how many were made.
+
+    A result does not depend on the number of workers: each job runs in one process on one thread.
+    """
+    states = [state(profile, job) for job in jobs]
+    todo = [job for job, found in zip(jobs, states, strict=True) if found != "present"]
+    if not todo:
+        return 0
+    workers = min(workers or os.cpu_count() or 1, len(todo))
+    todo.sort(key=lambda job: -job.estimate)  # longest first: the cores finish together
+    total = sum(job.estimate for job in todo)
+    longest = max(todo[0].estimate, total / workers)
+    print(
+        f"{len(todo)} of {len(jobs)} results to compute ({states.count('absent')} absent, {states.count('stale')} stale); "
+        f"about {longest / 60:.1f} minutes on {workers} core{'s' * (workers > 1)}",
+        file=sys.stderr,
+    )
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        reports = manager.Queue()
+        executor = ProcessPoolExecutor(workers, context, _start_worker, (reports,))
+        futures: dict[Future, int] = {executor.submit(_work, i, job): i for i, job in enumerate(todo)}
+        done = [0.0] * len(todo)  # seconds of the estimate
+        try:
+            with tqdm(
+                total=round(total), unit="s", bar_format="{l_bar}{bar}| {elapsed} of about {elapsed}+{remaining}"
+            ) as bar:
+                pending = set(futures)
+                while pending:
+                    finished, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+                    with contextlib.suppress(queue.Empty):
+                        while True:
+                            index, fraction = reports.get_nowait()
+                            done[index] = max(done[index], fraction * todo[index].estimate)
+                    for future in finished:
+                        job = todo[futures[future]]
+                        result, seconds = future.result()
+                        done[futures[future]] = job.estimate
+                        bar.set_postfix_str(f"{job.study}/{job.name}")
+                        record(profile, job, result, seconds)
+                    bar.update(round(sum(done)) - bar.n)
+        except BaseException:
+            for process in executor._processes.values():
+                process.terminate()
+            raise
+        finally:
+            executor.shutdown(cancel_futures=True)
+    return len(todo)

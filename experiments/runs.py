@@ -1,0 +1,139 @@
+"""Runs of the practice loop on the bundled generator, as jobs of a study."""
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dp.data import BUNDLE, test_images, train_images, validation_images
+from dp.evaluate import logits_of
+from dp.files import atomic
+from dp.generator import Generator
+from dp.guidance import entropy
+from dp.pipelines import BUNDLED, bundled_pipeline
+from dp.pool import Pool
+from dp.practice import PracticeConfig, State, make_images, practise
+from experiments.results import BUILD, Job
+
+# What a run's outcome depends on besides its configuration.
+GENERATOR_FILES = (
+    BUNDLED / "unet" / "diffusion_pytorch_model.safetensors",
+    BUNDLED / "vae" / "diffusion_pytorch_model.safetensors",
+)
+CHUNK = 1000  # plain images are kept in files of this many
+
+
+def practice_job(
+    study: str, name: str, config: PracticeConfig, source: str = "generated", estimate: float = 0.0
+) -> Job:
+    """A run of Algorithm 1; `source` "real" trains on as many real images instead."""
+    seconds = estimate or practice_seconds(config)
+    values = asdict(config) | {"source": source}
+    return Job(study, name, values, compute_practice, (*GENERATOR_FILES, BUNDLE), seconds)
+
+
+def practice_seconds(config: PracticeConfig) -> float:
+    """A rough time on one core of a laptop: iterations, branches (about 60% of a run each) and images."""
+    per_iteration = {"convnet": 0.017, "vit": 0.08}.get(config.learner, 0.1)
+    images = config.n_initial + config.rounds * config.n_per_round
+    return config.iterations * per_iteration * (1 + 0.6 * len(config.branch_sizes)) + 0.018 * images
+
+
+def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+    """The outcomes, the log and the additions of a run, and some of its images."""
+    source = values["source"]
+    config = PracticeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k != "source"})
+    generator = bundled_generator(config)
+    initial = real_pool(config) if source == "real" else plain_pool(config, generator)
+    total = config.iterations * (1 + len(config.branch_sizes))
+    iterations = 0
+
+    def report(_: State) -> None:
+        nonlocal iterations
+        iterations += config.validate_every
+        progress(min(1.0, iterations / total))
+
+    outcomes, state = practise(config, generator, validation_images(), test_images, initial, report)
+    return {
+        "outcomes": [asdict(outcome) for outcome in outcomes],
+        "log": state.log,
+        "additions": state.additions,
+        "samples": samples(state),
+    }
+
+
+def bundled_generator(config: PracticeConfig) -> Generator:
+    """The repository's generator with the run's settings."""
+    return Generator(_pipeline(), config.guidance_scale, config.inference_steps)
+
+
+@cache
+def _pipeline() -> Any:
+    return bundled_pipeline()
+
+
+def plain_pool(config: PracticeConfig, generator: Generator) -> Pool:
+    """The run's initial images; kept in build/cache, since runs of one seed share them whatever their size."""
+    parts = []
+    for first in range(0, config.n_initial, CHUNK):
+        path = _cache_folder(config) / f"{first:07d}.npz"
+        if path.exists():
+            with np.load(path, allow_pickle=False) as file:
+                part = Pool(*(torch.from_numpy(file[name]) for name in ("images", "labels", "seeds", "rounds")))
+        else:
+            part = make_images(config, generator, 0, CHUNK, first)
+            with atomic(path) as partial, partial.open("wb") as file:
+                np.savez(file, images=part.images, labels=part.labels, seeds=part.seeds, rounds=part.rounds)
+        parts.append(part)
+    pool = parts[0]
+    for part in parts[1:]:
+        pool = pool.grown(part)
+    return pool.first(config.n_initial)
+
+
+def _cache_folder(config: PracticeConfig) -> Path:
+    weights = Job("", "", {}, compute_practice, GENERATOR_FILES).hash[:12]
+    name = f"{weights}-scale{config.guidance_scale}-steps{config.inference_steps}-seed{config.seed}"
+    return BUILD / "cache" / "plain-images" / name
+
+
+def real_pool(config: PracticeConfig) -> Pool:
+    """`n_initial` real training images in a random order of the run's seed."""
+    real = train_images()
+    index = torch.randperm(len(real), generator=torch.Generator().manual_seed(config.seed))[: config.n_initial]
+    zeros = torch.zeros(len(index), dtype=torch.int64)
+    return Pool(real.images[index], real.labels[index], zeros, zeros)
+
+
+def samples(state: State, per_class: int = 3) -> list[dict[str, Any]]:
+    """Records of the first images of each class in the initial pool and in the last addition, with their pictures."""
+    pool, chosen = state.pool, []
+    for round_ in sorted({0, len(state.additions)}):
+        for label in pool.labels.unique().tolist():
+            chosen += ((pool.rounds == round_) & (pool.labels == label)).nonzero()[:per_class, 0].tolist()
+    logits = logits_of(state.ema.module.eval(), pool.images[chosen])
+    return [
+        {
+            "label": pool.labels[i].item(),
+            "seed": pool.seeds[i].item(),
+            "round": pool.rounds[i].item(),
+            "final_entropy": h,
+            "png": png(pool.images[i]),
+        }
+        for i, h in zip(chosen, entropy(logits).tolist(), strict=True)
+    ]
+
+
+def png(image: Tensor) -> str:
+    """A uint8 image [1, H, W] as a base64 PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[0].numpy()).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()

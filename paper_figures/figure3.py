@@ -1,0 +1,59 @@
+"""Figure 3: accuracy of the linear model against the number of selected rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+COLOURS = ("#000000", "#56B4E9", "#009E73", "#E69F00", "#D55E00")  # Okabe and Ito, colour-blind safe
+MARKERS = ("o", "s", "^", "D", "v")
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the rows of ``theory.figures.figure3``: one panel an alignment, curves exact, markers simulated."""
+    alignments = sorted({row["rho"] for row in rows}, reverse=True)
+    fractions = sorted({row["kept_fraction"] for row in rows}, reverse=True)
+    figure, axes = plt.subplots(
+        1, len(alignments), figsize=(4.6 * len(alignments), 4.1), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, rho in zip(axes[0], alignments, strict=True):
+        for fraction, colour, marker in zip(fractions, COLOURS, MARKERS, strict=False):
+            mine = [row for row in rows if row["rho"] == rho and row["kept_fraction"] == fraction]
+            exact = [row for row in mine if row["series"] == "exact"]
+            drawn = [row for row in mine if row["series"] == "simulation"]
+            axis.plot([r["n_selected"] for r in exact], [100 * r["test_accuracy"] for r in exact], color=colour, lw=1.4)
+            axis.errorbar(
+                [r["n_selected"] for r in drawn],
+                [100 * r["test_accuracy"] for r in drawn],
+                [200 * r["standard_error"] for r in drawn],
+                color=colour, marker=marker, ms=4.5, ls="none", capsize=2,
+            )  # fmt: skip
+        axis.axhline(50, color="0.8", lw=0.8, zorder=0)
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_xlabel("rows selected for training, $n_{sel}$   (pool searched: $n_{sel}/p$)")
+        kind = "pruner knows the labels" if rho == 1 else "pruner is imperfect"
+        axis.set_title(rf"{kind}, $\rho = {rho:g}$", fontsize=10)
+        axis.grid(alpha=0.25)
+    axes[0, 0].set_ylabel("test accuracy (%)")
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ms=4.5, lw=1.4, label=_label(fraction))
+        for fraction, colour, marker in zip(fractions, COLOURS, MARKERS, strict=False)
+    ]
+    axes[0, 0].legend(handles=handles, fontsize=8, loc="upper left", title="selection (pool size)", title_fontsize=8)
+    first = rows[0]
+    figure.suptitle(
+        f"d = {first['d']}, ridge {first['ridge']:g}; curves: exact, markers: simulation ± 2 standard errors",
+        fontsize=9,
+    )
+    return figure
+
+
+def _label(fraction: float) -> str:
+    if fraction == 1:
+        return r"keep all (pool $= n_{sel}$)"
+    return rf"hardest {100 * fraction:g}% (pool $= {1 / fraction:.3g}\,n_{{sel}}$)"
