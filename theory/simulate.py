@@ -1,0 +1,226 @@
+"""The exact error's question answered by sampling: draw a pool, prune it, fit, measure the angle.
+
+``dense`` forms every row and fits by linear algebra; it takes any covariance. ``banded`` is for isotropic inputs
+only and costs O(n + d) a draw with exactly the same law (see ``theory.bidiagonal``). Both take the arguments of the
+exact error and three more: ``replicates``, ``seed``, and integer sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.linalg import solve
+
+from theory.bidiagonal import banded_draws
+from theory.checks import ArgumentError, Array, integer, real
+from theory.error import eigensystem, penalty, truth_coordinates, whitened
+from theory.progress import progress
+from theory.selection import Rule
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Independent replicates of one setting; float64 arrays [replicates].
+
+    Attributes:
+        replicates: Test error of each fitted classifier, exact given the classifier; in [0, 1].
+        overlap: ``w_hat . Sigma w_t / |w_t|_Sigma``.
+        squared_norm: ``w_hat . Sigma w_hat``.
+        kept: Number of rows kept, int64.
+    """
+
+    replicates: Array
+    overlap: Array
+    squared_norm: Array
+    kept: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean test error."""
+        return float(self.replicates.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean; NaN for a single replicate."""
+        count = len(self.replicates)
+        return float(self.replicates.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
+
+
+def banded(
+    rule: Rule,
+    *,
+    d: int,
+    n: int,
+    ridge: float = 0.0,
+    alignment: ArrayLike = 1.0,
+    generator_alignment: ArrayLike = 1.0,
+    pruner_truth_alignment: ArrayLike | None = None,
+    replicates: int = 1,
+    seed: int | np.random.Generator = 0,
+) -> Simulation:
+    """Simulate isotropic inputs at O(n + d) a draw; arguments as in :func:`theory.isotropic_error`.
+
+    Args:
+        rule: Which rows are kept; its threshold must be one number.
+        d: Input dimension, at least 2.
+        n: Pool size before pruning, at least 1.
+        ridge: Ridge penalty, at least 0.
+        alignment: Cosine between pruner and generator; one number, or one a replicate [replicates].
+        generator_alignment: Cosine between generator and truth.
+        pruner_truth_alignment: Cosine between pruner and truth; by default the product of the other two.
+        replicates: Number of independent draws, at least 1.
+        seed: A seed or a numpy Generator.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+    d, n, replicates = integer("d", d, 2), integer("n", n, 1), integer("replicates", replicates, 1)
+    ridge, rng = _single_penalty(ridge), _generator(seed)
+    _single_rule(rule)
+    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
+    along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
+    if d == 2 and np.any(outside > 1e-7):
+        raise ArgumentError("d: found 2, expected at least 3 when the truth lies outside the pruner-generator plane.")
+    try:
+        rho, along, across, outside = (np.broadcast_to(x, (replicates,)) for x in (rho, along, across, outside))
+    except ValueError:
+        raise ArgumentError(f"alignment: expected one number or one a replicate ({replicates}).") from None
+    w, rest, kept = banded_draws(rule, d, n, ridge, rho, rng)  # [R, 2], [R], [R]
+    # Given its length, the part of w_hat outside the plane points uniformly into the other d - 2 dimensions.
+    first = rng.standard_normal(replicates)
+    others = 2 * rng.standard_gamma((d - 3) / 2, replicates) if d > 3 else np.zeros(replicates)
+    share = first / np.sqrt(first**2 + others)
+    overlap = along * w[:, 0] + across * w[:, 1] + outside * share * rest
+    squared_norm = (w**2).sum(1) + rest**2
+    sideways = (along * w[:, 1] - across * w[:, 0]) ** 2 + rest**2 + outside**2 * (w**2).sum(1)
+    tilted = outside > 0  # then the plane and the rest mix: the difference is exact enough, the error is not small
+    sideways = np.where(tilted, np.maximum(squared_norm - overlap**2, 0.0), sideways)
+    return Simulation(_angle_error(overlap, sideways), overlap, squared_norm, kept)
+
+
+def dense(
+    rule: Rule,
+    *,
+    d: int,
+    n: int,
+    ridge: float = 0.0,
+    alignment: float = 1.0,
+    generator_alignment: float = 1.0,
+    pruner_truth_alignment: float | None = None,
+    replicates: int = 1,
+    seed: int | np.random.Generator = 0,
+) -> Simulation:
+    """Simulate isotropic inputs row by row; arguments as in :func:`banded`. Memory grows as n d.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+    d = integer("d", d, 2)
+    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
+    along, across, outside = (float(x) for x in truth_coordinates(rho, generator_alignment, pruner_truth_alignment))
+    if d == 2 and outside > 1e-7:
+        raise ArgumentError("d: found 2, expected at least 3 when the truth lies outside the pruner-generator plane.")
+    pruner, generator, truth = np.zeros((3, d))
+    pruner[0] = 1
+    generator[:2] = rho, np.sqrt((1 - rho) * (1 + rho))
+    truth[: min(d, 3)] = (along, across, outside)[: min(d, 3)]
+    return dense_general(
+        rule,
+        n=n,
+        ridge=ridge,
+        covariance=np.ones(d),
+        pruner=pruner,
+        generator=generator,
+        truth=truth,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def dense_general(
+    rule: Rule,
+    *,
+    n: int,
+    ridge: float = 0.0,
+    covariance: ArrayLike,
+    pruner: ArrayLike,
+    generator: ArrayLike,
+    truth: ArrayLike | None = None,
+    replicates: int = 1,
+    seed: int | np.random.Generator = 0,
+) -> Simulation:
+    """Simulate any covariance row by row; arguments as in :func:`theory.general_error` and :func:`banded`.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+    n, replicates = integer("n", n, 1), integer("replicates", replicates, 1)
+    ridge, rng = _single_penalty(ridge), _generator(seed)
+    _single_rule(rule)
+    s, basis = eigensystem(covariance)
+    root = np.sqrt(s)
+    u_s, u_g = (whitened(name, w, root, basis) for name, w in (("pruner", pruner), ("generator", generator)))
+    u_t = u_g if truth is None else whitened("truth", truth, root, basis)
+    overlap, sideways, kept = np.empty(replicates), np.empty(replicates), np.empty(replicates, np.int64)
+    for i in progress(range(replicates), "dense simulation"):
+        g = rng.standard_normal((n, len(s)))  # whitened rows in the eigenbasis, [n, d]
+        g = g[rule.keep(g @ u_s, rng)]
+        scaled = root * fit(g * root, labels(g @ u_g), n, ridge)
+        overlap[i], kept[i] = scaled @ u_t, len(g)
+        sideways[i] = np.sum((scaled - overlap[i] * u_t) ** 2)
+    return Simulation(_angle_error(overlap, sideways), overlap, overlap**2 + sideways, kept)
+
+
+def fit(x: Array, y: Array, n: int, ridge: float) -> Array:
+    """Ridge classifier ``(X'X / n + ridge I)^-1 X'y / n``, the minimum-norm fit at ``ridge = 0``.
+
+    Args:
+        x: Kept rows, [m, d].
+        y: Their labels, +1 or -1, [m].
+        n: Pool size, at least m.
+        ridge: Ridge penalty, at least 0.
+
+    Returns:
+        Weights, [d]; zero when nothing was kept.
+    """
+    m, d = x.shape
+    if m == 0:
+        return np.zeros(d)
+    if m < d:  # the m x m system has the same solution and stays regular at ridge = 0
+        kernel = x @ x.T
+        kernel.flat[:: m + 1] += n * ridge
+        return np.asarray(x.T @ solve(kernel, y, assume_a="pos"))
+    gram = x.T @ x
+    gram.flat[:: d + 1] += n * ridge
+    return np.asarray(solve(gram, x.T @ y, assume_a="pos"))
+
+
+def labels(margin: Array) -> Array:
+    """Labels +1 or -1 of the generator's margins."""
+    return np.where(margin >= 0, 1.0, -1.0)
+
+
+def _angle_error(overlap: Array, sideways: Array) -> Array:
+    """Angle over pi; 0.5 for the zero classifier, which is fitted when nothing is kept."""
+    zero = (overlap == 0) & (sideways == 0)
+    return np.where(zero, 0.5, np.arctan2(np.sqrt(sideways), overlap) / np.pi)
+
+
+def _single_penalty(ridge: float) -> float:
+    value = penalty(ridge)
+    if value.ndim:
+        raise ArgumentError(f"ridge: found an array of shape {value.shape}, expected one number. Call once for each.")
+    return float(value)
+
+
+def _single_rule(rule: Rule) -> None:
+    if not isinstance(rule, Rule):
+        raise ArgumentError(f"rule: found {type(rule).__name__}, expected a selection rule such as KeepHard(0.7).")
+    if np.ndim(rule.kept_fraction):
+        raise ArgumentError("rule: found an array of thresholds, expected one. Call once for each.")
+
+
+def _generator(seed: int | np.random.Generator) -> np.random.Generator:
+    return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(integer("seed", seed, 0))
