@@ -38,12 +38,14 @@ class ExactError:
         test_error: Probability of misclassifying a fresh input, in [0, 1].
         overlap: Limit of ``w_hat . Sigma w_t / |w_t|_Sigma``.
         squared_norm: Limit of ``w_hat . Sigma w_hat``; infinite at the interpolation threshold.
+        generator_overlap: As ``overlap``, with the generator's direction in place of the truth's.
         kept_fraction: Fraction of the pool kept, in (0, 1].
     """
 
     test_error: Array
     overlap: Array
     squared_norm: Array
+    generator_overlap: Array
     kept_fraction: Array
 
 
@@ -83,7 +85,8 @@ def isotropic_error(
     bias = w_along**2 + w_across**2
     residual = k.p - k.beta_tilde * w_along - k.beta * w_across - effective * bias
     sideways = (along * w_across - across * w_along) ** 2 + outside**2 * bias  # part of w_bar orthogonal to the truth
-    return _exact_error(overlap, bias, sideways, variance * residual, k.p)
+    generator_overlap = rho * w_along + np.sqrt((1 - rho) * (1 + rho)) * w_across
+    return _exact_error(overlap, bias, sideways, variance * residual, generator_overlap, k.p)
 
 
 def general_error(
@@ -142,7 +145,7 @@ def general_error(
     overlap = scaled @ u_t
     sideways = scaled - overlap[..., None] * u_t
     residual = k.p - (moment * w_bar).sum(-1) - effective * (w_bar**2).sum(-1)
-    return _exact_error(overlap, (scaled**2).sum(-1), (sideways**2).sum(-1), variance * residual, k.p)
+    return _exact_error(overlap, (scaled**2).sum(-1), (sideways**2).sum(-1), variance * residual, scaled @ u_g, k.p)
 
 
 def truth_coordinates(
@@ -221,12 +224,11 @@ def penalty(value: ArrayLike) -> Array:
     return real("ridge", value, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
 
 
-def _exact_error(overlap: Array, bias: Array, sideways: Array, noise: Array, p: Array) -> ExactError:
+def _exact_error(overlap: Array, bias: Array, sideways: Array, noise: Array, label: Array, p: Array) -> ExactError:
     """Assemble the angle from what is orthogonal to the truth: arccos of the ratio would lose half the digits."""
     noise = np.maximum(noise, 0.0)
     test_error = np.arctan2(np.sqrt(sideways + noise), overlap) / np.pi
-    test_error, overlap, squared_norm, p = np.broadcast_arrays(test_error, overlap, bias + noise, p)
-    return ExactError(test_error, overlap, squared_norm, p)
+    return ExactError(*np.broadcast_arrays(test_error, overlap, bias + noise, label, p))
 
 
 def _dot(x: Array, y: Array) -> Array:

@@ -12,10 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from theory.error import isotropic_error
+from theory.error import general_error, isotropic_error
+from theory.open_questions import adaptive, answer, exponent, phase
+from theory.printed import VERSIONS, printed_error
 from theory.progress import progress
 from theory.selection import KeepAll, KeepHard, Rule
-from theory.simulate import banded
+from theory.simulate import banded, dense_general
+
+__all__ = ["adaptive", "answer", "errata", "exponent", "figure3", "figure5c", "figure7", "general_covariance", "phase"]
 
 Row = dict[str, Any]
 
@@ -55,6 +59,150 @@ def figure3(
     return rows
 
 
+def figure5c(
+    *,
+    d: int = 512,
+    n_selected: int = 1024,
+    ridges: Sequence[float] = (1e-2, 1e-4),
+    alignments: Sequence[float] = (1.0, 0.9, 0.6),
+    ratios: Sequence[float] = (1, 1.5, 2, 3, 4, 6, 9, 13, 18),
+    replicates: int = 20,
+    seed: int = 0,
+) -> list[Row]:
+    """Figure 5c: accuracy against the over-sampling ratio ``1 / p``, at a fixed number of selected rows.
+
+    Returns:
+        Rows with ``series``, ``rho``, ``ridge``, ``oversampling_ratio``, ``kept_fraction``, ``n_pool``,
+        ``n_selected``, ``test_accuracy`` (in [0, 1]), ``standard_error``, ``d``.
+    """
+    rng = np.random.default_rng(seed)
+    fine = np.geomspace(min(ratios), max(ratios), 60)
+    rows: list[Row] = []
+    for ridge, rho in progress([(ridge, rho) for ridge in ridges for rho in alignments], "figure 5c"):
+        shared = {"rho": float(rho), "ridge": ridge, "d": d}
+        setting: dict[str, Any] = {"d": d, "ridge": ridge, "alignment": rho}
+        exact = isotropic_error(KeepHard.keeping(1 / fine), n=n_selected * fine, **setting).test_error
+        for ratio, error in zip(fine, exact, strict=True):
+            point = _point("exact", n_selected * ratio, n_selected, 1 - error, 0.0)
+            rows.append(point | shared | {"oversampling_ratio": float(ratio), "kept_fraction": float(1 / ratio)})
+        for ratio in ratios:
+            pool = round(n_selected * ratio)
+            run = banded(hardest(1 / ratio), n=pool, replicates=replicates, seed=rng, **setting)
+            point = _point("simulation", pool, n_selected, 1 - run.mean, run.standard_error)
+            rows.append(point | shared | {"oversampling_ratio": float(ratio), "kept_fraction": 1 / ratio})
+    return rows
+
+
+def figure7(
+    *,
+    d: int = 350,
+    pools: Sequence[int] = (500, 1000, 4000),
+    ridges: Sequence[float] = (1e-6, 1e-2),
+    alignments: Sequence[float] = (1.0, 0.9, 0.6),
+    replicates: int = 30,
+    seed: int = 0,
+) -> list[Row]:
+    """Figure 7: error against the fraction of the pool KEPT, hardest first; interpolation threshold at ``p = d / n``.
+
+    Returns:
+        Rows with ``series``, ``rho``, ``ridge``, ``n_pool``, ``kept_fraction``, ``threshold`` (``d / n``),
+        ``test_error``, ``standard_error``, ``d``.
+    """
+    rng = np.random.default_rng(seed)
+    fine, coarse = np.linspace(0.02, 1, 197), np.linspace(0.1, 1, 10)
+    settings = [(ridge, n, rho) for ridge in ridges for n in pools for rho in alignments]
+    rows: list[Row] = []
+    for ridge, n, rho in progress(settings, "figure 7"):
+        shared = {"rho": float(rho), "ridge": ridge, "n_pool": n, "d": d, "threshold": d / n}
+        setting: dict[str, Any] = {"d": d, "n": n, "ridge": ridge, "alignment": rho}
+        exact = isotropic_error(KeepHard.keeping(fine), **setting).test_error
+        for p, error in zip(fine, exact, strict=True):
+            rows.append(_error_point("exact", error, 0.0) | shared | {"kept_fraction": float(p)})
+        for p in coarse:
+            run = banded(hardest(p), replicates=replicates, seed=rng, **setting)
+            rows.append(_error_point("simulation", run.mean, run.standard_error) | shared | {"kept_fraction": float(p)})
+    return rows
+
+
+def errata(
+    *,
+    d: int = 350,
+    pools: Sequence[int] = (500, 1000, 4000),
+    ridges: Sequence[float] = (1e-6, 1e-2),
+    alignments: Sequence[float] = (1.0, 0.9, 0.6),
+    kept_fractions: Sequence[float] = (0.3, 0.5, 0.8, 1.0),
+    replicates: int = 100,
+    seed: int = 0,
+) -> list[Row]:
+    """The printed forms of the isotropic theorem, by version, and the right one, each beside the simulation.
+
+    Returns:
+        One row a setting and form with ``series`` (a name of ``theory.printed.VERSIONS``, ``"proved"`` being the
+        right one), ``test_error`` (the string ``"undefined"`` where the printed form has no value), ``simulation``,
+        ``standard_error``, ``deviation`` (form minus simulation, or ``"undefined"``), ``rho``, ``ridge``,
+        ``n_pool``, ``kept_fraction``, ``d``.
+    """
+    rng = np.random.default_rng(seed)
+    settings = [(n, ridge, rho, p) for n in pools for ridge in ridges for rho in alignments for p in kept_fractions]
+    rows: list[Row] = []
+    for n, ridge, rho, p in progress(settings, "errata"):
+        setting: dict[str, Any] = {"d": d, "n": n, "ridge": ridge, "alignment": rho}
+        run = banded(hardest(p), replicates=replicates, seed=rng, **setting)
+        shared = {"simulation": run.mean, "standard_error": run.standard_error, "rho": float(rho), "ridge": ridge}
+        for version in VERSIONS:
+            error = float(printed_error(hardest(p), version, **setting))
+            defined = not np.isnan(error)
+            rows.append(
+                {
+                    "series": version,
+                    "test_error": error if defined else "undefined",
+                    "deviation": error - run.mean if defined else "undefined",
+                    **shared,
+                    "n_pool": n,
+                    "kept_fraction": float(p),
+                    "d": d,
+                }
+            )
+    return rows
+
+
+def general_covariance(
+    *,
+    d: int = 350,
+    exponent: float = 1.0,
+    pools: Sequence[int] = (500, 1000, 2000, 4000, 6000),
+    ridges: Sequence[float] = (1e-4, 0.1),
+    alignments: Sequence[float] = (1.0, 0.91, 0.67),
+    kept_fraction: float = 0.5,
+    replicates: int = 8,
+    seed: int = 0,
+) -> list[Row]:
+    """General covariance, eigenvalues ``k^-exponent``: error against pool size, keeping the hardest half.
+
+    Generator and pruner point in random directions; ``alignments`` are the cosines of their margins.
+
+    Returns:
+        Rows with ``series``, ``rho``, ``ridge``, ``n_pool``, ``kept_fraction``, ``test_error``, ``standard_error``,
+        ``d``.
+    """
+    rng = np.random.default_rng(seed)
+    spectrum = np.arange(1.0, d + 1) ** -exponent
+    u, v = np.linalg.qr(rng.standard_normal((d, 2)))[0].T  # orthonormal, in whitened coordinates
+    rule, fine = hardest(kept_fraction), np.geomspace(min(pools), max(pools), 60)
+    rows: list[Row] = []
+    for ridge, rho in progress([(ridge, rho) for ridge in ridges for rho in alignments], "general covariance"):
+        pruner = rho * u + np.sqrt(1 - rho**2) * v
+        vectors = {"covariance": spectrum, "generator": u / np.sqrt(spectrum), "pruner": pruner / np.sqrt(spectrum)}
+        shared = {"rho": float(rho), "ridge": ridge, "kept_fraction": kept_fraction, "d": d, "exponent": exponent}
+        exact = general_error(rule, n=fine, ridge=ridge, **vectors).test_error
+        for n, error in zip(fine, exact, strict=True):
+            rows.append(_error_point("exact", error, 0.0) | shared | {"n_pool": float(n)})
+        for n in pools:
+            run = dense_general(rule, n=n, ridge=ridge, replicates=replicates, seed=rng, **vectors)
+            rows.append(_error_point("simulation", run.mean, run.standard_error) | shared | {"n_pool": float(n)})
+    return rows
+
+
 def hardest(p: float) -> Rule:
     """Keep the hardest fraction ``p``; everything if ``p`` is 1."""
     return KeepAll() if p == 1 else KeepHard.keeping(p)
@@ -68,3 +216,7 @@ def _point(series: str, pool: float, selected: float, accuracy: float, standard_
         "test_accuracy": float(accuracy),
         "standard_error": float(standard_error),
     }
+
+
+def _error_point(series: str, error: float, standard_error: float) -> Row:
+    return {"series": series, "test_error": float(error), "standard_error": float(standard_error)}

@@ -28,12 +28,14 @@ class Simulation:
         replicates: Test error of each fitted classifier, exact given the classifier; in [0, 1].
         overlap: ``w_hat . Sigma w_t / |w_t|_Sigma``.
         squared_norm: ``w_hat . Sigma w_hat``.
+        generator_overlap: The same with the generator's direction in place of the truth's.
         kept: Number of rows kept, int64.
     """
 
     replicates: Array
     overlap: Array
     squared_norm: Array
+    generator_overlap: Array
     kept: np.ndarray
 
     @property
@@ -77,7 +79,7 @@ def banded(
         ArgumentError: If an argument is out of range.
     """
     d, n, replicates = integer("d", d, 2), integer("n", n, 1), integer("replicates", replicates, 1)
-    ridge, rng = _single_penalty(ridge), _generator(seed)
+    ridge, rng = _single_penalty(ridge), generator_of(seed)
     _single_rule(rule)
     rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
@@ -97,7 +99,8 @@ def banded(
     sideways = (along * w[:, 1] - across * w[:, 0]) ** 2 + rest**2 + outside**2 * (w**2).sum(1)
     tilted = outside > 0  # then the plane and the rest mix: the difference is exact enough, the error is not small
     sideways = np.where(tilted, np.maximum(squared_norm - overlap**2, 0.0), sideways)
-    return Simulation(_angle_error(overlap, sideways), overlap, squared_norm, kept)
+    generator_overlap = rho * w[:, 0] + np.sqrt((1 - rho) * (1 + rho)) * w[:, 1]
+    return Simulation(angle_error(overlap, sideways), overlap, squared_norm, generator_overlap, kept)
 
 
 def dense(
@@ -157,20 +160,21 @@ def dense_general(
         ArgumentError: If an argument is out of range.
     """
     n, replicates = integer("n", n, 1), integer("replicates", replicates, 1)
-    ridge, rng = _single_penalty(ridge), _generator(seed)
+    ridge, rng = _single_penalty(ridge), generator_of(seed)
     _single_rule(rule)
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)
     u_s, u_g = (whitened(name, w, root, basis) for name, w in (("pruner", pruner), ("generator", generator)))
     u_t = u_g if truth is None else whitened("truth", truth, root, basis)
-    overlap, sideways, kept = np.empty(replicates), np.empty(replicates), np.empty(replicates, np.int64)
+    overlap, generator_overlap, sideways = np.empty((3, replicates))
+    kept = np.empty(replicates, np.int64)
     for i in progress(range(replicates), "dense simulation"):
         g = rng.standard_normal((n, len(s)))  # whitened rows in the eigenbasis, [n, d]
         g = g[rule.keep(g @ u_s, rng)]
         scaled = root * fit(g * root, labels(g @ u_g), n, ridge)
-        overlap[i], kept[i] = scaled @ u_t, len(g)
+        overlap[i], generator_overlap[i], kept[i] = scaled @ u_t, scaled @ u_g, len(g)
         sideways[i] = np.sum((scaled - overlap[i] * u_t) ** 2)
-    return Simulation(_angle_error(overlap, sideways), overlap, overlap**2 + sideways, kept)
+    return Simulation(angle_error(overlap, sideways), overlap, overlap**2 + sideways, generator_overlap, kept)
 
 
 def fit(x: Array, y: Array, n: int, ridge: float) -> Array:
@@ -202,7 +206,7 @@ def labels(margin: Array) -> Array:
     return np.where(margin >= 0, 1.0, -1.0)
 
 
-def _angle_error(overlap: Array, sideways: Array) -> Array:
+def angle_error(overlap: Array, sideways: Array) -> Array:
     """Angle over pi; 0.5 for the zero classifier, which is fitted when nothing is kept."""
     zero = (overlap == 0) & (sideways == 0)
     return np.where(zero, 0.5, np.arctan2(np.sqrt(sideways), overlap) / np.pi)
@@ -222,5 +226,6 @@ def _single_rule(rule: Rule) -> None:
         raise ArgumentError("rule: found an array of thresholds, expected one. Call once for each.")
 
 
-def _generator(seed: int | np.random.Generator) -> np.random.Generator:
+def generator_of(seed: int | np.random.Generator) -> np.random.Generator:
+    """The numpy Generator of a seed; a Generator is passed through."""
     return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(integer("seed", seed, 0))

@@ -72,8 +72,9 @@ def test_norm_and_overlap_are_exact_too():
 
 def test_gap_to_the_exact_error_closes_as_dimension_grows():
     gaps = []
-    for d in (30, 300, 3000):
+    for d, replicates in ((30, 10000), (300, 4000), (3000, 600)):
         setting = dict(d=d, n=2 * d, ridge=1e-3, alignment=0.9)  # near interpolation, where the gap is largest
-        run = banded(KeepHard(0.7), **setting, replicates=150000 // d, seed=5)
+        run = banded(KeepHard(0.7), **setting, replicates=replicates, seed=5)
         gaps.append(abs(run.mean - float(isotropic_error(KeepHard(0.7), **setting).test_error)))
-    assert gaps[0] > 4 * gaps[1] and gaps[2] < gaps[0] / 15
+    assert gaps[0] > 4 * gaps[1]
+    assert gaps[2] < 4 * run.standard_error

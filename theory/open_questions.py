@@ -1,0 +1,241 @@
+"""Numbers for what the paper leaves open: adaptive rounds, when pruning helps, and whether exponents change.
+
+Like ``theory.figures``: rows in, no drawing. :func:`answer` says in words what the rows of :func:`exponent` or
+:func:`phase` show, computed from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from theory.checks import ArgumentError, Array
+from theory.practice import accumulated_rounds, fresh_rounds, practice_error
+from theory.progress import progress
+from theory.scaling import best_general, best_isotropic, local_exponents
+from theory.selection import KeepAll, KeepHard, Rule
+from theory.simulate import banded, dense_general
+
+Row = dict[str, Any]
+ADAPTIVE_FRACTIONS = tuple(float(f) for f in np.geomspace(1e-4, 1, 61))
+
+
+def adaptive(
+    *,
+    d: int = 400,
+    n_selected: int = 1600,
+    rounds: int = 6,
+    kept_fractions: Sequence[float] = (1.0, 0.3, 0.1),
+    ridges: Sequence[float] = (1e-3, 1e-5),
+    replicates: int = 20,
+    accumulated_replicates: int = 2,
+    seed: int = 0,
+) -> list[Row]:
+    """Adaptive rounds: error after each, the pruner being the last round's classifier, the first round unpruned.
+
+    Series ``"exact"`` and ``"simulation"`` train on a fresh pool a round; ``"accumulated"`` (simulation only) on
+    the kept rows of all rounds so far.
+
+    Returns:
+        Rows with ``series``, ``kept_fraction``, ``ridge``, ``round`` (0 is unpruned), ``n_selected`` (a round),
+        ``test_error``, ``standard_error``, ``d``.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[Row] = []
+    for ridge, p in progress([(ridge, p) for ridge in ridges for p in kept_fractions], "adaptive rounds"):
+        rules: list[Rule] = [KeepAll(), *[KeepAll() if p == 1 else KeepHard.keeping(p)] * (rounds - 1)]
+        pools = [n_selected, *[round(n_selected / p)] * (rounds - 1)]
+        setting: dict[str, Any] = {"d": d, "pools": pools, "ridge": ridge}
+        exact = practice_error(rules, **setting)
+        fresh = fresh_rounds(rules, replicates=replicates, seed=rng, **setting)
+        together = accumulated_rounds(rules, replicates=accumulated_replicates, seed=rng, **setting)
+        shared = {"kept_fraction": float(p), "ridge": ridge, "n_selected": n_selected, "d": d}
+        for k in range(rounds):
+            for series, error, spread in (
+                ("exact", float(exact[k]), 0.0),
+                ("simulation", fresh[k].mean, fresh[k].standard_error),
+                ("accumulated", together[k].mean, together[k].standard_error),
+            ):
+                point = {"series": series, "round": k, "test_error": error, "standard_error": spread}
+                rows.append(point | shared)
+    return rows
+
+
+def phase(
+    *,
+    d: int = 512,
+    generator_alignments: Sequence[float] = (1.0, 0.9, 0.7),
+    points: int = 41,
+) -> list[Row]:
+    """Phase diagram: the best selection from a pool of ``n`` rows, by ``n / d``, alignment and generator quality.
+
+    Two kinds of pruner are told apart when the generator is imperfect. One is aligned with the generator's
+    ``"labels"`` (as when trained on them): the cosine on the axis is with the labels. The other is aligned with the
+    ``"truth"`` and errs independently of the generator (as when trained on other data): the cosine on the axis is
+    with the truth. The ridge is tuned at every point, for keep all as well.
+
+    Returns:
+        Rows with ``pruner``, ``generator_alignment``, ``alignment``, ``n_over_d``, ``kept_fraction`` (1 is keep all),
+        ``kind`` (``"hard"``, ``"easy"`` or ``"all"``), ``test_error``, ``keep_all_error``, ``gain`` (relative fall
+        of the error), ``d``.
+    """
+    ratio, cosine = np.meshgrid(np.geomspace(0.25, 64, points), np.linspace(0, 1, points))  # [alignments, ratios]
+    rows: list[Row] = []
+    cases = [(g, kind) for g in generator_alignments for kind in ("labels", "truth") if g < 1 or kind == "labels"]
+    for g, kind in progress(cases, "phase diagram"):
+        # "truth": the pruner's cosine with the truth is on the axis and its cosine with the labels follows.
+        angles: dict[str, Any] = (
+            {"alignment": cosine, "generator_alignment": g}
+            if kind == "labels"
+            else {"alignment": g * cosine, "generator_alignment": g, "pruner_truth_alignment": cosine}
+        )
+        setting: dict[str, Any] = {"d": d, "n": ratio * d, "budget": "pool", **angles}
+        best, plain = best_isotropic(**setting), best_isotropic(**setting, fractions=[1.0])
+        for index in np.ndindex(ratio.shape):
+            kept, error, base = (float(x[index]) for x in (best.kept_fraction, best.test_error, plain.test_error))
+            gain = 1 - error / base
+            worth = gain > 1e-3 and kept < 1  # below that, "best" is the rounding of the grid
+            rows.append(
+                {
+                    "pruner": kind,
+                    "generator_alignment": float(g),
+                    "alignment": float(cosine[index]),
+                    "n_over_d": float(ratio[index]),
+                    "kept_fraction": kept if worth else 1.0,
+                    "kind": ("easy" if best.easy[index] else "hard") if worth else "all",
+                    "test_error": error,
+                    "keep_all_error": base,
+                    "gain": gain if worth else 0.0,
+                    "d": d,
+                }
+            )
+    return rows
+
+
+def exponent(
+    *,
+    d: int = 500,
+    decays: Sequence[float] = (0.5, 1.0, 1.5, 2.0),
+    kept_fraction: float = 0.3,
+    rounds: int = 4,
+    replicates: int = 4,
+    seed: int = 0,
+) -> list[Row]:
+    """Does selection change the exponent of the error, or only the constant?
+
+    Isotropic inputs (``spectrum = 0``) and power-law spectra ``k^-spectrum``; a teacher ``"aligned"`` with the large
+    eigenvalues (equal weights on all eigenvectors) or ``"flat"`` (equal share of the margin's variance in each).
+    Policies: keep all, the hardest ``kept_fraction``, the best fraction of the pool, and (isotropic) adaptive
+    rounds with the best fraction in each. The ridge is tuned at every exact point. Simulated points use the exact
+    point's rule and ridge.
+
+    Returns:
+        Rows with ``series``, ``spectrum``, ``teacher``, ``policy``, ``rho`` (``"learned"`` for adaptive),
+        ``kept_fraction`` (of the last round), ``rounds``, ``n_selected`` and ``n_pool`` (all rounds),
+        ``test_error``, ``standard_error``, ``exponent_selected`` and ``exponent_pool`` (local, against either
+        count) with ``exponent_spread`` (the standard error of the former), ``d``.
+    """
+    rng = np.random.default_rng(seed)
+    rows = _isotropic_exponents(d, kept_fraction, rounds, 5 * replicates, rng)
+    cases = [(a, t) for a in decays for t in ("aligned", "flat")]
+    for decay, teacher in progress(cases, "power-law spectra"):
+        spectrum = np.arange(1.0, d + 1) ** -decay
+        root = np.sqrt(spectrum)
+        u = root / np.linalg.norm(root) if teacher == "aligned" else np.ones(d) / np.sqrt(d)
+        v = rng.standard_normal(d)
+        v -= (v @ u) * u
+        v /= np.linalg.norm(v)
+        sizes = 2.0 ** np.arange(5, 14)
+        search: dict[str, Any] = {"n": sizes, "ridges": np.geomspace(1e-8, 10, 19)}
+        for rho in (1.0, 0.9):
+            vectors = {
+                "covariance": spectrum,
+                "generator": u / root,
+                "pruner": (rho * u + np.sqrt(1 - rho**2) * v) / root,
+            }
+            fixed = best_general(budget="selected", fractions=[kept_fraction], **search, **vectors)
+            free = best_general(budget="pool", fractions=np.geomspace(0.01, 1, 17), **search, **vectors)
+            policies = [(f"hardest {kept_fraction:.0%}", fixed, "selected"), ("best fraction", free, "pool")]
+            if rho == 1:
+                plain = best_general(budget="selected", fractions=[1.0], **search, **vectors)
+                policies.insert(0, ("keep all", plain, "selected"))
+            for policy, best, budget in policies:
+                shared = {"spectrum": decay, "teacher": teacher, "policy": policy, "rho": rho, "rounds": 1, "d": d}
+                p = best.kept_fraction
+                selected, pool = (sizes, sizes / p) if budget == "selected" else (sizes * p, sizes)
+                rows += _curve(shared, selected, pool, best.test_error, p)
+                if policy == "best fraction" or teacher == "flat":
+                    continue
+                for i in (1, 3, 5):
+                    rule: Rule = KeepAll() if p[i] == 1 else KeepHard.keeping(p[i])
+                    run = dense_general(
+                        rule, n=round(pool[i]), ridge=float(best.ridge[i]), replicates=replicates, seed=rng, **vectors
+                    )
+                    rows.append(_simulated(shared, selected[i], pool[i], p[i], run.mean, run.standard_error))
+    return rows
+
+
+def _isotropic_exponents(d: int, kept: float, rounds: int, replicates: int, rng: np.random.Generator) -> list[Row]:
+    sizes = d * 2.0 ** np.arange(-2, 7)
+    rows: list[Row] = []
+    cases: list[tuple[str, float, str, dict[str, Any]]] = [("keep all", 1.0, "selected", {"fractions": [1.0]})]
+    for rho in (1.0, 0.9):
+        cases.append((f"hardest {kept:.0%}", rho, "selected", {"fractions": [kept]}))
+        cases.append(("best fraction", rho, "pool", {"fractions": ADAPTIVE_FRACTIONS}))
+    for policy, rho, budget, grid in cases:
+        best = best_isotropic(d=d, n=sizes, budget=budget, alignment=rho, easy=False, **grid)
+        p = best.kept_fraction
+        selected, pool = (sizes, sizes / p) if budget == "selected" else (sizes * p, sizes)
+        shared = {"spectrum": 0.0, "teacher": "isotropic", "policy": policy, "rho": rho, "rounds": 1, "d": d}
+        rows += _curve(shared, selected, pool, best.test_error, p)
+        for i in range(0, len(sizes), 2):
+            rule: Rule = KeepAll() if p[i] == 1 else KeepHard.keeping(p[i])
+            setting: dict[str, Any] = {"d": d, "n": round(pool[i]), "ridge": float(best.ridge[i]), "alignment": rho}
+            run = banded(rule, replicates=replicates, seed=rng, **setting)
+            rows.append(_simulated(shared, selected[i], pool[i], p[i], run.mean, run.standard_error))
+    # Adaptive: every round selects the same number of rows, from as large a pool as its best fraction needs.
+    per_round = d * 2.0 ** np.arange(0, 6, 0.5)
+    rho_k, pool, used = np.zeros_like(per_round), np.zeros_like(per_round), np.ones_like(per_round)
+    for k in range(rounds):
+        grid = [1.0] if k == 0 else ADAPTIVE_FRACTIONS
+        best = best_isotropic(d=d, n=per_round, budget="selected", alignment=rho_k, easy=False, fractions=grid)
+        used = best.kept_fraction
+        pool = pool + per_round / used
+        rho_k = np.cos(np.pi * best.test_error)
+        shared = {"spectrum": 0.0, "teacher": "isotropic", "policy": "adaptive", "rho": "learned", "rounds": k + 1}
+        rows += _curve(shared | {"d": d}, per_round * (k + 1), pool, best.test_error, used)
+    return rows
+
+
+def _curve(shared: Row, selected: Array, pool: Array, error: Array, p: Array) -> list[Row]:
+    by_pool, _ = local_exponents(pool, error)
+    if np.all(np.diff(selected) > 0):
+        by_selected, spread = local_exponents(selected, error)
+    else:  # the best fraction may shrink faster than the pool grows: then no exponent in selected rows exists
+        by_selected = spread = np.full(len(error), -1.0)
+    return [
+        shared
+        | {
+            "series": "exact",
+            "n_selected": float(selected[i]),
+            "n_pool": float(pool[i]),
+            "kept_fraction": float(p[i]),
+            "test_error": float(error[i]),
+            "standard_error": 0.0,
+            "exponent_selected": float(by_selected[i]) if spread[i] >= 0 else "undefined",
+            "exponent_pool": float(by_pool[i]),
+            "exponent_spread": float(spread[i]) if spread[i] >= 0 else "undefined",
+        }
+        for i in range(len(error))
+    ]
+
+
+def _simulated(shared: Row, selected: float, pool: float, p: float, error: float, standard_error: float) -> Row:
+    counts = {"n_selected": float(selected), "n_pool": float(pool), "kept_fraction": float(p)}
+    return shared | counts | {"series": "simulation", "test_error": error, "standard_error": standard_error}
+
+
+def answer(rows: list[Row]) -> str:
+    raise ArgumentError("rows: not ready.")

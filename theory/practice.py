@@ -1,0 +1,165 @@
+"""Adaptive selection: rounds of practice, each pruning with the classifier the last round trained.
+
+With a fresh pool every round the classifier enters the next round only through its angles, so the exact error gives a
+recursion: ``rho_(k+1) = cos(pi E_test(rho_k))`` (with an imperfect generator, one cosine for the labels and one for
+    the
+truth). Training on the rows of all rounds together correlates rows and pruner; its exact error is open and it is only
+simulated here.
+
+``rules`` and ``pools`` list one rule and one pool size a round. To start from a plain classifier give ``KeepAll()``
+first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.linalg import LinAlgError
+
+from theory.checks import ArgumentError, Array, integer, real
+from theory.error import isotropic_error
+from theory.progress import progress
+from theory.selection import Rule
+from theory.simulate import Simulation, angle_error, banded, fit, generator_of, labels
+
+
+def practice_error(
+    rules: Sequence[Rule],
+    *,
+    d: ArrayLike,
+    pools: Sequence[ArrayLike],
+    ridge: ArrayLike = 0.0,
+    alignment: ArrayLike = 0.0,
+    generator_alignment: ArrayLike = 1.0,
+) -> Array:
+    """Exact test error after every round, each with a fresh pool and only that round's rows.
+
+    Args:
+        rules: One rule a round.
+        d: Input dimension, above 0.
+        pools: One pool size before pruning a round, above 0.
+        ridge: Ridge penalty, at least 0.
+        alignment: Cosine of the first round's pruner with the generator, in [-1, 1]; ignored by a first ``KeepAll``.
+        generator_alignment: Cosine of generator and truth, in [-1, 1].
+
+    Returns:
+        Test errors [rounds, ...], the other arguments' shape last.
+
+    Raises:
+        ArgumentError: If an argument is out of range or the lists differ in length.
+    """
+    _same_length(rules, pools)
+    rho, truth = alignment, np.multiply(alignment, generator_alignment)
+    errors = []
+    for rule, n in zip(rules, pools, strict=True):
+        exact = isotropic_error(
+            rule,
+            d=d,
+            n=n,
+            ridge=ridge,
+            alignment=rho,
+            generator_alignment=generator_alignment,
+            pruner_truth_alignment=truth,
+        )
+        errors.append(exact.test_error)
+        rho = np.clip(exact.generator_overlap / np.sqrt(exact.squared_norm), -1, 1)
+        truth = np.cos(np.pi * exact.test_error)
+    return np.stack(np.broadcast_arrays(*errors))
+
+
+def fresh_rounds(
+    rules: Sequence[Rule],
+    *,
+    d: int,
+    pools: Sequence[int],
+    ridge: float = 0.0,
+    alignment: float = 0.0,
+    generator_alignment: float = 1.0,
+    replicates: int = 1,
+    seed: int | np.random.Generator = 0,
+) -> list[Simulation]:
+    """Simulate what :func:`practice_error` states, by the banded sampler: O(n + d) a round.
+
+    Returns:
+        One simulation a round; replicate ``i`` is one history through all of them.
+
+    Raises:
+        ArgumentError: As :func:`practice_error`.
+    """
+    _same_length(rules, pools)
+    rng, replicates = generator_of(seed), integer("replicates", replicates, 1)
+    rho: Array = np.full(replicates, real("alignment", alignment, -1, 1))
+    truth = rho * generator_alignment
+    runs = []
+    for rule, n in zip(rules, pools, strict=True):
+        run = banded(
+            rule,
+            d=d,
+            n=n,
+            ridge=ridge,
+            alignment=rho,
+            generator_alignment=generator_alignment,
+            pruner_truth_alignment=truth,
+            replicates=replicates,
+            seed=rng,
+        )
+        runs.append(run)
+        length = np.sqrt(np.where(run.squared_norm > 0, run.squared_norm, 1.0))
+        rho, truth = np.clip(run.generator_overlap / length, -1, 1), np.clip(run.overlap / length, -1, 1)
+    return runs
+
+
+def accumulated_rounds(
+    rules: Sequence[Rule],
+    *,
+    d: int,
+    pools: Sequence[int],
+    ridge: float = 0.0,
+    alignment: float = 0.0,
+    generator_alignment: float = 1.0,
+    replicates: int = 1,
+    seed: int | np.random.Generator = 0,
+) -> list[Simulation]:
+    """Simulate rounds that train on the kept rows of ALL rounds so far, row by row; ``n`` is the sum of the pools.
+
+    Returns:
+        One simulation a round; replicate ``i`` is one history through all of them.
+
+    Raises:
+        ArgumentError: As :func:`practice_error`.
+    """
+    _same_length(rules, pools)
+    d, rng, replicates = integer("d", d, 3), generator_of(seed), integer("replicates", replicates, 1)
+    pools = [integer("pools", n, 1) for n in pools]
+    rho, cosine = (
+        float(real("alignment", x, -1, 1, advice="It is a cosine.")) for x in (alignment, generator_alignment)
+    )
+    generator, truth, first = np.zeros((3, d))
+    generator[0] = 1
+    truth[:2] = cosine, np.sqrt(1 - cosine**2)
+    first[0], first[2] = rho, np.sqrt(1 - rho**2)
+    record = np.empty((len(rules), 4, replicates))
+    for i in progress(range(replicates), "accumulated rounds"):
+        w, rows, targets = first, np.empty((0, d)), np.empty(0)
+        for k, (rule, n) in enumerate(zip(rules, pools, strict=True)):
+            x = rng.standard_normal((n, d))
+            length = np.linalg.norm(w)
+            x = x[rule.keep(x @ w / (length if length > 0 else 1.0), rng)]
+            rows, targets = np.vstack([rows, x]), np.append(targets, labels(x @ generator))
+            try:
+                w = fit(rows, targets, sum(pools[: k + 1]), ridge)
+            except LinAlgError:
+                raise ArgumentError("ridge: the fit is singular, expected a larger ridge for this pool.") from None
+            record[k, :, i] = w @ truth, w @ w, w @ generator, len(rows)
+    runs = []
+    for overlap, squared_norm, generator_overlap, kept in record:
+        error = angle_error(overlap, np.maximum(squared_norm - overlap**2, 0.0))
+        runs.append(Simulation(error, overlap, squared_norm, generator_overlap, kept.astype(np.int64)))
+    return runs
+
+
+def _same_length(rules: Sequence[Rule], pools: Sequence[ArrayLike]) -> None:
+    if len(rules) != len(pools) or not rules:
+        raise ArgumentError(f"pools: found {len(pools)} for {len(rules)} rules, expected one pool a round.")

@@ -1,0 +1,180 @@
+"""How the error falls with data: best kept fraction, best ridge, and local exponents.
+
+Two budgets are told apart. A budget of ``"selected"`` rows fixes what is trained on, the pool being as large as the
+rule needs; a budget of a ``"pool"`` fixes what is searched, a selective rule training on less.
+
+The ridge is tuned at every point unless one is given: at a fixed ridge, part of what selection seems to gain or
+lose is only the penalty being wrong for the smaller set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from theory.checks import ArgumentError, Array, real
+from theory.error import ExactError, general_error, isotropic_error
+from theory.selection import KeepEasy, KeepHard, Rule
+
+FRACTIONS = tuple(float(f) for f in np.geomspace(0.01, 1, 41))
+RIDGES = tuple(float(r) for r in np.geomspace(1e-7, 1e1, 33))
+BUDGETS = ("selected", "pool")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best selection at every point of a sweep; arrays of the sweep's shape.
+
+    Attributes:
+        test_error: The least error.
+        kept_fraction: The fraction that reaches it; 1 is keep all.
+        easy: Whether the easy rows are the ones kept (False where all are).
+        ridge: The ridge that reaches it.
+    """
+
+    test_error: Array
+    kept_fraction: Array
+    easy: np.ndarray
+    ridge: Array
+
+
+def best_isotropic(
+    *,
+    d: ArrayLike,
+    n: ArrayLike,
+    budget: str,
+    fractions: Sequence[float] = FRACTIONS,
+    ridges: Sequence[float] = RIDGES,
+    easy: bool = True,
+    alignment: ArrayLike = 1.0,
+    generator_alignment: ArrayLike = 1.0,
+    pruner_truth_alignment: ArrayLike | None = None,
+) -> Best:
+    """Best kept fraction, end (hard or easy) and ridge for isotropic inputs, by search over grids.
+
+    Args:
+        d: Input dimension; broadcasts with ``n`` and the alignments.
+        n: Rows of the budget.
+        budget: ``"selected"`` or ``"pool"``: what ``n`` counts.
+        fractions: Kept fractions searched, in (0, 1]; one fraction evaluates it.
+        ridges: Ridges searched, relative to the kept rows: the penalty used is ``p`` times this.
+        easy: Whether keep-easy rules are searched too.
+        alignment: As in :func:`theory.isotropic_error`.
+        generator_alignment: As in :func:`theory.isotropic_error`.
+        pruner_truth_alignment: As in :func:`theory.isotropic_error`.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+    d, n = real("d", d, 1, np.inf)[..., None, None], real("n", n, 0, np.inf, open_low=True)[..., None, None]
+    angles = {
+        "alignment": real("alignment", alignment, -1, 1)[..., None, None],
+        "generator_alignment": real("generator_alignment", generator_alignment, -1, 1)[..., None, None],
+    }
+    if pruner_truth_alignment is not None:
+        angles["pruner_truth_alignment"] = real("pruner_truth_alignment", pruner_truth_alignment, -1, 1)[
+            ..., None, None
+        ]
+
+    def evaluate(rule: Rule, pool: Array, ridge: Array) -> ExactError:
+        return isotropic_error(rule, d=d, n=pool, ridge=ridge, **angles)
+
+    return _search(evaluate, n, budget, fractions, ridges, easy)
+
+
+def best_general(
+    *,
+    covariance: ArrayLike,
+    pruner: ArrayLike,
+    generator: ArrayLike,
+    truth: ArrayLike | None = None,
+    n: ArrayLike,
+    budget: str,
+    fractions: Sequence[float] = FRACTIONS,
+    ridges: Sequence[float] = RIDGES,
+    easy: bool = False,
+) -> Best:
+    """Best kept fraction, end and ridge for any covariance; arguments as in :func:`best_isotropic` and
+    :func:`theory.general_error`.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+
+    def evaluate(rule: Rule, pool: Array, ridge: Array) -> ExactError:
+        return general_error(
+            rule, n=pool, ridge=ridge, covariance=covariance, pruner=pruner, generator=generator, truth=truth
+        )
+
+    return _search(evaluate, real("n", n, 0, np.inf, open_low=True)[..., None, None], budget, fractions, ridges, easy)
+
+
+def local_exponents(
+    n: ArrayLike, test_error: ArrayLike, standard_error: ArrayLike | None = None, window: int = 5
+) -> tuple[Array, Array]:
+    """Local scaling exponents ``-d log E / d log n``, the slope of a line through neighbouring points.
+
+    Args:
+        n: Sizes, above 0 and increasing, [k].
+        test_error: Errors, above 0, [k].
+        standard_error: Their standard errors, [k]; without them the uncertainty is that of the residuals, that is,
+            of the curve not being a line.
+        window: Points in each fit, at least 3.
+
+    Returns:
+        Exponents and their standard errors, [k]; at the ends the window is one-sided.
+
+    Raises:
+        ArgumentError: If there are fewer points than the window needs, or a value is out of range.
+    """
+    x = np.log(real("n", n, 0, np.inf, open_low=True))
+    error = real("test_error", test_error, 0, 1, open_low=True)
+    if x.ndim != 1 or x.shape != error.shape or not 3 <= window <= len(x) or np.any(np.diff(x) <= 0):
+        raise ArgumentError(
+            f"n: found {x.shape} sizes for {error.shape} errors and a window of {window}, expected increasing sizes, one "
+            "error each, at least one window of 3 or more."
+        )
+    y = np.log(error)
+    noise = None if standard_error is None else real("standard_error", standard_error, 0, np.inf) / error
+    slopes, spreads = np.empty(len(x)), np.empty(len(x))
+    for i in range(len(x)):
+        start = min(max(i - window // 2, 0), len(x) - window)
+        part = slice(start, start + window)
+        centred = x[part] - x[part].mean()
+        weight = centred / (centred @ centred)
+        slopes[i] = weight @ y[part]
+        if noise is None:
+            residual = y[part] - y[part].mean() - slopes[i] * centred
+            spreads[i] = np.sqrt(residual @ residual / (window - 2) / (centred @ centred))
+        else:
+            spreads[i] = np.sqrt(weight**2 @ noise[part] ** 2)
+    return -slopes, spreads
+
+
+def _search(
+    evaluate: Callable[[Rule, Array, Array], ExactError],
+    n: Array,
+    budget: str,
+    fractions: Sequence[float],
+    ridges: Sequence[float],
+    easy: bool,
+) -> Best:
+    if budget not in BUDGETS:
+        raise ArgumentError(f"budget: found {budget!r}, expected 'selected' or 'pool'.")
+    p = real("fractions", fractions, 0, 1, open_low=True)[:, None]  # [F, 1]
+    penalty = p * real("ridges", ridges, 0, np.inf)  # [F, ridges]
+    pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
+    errors = [evaluate(KeepHard.keeping(p), pool, penalty).test_error]  # [..., F, ridges]
+    if easy:
+        errors.append(evaluate(KeepEasy.keeping(p), pool, penalty).test_error)
+    error = np.concatenate(errors, axis=-2)
+    shape = error.shape[:-2]
+    flat = error.reshape(*shape, -1)
+    chosen = flat.argmin(-1)
+    end, ridge = np.divmod(chosen, len(ridges))
+    fraction = np.asarray(p[end % len(p), 0])
+    best = np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
+    return Best(best, fraction, (end >= len(p)) & (fraction < 1), fraction * np.asarray(ridges)[ridge])
