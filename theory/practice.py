@@ -6,8 +6,8 @@ recursion: ``rho_(k+1) = cos(pi E_test(rho_k))`` (with an imperfect generator, o
 truth). Training on the rows of all rounds together correlates rows and pruner; its exact error is open and it is only
 simulated here.
 
-``rules`` and ``pools`` list one rule and one pool size a round. To start from a plain classifier give ``KeepAll()``
-first.
+``rules`` and ``pools`` list one rule and one pool size a round; ``ridge`` may be one number or one a round. To
+start from a plain classifier give ``KeepAll()`` first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def practice_error(
     *,
     d: ArrayLike,
     pools: Sequence[ArrayLike],
-    ridge: ArrayLike = 0.0,
+    ridge: float | Sequence[float] = 0.0,
     alignment: ArrayLike = 0.0,
     generator_alignment: ArrayLike = 1.0,
 ) -> Array:
@@ -40,7 +40,7 @@ def practice_error(
         rules: One rule a round.
         d: Input dimension, above 0.
         pools: One pool size before pruning a round, above 0.
-        ridge: Ridge penalty, at least 0.
+        ridge: Ridge penalty, at least 0; one number, or one a round.
         alignment: Cosine of the first round's pruner with the generator, in [-1, 1]; ignored by a first ``KeepAll``.
         generator_alignment: Cosine of generator and truth, in [-1, 1].
 
@@ -50,15 +50,15 @@ def practice_error(
     Raises:
         ArgumentError: If an argument is out of range or the lists differ in length.
     """
-    _same_length(rules, pools)
+    ridges = _each_round(rules, pools, ridge)
     rho, truth = alignment, np.multiply(alignment, generator_alignment)
     errors = []
-    for rule, n in zip(rules, pools, strict=True):
+    for rule, n, penalty in zip(rules, pools, ridges, strict=True):
         exact = isotropic_error(
             rule,
             d=d,
             n=n,
-            ridge=ridge,
+            ridge=penalty,
             alignment=rho,
             generator_alignment=generator_alignment,
             pruner_truth_alignment=truth,
@@ -74,7 +74,7 @@ def fresh_rounds(
     *,
     d: int,
     pools: Sequence[int],
-    ridge: float = 0.0,
+    ridge: float | Sequence[float] = 0.0,
     alignment: float = 0.0,
     generator_alignment: float = 1.0,
     replicates: int = 1,
@@ -88,17 +88,17 @@ def fresh_rounds(
     Raises:
         ArgumentError: As :func:`practice_error`.
     """
-    _same_length(rules, pools)
+    ridges = _each_round(rules, pools, ridge)
     rng, replicates = generator_of(seed), integer("replicates", replicates, 1)
     rho: Array = np.full(replicates, real("alignment", alignment, -1, 1))
     truth = rho * generator_alignment
     runs = []
-    for rule, n in zip(rules, pools, strict=True):
+    for rule, n, penalty in zip(rules, pools, ridges, strict=True):
         run = banded(
             rule,
             d=d,
             n=n,
-            ridge=ridge,
+            ridge=penalty,
             alignment=rho,
             generator_alignment=generator_alignment,
             pruner_truth_alignment=truth,
@@ -116,7 +116,7 @@ def accumulated_rounds(
     *,
     d: int,
     pools: Sequence[int],
-    ridge: float = 0.0,
+    ridge: float | Sequence[float] = 0.0,
     alignment: float = 0.0,
     generator_alignment: float = 1.0,
     replicates: int = 1,
@@ -130,7 +130,7 @@ def accumulated_rounds(
     Raises:
         ArgumentError: As :func:`practice_error`.
     """
-    _same_length(rules, pools)
+    ridges = _each_round(rules, pools, ridge)
     d, rng, replicates = integer("d", d, 3), generator_of(seed), integer("replicates", replicates, 1)
     pools = [integer("pools", n, 1) for n in pools]
     rho, cosine = (
@@ -143,13 +143,13 @@ def accumulated_rounds(
     record = np.empty((len(rules), 4, replicates))
     for i in progress(range(replicates), "accumulated rounds"):
         w, rows, targets = first, np.empty((0, d)), np.empty(0)
-        for k, (rule, n) in enumerate(zip(rules, pools, strict=True)):
+        for k, (rule, n, penalty) in enumerate(zip(rules, pools, ridges, strict=True)):
             x = rng.standard_normal((n, d))
             length = np.linalg.norm(w)
             x = x[rule.keep(x @ w / (length if length > 0 else 1.0), rng)]
             rows, targets = np.vstack([rows, x]), np.append(targets, labels(x @ generator))
             try:
-                w = fit(rows, targets, sum(pools[: k + 1]), ridge)
+                w = fit(rows, targets, sum(pools[: k + 1]), penalty)
             except LinAlgError:
                 raise ArgumentError("ridge: the fit is singular, expected a larger ridge for this pool.") from None
             record[k, :, i] = w @ truth, w @ w, w @ generator, len(rows)
@@ -160,6 +160,11 @@ def accumulated_rounds(
     return runs
 
 
-def _same_length(rules: Sequence[Rule], pools: Sequence[ArrayLike]) -> None:
+def _each_round(rules: Sequence[Rule], pools: Sequence[ArrayLike], ridge: float | Sequence[float]) -> list[float]:
+    """The ridge of every round, after checking that the lists agree."""
     if len(rules) != len(pools) or not rules:
         raise ArgumentError(f"pools: found {len(pools)} for {len(rules)} rules, expected one pool a round.")
+    ridges = real("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
+    if ridges.shape not in ((), (len(rules),)):
+        raise ArgumentError(f"ridge: found shape {ridges.shape}, expected one number or one a round ({len(rules)}).")
+    return [float(x) for x in np.broadcast_to(ridges, (len(rules),))]

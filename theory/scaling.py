@@ -3,6 +3,9 @@
 Two budgets are told apart. A budget of ``"selected"`` rows fixes what is trained on, the pool being as large as the
 rule needs; a budget of a ``"pool"`` fixes what is searched, a selective rule training on less.
 
+Very selective rules are left out where the limit is not yet reached at the given dimension (see
+``ExactError.finite_size``), so the best fraction is one that a simulation confirms.
+
 The ridge is tuned at every point unless one is given: at a fixed ridge, part of what selection seems to gain or
 lose is only the penalty being wrong for the smaller set.
 """
@@ -22,6 +25,7 @@ from theory.selection import KeepEasy, KeepHard, Rule
 FRACTIONS = tuple(float(f) for f in np.geomspace(0.01, 1, 41))
 RIDGES = tuple(float(r) for r in np.geomspace(1e-7, 1e1, 33))
 BUDGETS = ("selected", "pool")
+TRUSTED = 0.03  # largest finite_size of a rule that the search may choose
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,8 @@ def local_exponents(
     error = real("test_error", test_error, 0, 1, open_low=True)
     if x.ndim != 1 or x.shape != error.shape or not 3 <= window <= len(x) or np.any(np.diff(x) <= 0):
         raise ArgumentError(
-            f"n: found {x.shape} sizes for {error.shape} errors and a window of {window}, expected increasing sizes, one "
-            "error each, at least one window of 3 or more."
+            f"n: found {x.shape} sizes for {error.shape} errors and a window of {window}, expected increasing sizes, "
+            "one error each, at least one window of 3 or more."
         )
     y = np.log(error)
     noise = None if standard_error is None else real("standard_error", standard_error, 0, np.inf) / error
@@ -167,10 +171,10 @@ def _search(
     p = real("fractions", fractions, 0, 1, open_low=True)[:, None]  # [F, 1]
     penalty = p * real("ridges", ridges, 0, np.inf)  # [F, ridges]
     pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
-    errors = [evaluate(KeepHard.keeping(p), pool, penalty).test_error]  # [..., F, ridges]
-    if easy:
-        errors.append(evaluate(KeepEasy.keeping(p), pool, penalty).test_error)
-    error = np.concatenate(errors, axis=-2)
+    ends = [KeepHard.keeping(p), KeepEasy.keeping(p)] if easy else [KeepHard.keeping(p)]
+    exact = [evaluate(rule, pool, penalty) for rule in ends]
+    trusted = [np.where((x.finite_size <= TRUSTED) | (p == 1), x.test_error, np.inf) for x in exact]
+    error = np.concatenate(trusted, axis=-2)  # [..., ends F, ridges]
     shape = error.shape[:-2]
     flat = error.reshape(*shape, -1)
     chosen = flat.argmin(-1)
