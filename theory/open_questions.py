@@ -150,7 +150,7 @@ def exponent(
         v = rng.standard_normal(d)
         v -= (v @ u) * u
         v /= np.linalg.norm(v)
-        sizes: Array = 2.0 ** np.arange(5, 14)
+        sizes = np.array([2.0**k for k in range(5, 14)])
         search: dict[str, Any] = {"n": sizes, "ridges": np.geomspace(1e-8, 10, 19).tolist()}
         for rho in (1.0, 0.9):
             vectors = {
@@ -181,7 +181,7 @@ def exponent(
 
 
 def _isotropic_exponents(d: int, kept: float, rounds: int, replicates: int, rng: np.random.Generator) -> list[Row]:
-    sizes: Array = d * 2.0 ** np.arange(-2, 7)
+    sizes = np.array([d * 2.0**k for k in range(-2, 7)])
     rows: list[Row] = []
     cases: list[tuple[str, float, str, dict[str, Any]]] = [("keep all", 1.0, "selected", {"fractions": [1.0]})]
     for rho in (1.0, 0.9):
@@ -205,7 +205,7 @@ def _isotropic_exponents(d: int, kept: float, rounds: int, replicates: int, rng:
 
 def _adaptive_exponents(d: int, rounds: int, replicates: int, rng: np.random.Generator) -> list[Row]:
     """Every round selects the same number of rows, from as large a fresh pool as its best fraction needs."""
-    sizes: Array = d * 2.0 ** np.arange(0, 6, 0.5)
+    sizes = np.array([d * 2.0 ** (k / 2) for k in range(12)])
     alignment, pool = np.zeros_like(sizes), np.zeros_like(sizes)
     rows: list[Row] = []
     history: list[Best] = []

@@ -63,7 +63,7 @@ def best_isotropic(
         d: Input dimension; broadcasts with ``n`` and the alignments.
         n: Rows of the budget.
         budget: ``"selected"`` or ``"pool"``: what ``n`` counts.
-        fractions: Kept fractions searched, in (0, 1]; one fraction evaluates it.
+        fractions: Kept fractions searched, in (0, 1], with 1 among them; a single one is evaluated as it is.
         ridges: Ridges searched, relative to the kept rows: the penalty used is ``p`` times this.
         easy: Whether keep-easy rules are searched too.
         alignment: As in :func:`theory.isotropic_error`.
@@ -169,11 +169,14 @@ def _search(
     if budget not in BUDGETS:
         raise ArgumentError(f"budget: found {budget!r}, expected 'selected' or 'pool'.")
     p = real("fractions", fractions, 0, 1, open_low=True)[:, None]  # [F, 1]
+    if len(p) > 1 and not np.any(p == 1):
+        raise ArgumentError("fractions: expected 1 (keep all) among them. Add it.")
     penalty = p * real("ridges", ridges, 0, np.inf)  # [F, ridges]
     pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
     ends = [KeepHard.keeping(p), KeepEasy.keeping(p)] if easy else [KeepHard.keeping(p)]
     exact = [evaluate(rule, pool, penalty) for rule in ends]
-    trusted = [np.where((x.finite_size <= TRUSTED) | (p == 1), x.test_error, np.inf) for x in exact]
+    always = (p == 1) | (len(p) == 1)  # nothing to leave out where one fraction is asked for
+    trusted = [np.where((x.finite_size <= TRUSTED) | always, x.test_error, np.inf) for x in exact]
     error = np.concatenate(trusted, axis=-2)  # [..., ends F, ridges]
     shape = error.shape[:-2]
     flat = error.reshape(*shape, -1)
