@@ -1,7 +1,7 @@
 """Entropy guidance: steer diffusion sampling toward images a learner is unsure of.
 
-The learner's entropy H plays the part of log pi in the paper's pruned distribution dQ = pi dP: adding omega grad H to the
-score samples the hard images directly. The score is -eps / sqrt(1 - abar_t), so RAISING entropy means
+The learner's entropy H plays the part of log pi in the paper's pruned distribution dQ = pi dP: adding omega grad H to
+the score samples the hard images directly. The score is -eps / sqrt(1 - abar_t), so RAISING entropy means
 eps - omega sqrt(1 - abar_t) grad H (equation 7 of arXiv 2502.15588 prints a plus sign, which lowers it).
 """
 

@@ -32,8 +32,8 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1) -> nn.Module:
     """A new, randomly initialised classifier (from torch's global generator).
 
     Args:
-        name: "convnet" (35k parameters), "convnet_wide", "vit" (a small timm VisionTransformer for 28 x 28), or any
-            architecture name of timm.
+        name: "convnet" (35k parameters), "vit" (a small timm VisionTransformer for 28 x 28), or any architecture name
+            of timm.
         num_classes: number of logits.
         in_chans: channels of the images.
 
@@ -42,14 +42,12 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1) -> nn.Module:
     """
     if name == "convnet":
         return ConvNet(num_classes, in_chans)
-    if name == "convnet_wide":
-        return ConvNet(num_classes, in_chans, width=32, first_stride=1)
     if name == "vit":
         return VisionTransformer(
-            img_size=CROP, patch_size=4, in_chans=in_chans, num_classes=num_classes, embed_dim=64, depth=4, num_heads=4
+            img_size=CROP, patch_size=7, in_chans=in_chans, num_classes=num_classes, embed_dim=64, depth=4, num_heads=4
         )
     if name not in timm.list_models():
-        raise UserError(f'learner: "{name}" is no architecture of timm; take convnet, convnet_wide, vit or a timm name')
+        raise UserError(f'learner: "{name}" is no architecture of timm; take convnet, vit or a timm name')
     return timm.create_model(name, num_classes=num_classes, in_chans=in_chans)
 
 
@@ -66,7 +64,7 @@ def center_crop(images: Tensor) -> Tensor:
 
 def random_crop(images: Tensor, rng: torch.Generator) -> Tensor:
     """A random 28 x 28 crop of each image of [B, C, H, W]: shifts of up to 2 pixels for 32 x 32."""
-    b, c, h, w = images.shape
+    b, _c, h, w = images.shape
     top = torch.randint(h - CROP + 1, (b, 1, 1), generator=rng)
     left = torch.randint(w - CROP + 1, (b, 1, 1), generator=rng)
     rows = top + torch.arange(CROP)[None, :, None]  # [B, 28, 1]

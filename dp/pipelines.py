@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, ImagePipelineOutput, UNet2DModel
+from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -95,7 +96,13 @@ class LatentClassPipeline(DiffusionPipeline):
 
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     """The Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
-    pipe = LatentClassPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    logging.disable_progress_bar()
+    try:
+        pipe = LatentClassPipeline.from_pretrained(
+            folder, torch_dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
+        )
+    finally:
+        logging.enable_progress_bar()
     pipe.set_progress_bar_config(disable=True)
     for module in (pipe.vae, pipe.unet):
         module.requires_grad_(False)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dp.data import CLASSES, ImageSet
 from dp.errors import UserError
 from dp.evaluate import accuracy, logits_of
-from dp.generator import Generator
+from dp.generator import Generator, Learner
 from dp.guidance import entropy
 from dp.learner import build_learner, center_crop, normalise, random_crop, wsd
 from dp.patience import Patience
@@ -96,7 +96,7 @@ def make_images(
     round_: int,
     count: int,
     first: int = 0,
-    learner: nn.Module | None = None,
+    learner: Learner | None = None,
 ) -> Pool:
     """Images `first` .. `first + count - 1` of a round, classes in turn so that every prefix is balanced."""
     index = torch.arange(first, first + count)

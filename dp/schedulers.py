@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from diffusers import DDIMScheduler
+# SchedulerMixin is imported because diffusers looks for it in this module when it loads a saved pipeline.
+from diffusers import DDIMScheduler, SchedulerMixin
 from torch import Tensor
 
 from dp.guidance import EntropyGuidance
+
+__all__ = ["EntropyGuidedDDIMScheduler", "SchedulerMixin"]
 
 
 class EntropyGuidedDDIMScheduler(DDIMScheduler):

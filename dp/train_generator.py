@@ -25,7 +25,8 @@ from dp.checkpoint import load_state, save_state
 from dp.data import CLASSES, IMAGE_SIZE, train_images
 from dp.errors import run_command
 from dp.files import write_json
-from dp.learner import build_learner, normalise, random_crop
+from dp.learner import normalise, random_crop
+from dp.oracle import new_oracle
 from dp.pipelines import LatentClassPipeline
 from dp.precision import autocast
 from dp.randomness import stream
@@ -42,10 +43,10 @@ class GeneratorConfig:
     vae_iterations: int = 5000
     vae_batch: int = 64
     vae_lr: float = 2e-3
-    kl_weight: float = 1e-5  # small: the latents only need to be smooth and of bounded size
+    kl_weight: float = 1e-7  # small: the latents only need to be smooth and of bounded size
     unet_channels: tuple[int, ...] = (48, 96)
-    unet_iterations: int = 5000
-    unet_batch: int = 192
+    unet_iterations: int = 4500
+    unet_batch: int = 128
     unet_lr: float = 1.5e-3
     null_fraction: float = 0.1  # labels replaced by the null class, for classifier-free guidance
     ema_decay: float = 0.999
@@ -57,7 +58,7 @@ class GeneratorConfig:
 def new_vae(config: GeneratorConfig) -> AutoencoderKL:
     """KL autoencoder, 1 x 32 x 32 images to 4 x 8 x 8 latents."""
     levels = len(config.vae_channels)
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         in_channels=1,
         out_channels=1,
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -69,6 +70,9 @@ def new_vae(config: GeneratorConfig) -> AutoencoderKL:
         sample_size=IMAGE_SIZE,
         mid_block_add_attention=False,
     )
+    # Begin with little noise on the latents: its gradient is too noisy to take it away in a short training.
+    nn.init.constant_(vae.quant_conv.bias[vae.config.latent_channels :], -6.0)
+    return vae
 
 
 def new_unet(config: GeneratorConfig) -> UNet2DModel:
@@ -189,7 +193,7 @@ def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Ten
 def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: Path) -> nn.Module:
     """A ConvNet on real images (uint8 [N, 1, 32, 32]); see dp.oracle."""
     torch.manual_seed(config.seed)
-    oracle = build_learner("convnet_wide", len(CLASSES))
+    oracle = new_oracle()
     ema = ModelEmaV3(oracle, decay=0.995, use_warmup=True)
 
     def loss(i: int) -> Tensor:

@@ -8,11 +8,13 @@ import signal
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from dp.errors import UserError
 from experiments.results import Job, record, state
 
 _progress: Any = None  # in a worker: the queue on which it reports (job index, fraction done)
@@ -45,7 +47,8 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
     total = sum(job.estimate for job in todo)
     longest = max(todo[0].estimate, total / workers)
     print(
-        f"{len(todo)} of {len(jobs)} results to compute ({states.count('absent')} absent, {states.count('stale')} stale); "
+        f"{len(todo)} of {len(jobs)} results to compute ({states.count('absent')} absent, "
+        f"{states.count('stale')} stale); "
         f"about {longest / 60:.1f} minutes on {workers} core{'s' * (workers > 1)}",
         file=sys.stderr,
     )
@@ -66,13 +69,20 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
                         while True:
                             index, fraction = reports.get_nowait()
                             done[index] = max(done[index], fraction * todo[index].estimate)
-                    for future in finished:
+                    failures = [future for future in finished if future.exception()]
+                    for future in finished.difference(failures):
                         job = todo[futures[future]]
                         result, seconds = future.result()
                         done[futures[future]] = job.estimate
                         bar.set_postfix_str(f"{job.study}/{job.name}")
                         record(profile, job, result, seconds)
+                    for future in failures:  # after what has come out well is safe
+                        future.result()
                     bar.update(round(sum(done)) - bar.n)
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was killed (out of memory?); what was finished is kept, run again"
+            ) from None
         except BaseException:
             for process in executor._processes.values():
                 process.terminate()

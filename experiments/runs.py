@@ -50,7 +50,7 @@ def practice_seconds(config: PracticeConfig) -> float:
 def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
     """The outcomes, the log and the additions of a run, and some of its images."""
     source = values["source"]
-    config = PracticeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k != "source"})
+    config = PracticeConfig(**{name: value for name, value in values.items() if name != "source"})
     generator = bundled_generator(config)
     initial = real_pool(config) if source == "real" else plain_pool(config, generator)
     total = config.iterations * (1 + len(config.branch_sizes))

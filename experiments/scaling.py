@@ -12,6 +12,7 @@ of the largest preset of each size with plain additions. Real-data runs show wha
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dp.practice import PracticeConfig
 from experiments.results import Job
@@ -51,7 +52,11 @@ def jobs(settings: Scaling) -> list[Job]:
             real = replace(base, n_initial=n, rounds=0, n_per_round=0, omega=0.0)
             found.append(practice_job("scaling", f"real-{n}-seed{seed}", real, source="real"))
         for preset in settings.presets:
-            sizes = {"n_initial": preset.n_initial, "n_per_round": preset.n_per_round, "rounds": preset.rounds}
+            sizes: dict[str, Any] = {
+                "n_initial": preset.n_initial,
+                "n_per_round": preset.n_per_round,
+                "rounds": preset.rounds,
+            }
             dp = replace(base, branch_sizes=preset.branch_sizes, **sizes)
             found.append(practice_job("scaling", f"dp-{preset.n_initial}-{preset.n_per_round}-seed{seed}", dp))
             plain = replace(base, omega=0.0, **sizes)

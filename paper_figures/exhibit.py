@@ -1,7 +1,7 @@
 """A figure or table of the report: what is shown, from which numbers, and what it says of the paper's claims."""
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ class Exhibit:
     rows: the plotted or tabulated numbers, written as CSV.
     figure: the figure, or None for a table.
     table: the rows as shown, or None for a figure.
+    published: the paper's rows, shown below.
     claims: verdicts that follow from it.
     """
 
@@ -39,7 +40,8 @@ class Exhibit:
     rows: Rows
     figure: Figure | None = None
     table: Rows | None = None
-    claims: tuple[Claim, ...] = field(default=())
+    published: Rows | None = None
+    claims: tuple[Claim, ...] = ()
 
 
 def save(exhibit: Exhibit, folder: Path) -> None:

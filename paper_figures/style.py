@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import matplotlib
 from matplotlib import pyplot as plt
@@ -16,27 +17,9 @@ COLOURS = {
     "real": "#009E73",
 }
 
-RC = {
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "savefig.bbox": "tight",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "deliberate-practice",
-}
-
 
 @contextmanager
 def style() -> Iterator[None]:
     """Draw inside this block."""
-    with plt.rc_context(RC):
+    with plt.style.context(Path(__file__).parent / "paper.mplstyle"):
         yield

@@ -1,0 +1,31 @@
+"""The oracle: a classifier trained on real images, which judges generated ones. It never trains or guides anything."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model
+from torch import Tensor, nn
+
+from dp.data import ASSETS, CLASSES
+from dp.learner import ConvNet, center_crop, normalise
+
+BUNDLED_ORACLE = ASSETS / "oracle.safetensors"
+
+
+def new_oracle() -> ConvNet:
+    """A new, untrained oracle."""
+    return ConvNet(len(CLASSES), width=32, first_stride=1)
+
+
+def bundled_oracle(path: Path = BUNDLED_ORACLE) -> ConvNet:
+    """The repository's oracle, float32, in eval mode."""
+    oracle = new_oracle()
+    load_model(oracle, path)
+    return oracle.float().eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def features(oracle: nn.Sequential, images: Tensor, batch_size: int = 500) -> Tensor:
+    """What the oracle's last layer reads: float32 [N, F] from uint8 images [N, C, H, W]."""
+    body = oracle[:-1]
+    return torch.cat([body(normalise(center_crop(part))) for part in images.split(batch_size)])

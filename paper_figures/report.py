@@ -1,0 +1,112 @@
+"""build/report.html: every figure and table, its caption, the published claims and what we measured. One file."""
+
+import base64
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from experiments.results import provenance
+from paper_figures import published
+from paper_figures.exhibit import Claim, Exhibit, Rows
+
+CSS = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { line-height: 1.2; } h2 { margin-top: 3rem; } img { max-width: 100%; }
+.caption { color: #444; font-size: .92rem; max-width: 52rem; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top; }
+th { border-bottom: 2px solid #888; } .claims td, .claims th { text-align: left; }
+.holds { color: #00724f; font-weight: 600; } .not { color: #b14a00; font-weight: 600; } .untested { color: #777; }
+footer { margin-top: 3rem; font-size: .85rem; color: #666; }
+"""
+
+
+def write(path: Path, profile: str, exhibits: list[Exhibit], figures: Path) -> None:
+    """Write the report.
+
+    Args:
+        path: the HTML file.
+        profile: whose results are shown.
+        exhibits: in order of appearance.
+        figures: folder with the exhibits' PNG files.
+    """
+    parts = [_head(profile), _claims([claim for exhibit in exhibits for claim in exhibit.claims])]
+    parts += [_section(exhibit, figures) for exhibit in exhibits]
+    made = provenance()
+    parts.append(
+        f"<footer>Drawn {made['date']} from commit {made['commit'] or 'unknown'}"
+        f"{' with uncommitted changes' if made['uncommitted_changes'] else ''}; "
+        f"Python {made['python']}, {', '.join(f'{k} {v}' for k, v in made['packages'].items() if v)}; "
+        f"{made['hardware']['cpu']}, {made['hardware']['cores']} cores. Every result file under "
+        f"experiments/results says "
+        "what made it.</footer>"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    title = "Deliberate Practice: every figure beside the published numbers"
+    path.write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{CSS}</style>'
+        f"<body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _head(profile: str) -> str:
+    scale = {
+        "cpu": "Real images (Fashion-MNIST), a small latent-diffusion generator, small learners: a laptop's scale.",
+        "smoke": "<b>Smoke profile: every run is far too short to compare methods; it shows that the chain works.</b>",
+    }[profile]
+    return (
+        "<h1>Deliberate Practice</h1><p>Every figure and table that this repository reproduces of "
+        "<i>Improving the Scaling Laws of Synthetic Data with Deliberate Practice</i> (arXiv 2502.15588), "
+        "measured here, "
+        f"beside the published numbers. {scale} Absolute accuracies of different data sets are not comparable; "
+        "the shape of the curves and the sign of the differences are.</p>"
+    )
+
+
+def _claims(found: list[Claim]) -> str:
+    rows = []
+    by_id = {claim.id: claim for claim in found}
+    for id_, text in published.claims().items():
+        claim = by_id.get(id_, Claim(id_, "", "not tested here"))
+        look = {"holds here": "holds", "does not hold here": "not", "not tested here": "untested"}[claim.verdict]
+        rows.append(
+            f"<tr><td>{id_}</td><td>{escape(text)}</td><td>{escape(claim.measured)}</td><td "
+            f'class="{look}">{claim.verdict}</td></tr>'
+        )
+    return (
+        "<h2>The paper's claims</h2>"
+        '<p class="caption">A verdict says whether the statement holds at this scale, on these images; it is '
+        "computed from the "
+        "results, and C1 is read as: DP reaches static's best accuracy with fewer images (interval above 1).</p>"
+        '<div class="scroll"><table class="claims"><tr><th></th><th>published</th><th>measured '
+        "here</th><th>verdict</th></tr>"
+        f"{''.join(rows)}</table></div>"
+    )
+
+
+def _section(exhibit: Exhibit, figures: Path) -> str:
+    body = ""
+    if exhibit.figure is not None:
+        data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
+        body += f'<img alt="{escape(exhibit.title)}" src="data:image/png;base64,{data}">'
+    if exhibit.table is not None:
+        body += _table(exhibit.table)
+    caption = f'<p class="caption">{escape(exhibit.caption)}</p>'
+    published_table = f"<h3>Published</h3>{_table(exhibit.published)}" if exhibit.published else ""
+    files = f'<p class="caption">Numbers: build/figures/{exhibit.name}.csv</p>'
+    heading = f"<h2>{escape(exhibit.title)}</h2>"
+    return f'<section id="{exhibit.name}">{heading}{body}{caption}{published_table}{files}</section>'
+
+
+def _table(rows: Rows) -> str:
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
+    lines = "".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><tr>{head}</tr>{lines}</table></div>'
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value == int(value):
+        value = int(value)
+    return escape(f"{value:,}" if isinstance(value, int) else str(value))

@@ -1,0 +1,84 @@
+"""The generator and the oracle of the repository, and what guidance does to finished images."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from dp.data import ASSETS, BUNDLE, validation_images
+from dp.diversity import diversity
+from dp.evaluate import accuracy, logits_of
+from dp.generator import Generator
+from dp.guidance import entropy
+from dp.learner import center_crop
+from dp.model_card import reconstructed
+from dp.oracle import bundled_oracle, features
+from dp.pipelines import BUNDLED, bundled_pipeline
+from dp.practice import PracticeConfig, make_images, start, train
+
+CONFIG = PracticeConfig(n_initial=1000, rounds=0, n_per_round=0, iterations=400, seed=123)
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return bundled_pipeline()
+
+
+@pytest.fixture(scope="module")
+def plain(pipe):
+    return make_images(CONFIG, Generator(pipe, CONFIG.guidance_scale, CONFIG.inference_steps), 0, CONFIG.n_initial)
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return bundled_oracle()
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
+def test_the_weights_are_small_safetensors():
+    assert size(BUNDLED) <= 5_000_000 and size(ASSETS) <= 6_000_000
+    assert BUNDLE.stat().st_size <= 8_000_000
+    assert not [p for p in ASSETS.rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]
+
+
+def test_the_oracle_recognises_plain_samples_at_the_default_scale(plain, oracle):
+    recognised = (logits_of(oracle, plain.images).argmax(1) == plain.labels).float().mean().item()
+    assert recognised >= 0.90
+
+
+def test_reconstruction_loses_at_most_two_points(pipe, oracle):
+    real = validation_images()
+    assert accuracy(oracle, reconstructed(pipe, real)) >= accuracy(oracle, real) - 2.0
+
+
+def test_samples_are_diverse_and_real_images_more_so(plain, oracle):
+    real = features(oracle, validation_images().images)
+    real = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(0))]
+    generated = diversity(real[:1000], features(oracle, plain.images))
+    other_real = diversity(real[:1000], real[1000:2000])
+    assert 0.3 < generated.coverage < other_real.coverage
+    collapsed = features(oracle, plain.images[:10]).repeat(100, 1)
+    assert diversity(real[:1000], collapsed + 1e-3 * torch.randn(1000, 128)).coverage < generated.coverage / 2
+
+
+def test_entropy_of_finished_images_rises_with_omega(pipe, plain):
+    """Against plain images of the same seeds, over four values of omega, for a learner that was trained a little."""
+    generator = Generator(pipe, CONFIG.guidance_scale, CONFIG.inference_steps)
+    state = train(CONFIG, start(CONFIG, plain), validation_images(), None)
+    learner = state.ema.module.eval()
+    labels = torch.arange(300) % 10
+    seeds = list(range(300))
+
+    def hardness(omega: float) -> torch.Tensor:
+        images = generator.generate(labels, seeds, lambda x: learner(center_crop(x)), omega)
+        return entropy(logits_of(learner, images))
+
+    omegas = (0.0, 0.05, 0.1, 0.2, 0.4)
+    measured = [hardness(omega) for omega in omegas]
+    for lower, higher in itertools.pairwise(measured):
+        gain = higher - lower
+        assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5

@@ -1,0 +1,114 @@
+"""Results are found by what made them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dp.errors import UserError
+from experiments import results
+from experiments.__main__ import STUDIES, jobs_of
+from experiments.profiles import profile
+from experiments.results import Job
+from experiments.run import run
+
+
+def square(config, progress):
+    progress(0.5)
+    return {"square": config["x"] ** 2}
+
+
+def fails_at_three(config, progress):
+    if config["x"] == 3:
+        raise UserError("x: got 3, expected another number")
+    return square(config, progress)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "folder", lambda profile: tmp_path / profile)
+    return tmp_path
+
+
+def jobs(compute=square, **change) -> list[Job]:
+    return [
+        Job("study", f"run-{x}", {"x": x, "y": 1} | (change if x == 2 else {}), compute, estimate=1) for x in range(4)
+    ]
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.stem: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
+
+
+def test_only_what_is_absent_or_stale_is_computed(own_folder):
+    assert run("p", jobs(), workers=2) == 4
+    first = times(own_folder)
+    assert run("p", jobs()) == 0 and times(own_folder) == first
+
+    (own_folder / "p" / "study" / "run-1.json").unlink()
+    assert run("p", jobs(), workers=1) == 1
+    second = times(own_folder)
+    assert {name for name in first if second[name] != first[name]} == {"run-1"}
+
+    assert [results.state("p", job) for job in jobs(y=5)] == ["present", "present", "stale", "present"]
+    assert run("p", jobs(y=5), workers=1) == 1
+    third = times(own_folder)
+    assert {name for name in first if third[name] != second[name]} == {"run-2"}
+    assert results.load("p", "study")["run-3"]["square"] == 9
+
+
+def test_a_file_depended_on_makes_a_result_stale(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    weights = tmp_path / "weights"
+    hashes = []
+    for content in ("a", "b", "a"):
+        weights.write_text(content)
+        results._file_hash.cache_clear()
+        hashes.append(Job("study", "run", {}, square, (weights,)).hash)
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_a_failure_keeps_what_was_computed(own_folder):
+    with pytest.raises(UserError, match="x: got 3"):
+        run("p", jobs(fails_at_three), workers=1)
+    assert sorted(times(own_folder)) == ["run-0", "run-1", "run-2"]
+
+
+def test_a_result_says_what_made_it(own_folder):
+    run("p", jobs()[:1])
+    result = json.loads((own_folder / "p" / "study" / "run-0.json").read_text())
+    made = result["made_by"]
+    assert result["config"] == {"x": 0, "y": 1} and result["config_hash"] == jobs()[0].hash
+    assert made["packages"]["torch"].startswith("2.14.1") and made["hardware"]["cores"] and made["seconds"] >= 0
+
+
+def test_a_damaged_result_is_named(own_folder):
+    path = own_folder / "p" / "study" / "run-0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(UserError, match=r"run-0\.json: not JSON"):
+        run("p", jobs()[:1])
+
+
+def test_changing_one_setting_of_a_study_changes_only_its_jobs():
+    settings = profile("cpu")
+    changed = replace(settings, dynamics=replace(settings.dynamics, base=replace(settings.dynamics.base, lr=0.5)))
+    before, after = (dict.fromkeys([]) for _ in range(2))
+    for found, which in ((before, settings), (after, changed)):
+        found.update({(job.study, job.name): job.hash for job in jobs_of(which)})
+    assert before.keys() == after.keys()
+    assert {study for (study, name), value in before.items() if after[study, name] != value} == {"dynamics"}
+
+
+@pytest.mark.parametrize("name", ["cpu", "smoke"])
+def test_names_are_unique(name):
+    names = [(job.study, job.name) for job in jobs_of(profile(name))]
+    assert len(names) == len(set(names)) and {study for study, _ in names} == set(STUDIES)
+
+
+def test_unknown_study_and_profile_are_named():
+    with pytest.raises(UserError, match='study: got "scalling"'):
+        jobs_of(profile("cpu"), ("scalling",))
+    with pytest.raises(UserError, match='profile: got "gpu"'):
+        profile("gpu")
