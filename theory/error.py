@@ -90,7 +90,7 @@ def isotropic_error(
     residual = k.p - k.beta_tilde * w_along - k.beta * w_across - effective * bias
     sideways = (along * w_across - across * w_along) ** 2 + outside**2 * bias  # part of w_bar orthogonal to the truth
     generator_overlap = rho * w_along + np.sqrt((1 - rho) * (1 + rho)) * w_across
-    wander = residual * k.gamma / (k.p * n * (k.gamma + effective) ** 2)
+    wander = residual * (1 + k.p * variance) * k.gamma / (k.p * n * (k.gamma + effective) ** 2)
     return _exact_error(overlap, bias, sideways, variance * residual, generator_overlap, k.p, wander, along)
 
 
@@ -151,7 +151,7 @@ def general_error(
     sideways = scaled - overlap[..., None] * u_t
     residual = k.p - (moment * w_bar).sum(-1) - effective * (w_bar**2).sum(-1)
     stiffness = _dot(b, solved_b) / (1 + (gamma - p) * _dot(b, solved_b))
-    wander = residual * k.gamma / (k.p * n) * stiffness[..., 0] ** 2
+    wander = residual * (1 + k.p * variance) * k.gamma / (k.p * n) * stiffness[..., 0] ** 2
     bias, sideways = (scaled**2).sum(-1), (sideways**2).sum(-1)
     return _exact_error(overlap, bias, sideways, variance * residual, scaled @ u_g, k.p, wander, np.asarray(u_s @ u_t))
 
@@ -242,9 +242,9 @@ def _exact_error(
     noise = np.maximum(noise, 0.0)
     test_error = np.arctan2(np.sqrt(sideways + noise), overlap) / np.pi
     with np.errstate(divide="ignore", invalid="ignore"):
-        across = np.where(along**2 < 1, wander * (1 - along**2) / (sideways + noise), 0.0)
-        length = np.where(along != 0, wander * along**2 / overlap**2, 0.0)
-    return ExactError(*np.broadcast_arrays(test_error, overlap, bias + noise, label, p, across + length))
+        share = wander * (1 - along**2) / (sideways + noise) + wander * along**2 / (bias + noise)
+    finite_size = np.where(np.isinf(noise), np.inf, share)
+    return ExactError(*np.broadcast_arrays(test_error, overlap, bias + noise, label, p, finite_size))
 
 
 def _dot(x: Array, y: Array) -> Array:

@@ -16,6 +16,7 @@ from theory.error import general_error, isotropic_error
 from theory.open_questions import adaptive, answer, exponent, phase
 from theory.printed import VERSIONS, printed_error
 from theory.progress import progress
+from theory.scaling import power_law
 from theory.selection import KeepAll, KeepHard, Rule
 from theory.simulate import banded, dense_general
 
@@ -169,7 +170,7 @@ def errata(
 def general_covariance(
     *,
     d: int = 350,
-    exponent: float = 1.0,
+    decay: float = 1.0,
     pools: Sequence[int] = (500, 1000, 2000, 4000, 6000),
     ridges: Sequence[float] = (1e-4, 0.1),
     alignments: Sequence[float] = (1.0, 0.91, 0.67),
@@ -177,23 +178,20 @@ def general_covariance(
     replicates: int = 8,
     seed: int = 0,
 ) -> list[Row]:
-    """General covariance, eigenvalues ``k^-exponent``: error against pool size, keeping the hardest half.
+    """General covariance, eigenvalues ``k^-decay``: error against pool size, keeping the hardest half.
 
-    Generator and pruner point in random directions; ``alignments`` are the cosines of their margins.
+    Every eigenvector carries the same share of the generator's margin; ``alignments`` are cosines of margins.
 
     Returns:
         Rows with ``series``, ``rho``, ``ridge``, ``n_pool``, ``kept_fraction``, ``test_error``, ``standard_error``,
         ``d``.
     """
     rng = np.random.default_rng(seed)
-    spectrum = np.arange(1.0, d + 1) ** -exponent
-    u, v = np.linalg.qr(rng.standard_normal((d, 2)))[0].T  # orthonormal, in whitened coordinates
     rule, fine = hardest(kept_fraction), np.geomspace(min(pools), max(pools), 60)
     rows: list[Row] = []
     for ridge, rho in progress([(ridge, rho) for ridge in ridges for rho in alignments], "general covariance"):
-        pruner = rho * u + np.sqrt(1 - rho**2) * v
-        vectors = {"covariance": spectrum, "generator": u / np.sqrt(spectrum), "pruner": pruner / np.sqrt(spectrum)}
-        shared = {"rho": float(rho), "ridge": ridge, "kept_fraction": kept_fraction, "d": d, "exponent": exponent}
+        vectors: dict[str, Any] = power_law(d=d, decay=decay, teacher="flat", alignment=rho, seed=seed)
+        shared = {"rho": float(rho), "ridge": ridge, "kept_fraction": kept_fraction, "d": d, "decay": decay}
         exact = general_error(rule, n=fine, ridge=ridge, **vectors).test_error
         for n, error in zip(fine, exact, strict=True):
             rows.append(_error_point("exact", error, 0.0) | shared | {"n_pool": float(n)})

@@ -14,7 +14,7 @@ import numpy as np
 from theory.checks import ArgumentError, Array
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.progress import progress
-from theory.scaling import Best, best_general, best_isotropic, local_exponents
+from theory.scaling import Best, best_general, best_isotropic, local_exponents, power_law
 from theory.selection import KeepAll, KeepHard, Rule
 from theory.simulate import banded, dense_general
 
@@ -118,7 +118,7 @@ def phase(
 def exponent(
     *,
     d: int = 500,
-    isotropic_d: int = 20_000,
+    isotropic_d: int = 10_000,
     decays: Sequence[float] = (0.5, 1.0, 1.5, 2.0),
     kept_fraction: float = 0.3,
     rounds: int = 4,
@@ -144,20 +144,10 @@ def exponent(
     rows = _isotropic_exponents(isotropic_d, kept_fraction, rounds, replicates, rng)
     cases = [(a, t) for a in decays for t in ("aligned", "flat")]
     for decay, teacher in progress(cases, "power-law spectra"):
-        spectrum = np.arange(1.0, d + 1) ** -decay
-        root = np.sqrt(spectrum)
-        u = root / np.linalg.norm(root) if teacher == "aligned" else np.ones(d) / np.sqrt(d)
-        v = rng.standard_normal(d)
-        v -= (v @ u) * u
-        v /= np.linalg.norm(v)
         sizes = np.array([2.0**k for k in range(5, 14)])
         search: dict[str, Any] = {"n": sizes, "ridges": np.geomspace(1e-8, 10, 19).tolist()}
         for rho in (1.0, 0.9):
-            vectors = {
-                "covariance": spectrum,
-                "generator": u / root,
-                "pruner": (rho * u + np.sqrt(1 - rho**2) * v) / root,
-            }
+            vectors: dict[str, Any] = power_law(d=d, decay=decay, teacher=teacher, alignment=rho, seed=seed)
             fixed = best_general(budget="selected", fractions=[kept_fraction], **search, **vectors)
             free = best_general(budget="pool", fractions=np.geomspace(0.01, 1, 17).tolist(), **search, **vectors)
             policies = [(f"hardest {kept_fraction:.0%}", fixed, "selected"), ("best fraction", free, "pool")]

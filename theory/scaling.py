@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, real
+from theory.checks import ArgumentError, Array, integer, real
 from theory.error import ExactError, general_error, isotropic_error
 from theory.selection import KeepEasy, KeepHard, Rule
 
 FRACTIONS = tuple(float(f) for f in np.geomspace(0.01, 1, 41))
-RIDGES = tuple(float(r) for r in np.geomspace(1e-7, 1e1, 33))
+RIDGES = (0.0, *(float(r) for r in np.geomspace(1e-8, 1e1, 37)))
 BUDGETS = ("selected", "pool")
 TRUSTED = 0.03  # largest finite_size of a rule that the search may choose
 
@@ -52,6 +52,7 @@ def best_isotropic(
     budget: str,
     fractions: Sequence[float] = FRACTIONS,
     ridges: Sequence[float] = RIDGES,
+    relative_ridge: bool = True,
     easy: bool = True,
     alignment: ArrayLike = 1.0,
     generator_alignment: ArrayLike = 1.0,
@@ -64,7 +65,8 @@ def best_isotropic(
         n: Rows of the budget.
         budget: ``"selected"`` or ``"pool"``: what ``n`` counts.
         fractions: Kept fractions searched, in (0, 1], with 1 among them; a single one is evaluated as it is.
-        ridges: Ridges searched, relative to the kept rows: the penalty used is ``p`` times this.
+        ridges: Ridges searched; a single one is used as it is.
+        relative_ridge: Whether the penalty is ``p`` times these (a ridge per kept row) or these themselves.
         easy: Whether keep-easy rules are searched too.
         alignment: As in :func:`theory.isotropic_error`.
         generator_alignment: As in :func:`theory.isotropic_error`.
@@ -86,7 +88,7 @@ def best_isotropic(
     def evaluate(rule: Rule, pool: Array, ridge: Array) -> ExactError:
         return isotropic_error(rule, d=d, n=pool, ridge=ridge, **angles)
 
-    return _search(evaluate, n, budget, fractions, ridges, easy)
+    return _search(evaluate, n, budget, fractions, ridges, relative_ridge, easy)
 
 
 def best_general(
@@ -113,7 +115,9 @@ def best_general(
             rule, n=pool, ridge=ridge, covariance=covariance, pruner=pruner, generator=generator, truth=truth
         )
 
-    return _search(evaluate, real("n", n, 0, np.inf, open_low=True)[..., None, None], budget, fractions, ridges, easy)
+    return _search(
+        evaluate, real("n", n, 0, np.inf, open_low=True)[..., None, None], budget, fractions, ridges, True, easy
+    )
 
 
 def local_exponents(
@@ -158,12 +162,46 @@ def local_exponents(
     return -slopes, spreads
 
 
+def power_law(
+    *, d: int, decay: float, teacher: str, alignment: float = 1.0, generator_alignment: float = 1.0, seed: int = 0
+) -> dict[str, Array]:
+    """Covariance and directions with eigenvalues ``k^-decay``, as keywords for :func:`theory.general_error`.
+
+    Args:
+        d: Input dimension, at least 3.
+        decay: Exponent of the spectrum, at least 0.
+        teacher: ``"aligned"``: equal weight on every eigenvector, so that large eigenvalues carry the margin; or
+            ``"flat"``: every eigenvector carries the same share of the margin's variance.
+        alignment: Cosine between the pruner's margin and the generator's, in [-1, 1].
+        generator_alignment: Cosine between the generator's margin and the truth's, in [-1, 1].
+        seed: Seed of the directions in which pruner and truth deviate from the generator.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+    d = integer("d", d, 3)
+    root = np.arange(1.0, d + 1) ** (-float(real("decay", decay, 0, 20)) / 2)
+    rho, g = (float(real("alignment", x, -1, 1, advice="It is a cosine.")) for x in (alignment, generator_alignment))
+    if teacher not in ("aligned", "flat"):
+        raise ArgumentError(f"teacher: found {teacher!r}, expected 'aligned' or 'flat'.")
+    first = root if teacher == "aligned" else np.ones(d)
+    others = np.random.default_rng(integer("seed", seed, 0)).standard_normal((d, 2))
+    u, v, w = np.linalg.qr(np.column_stack([first, others]))[0].T  # orthonormal, in whitened coordinates
+    return {
+        "covariance": root**2,
+        "generator": u / root,
+        "pruner": (rho * u + np.sqrt(1 - rho**2) * v) / root,
+        "truth": (g * u + np.sqrt(1 - g**2) * w) / root,
+    }
+
+
 def _search(
     evaluate: Callable[[Rule, Array, Array], ExactError],
     n: Array,
     budget: str,
     fractions: Sequence[float],
     ridges: Sequence[float],
+    relative_ridge: bool,
     easy: bool,
 ) -> Best:
     if budget not in BUDGETS:
@@ -171,7 +209,7 @@ def _search(
     p = real("fractions", fractions, 0, 1, open_low=True)[:, None]  # [F, 1]
     if len(p) > 1 and not np.any(p == 1):
         raise ArgumentError("fractions: expected 1 (keep all) among them. Add it.")
-    penalty = p * real("ridges", ridges, 0, np.inf)  # [F, ridges]
+    penalty = (p if relative_ridge else np.ones_like(p)) * real("ridges", ridges, 0, 1e300)  # [F, ridges]
     pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
     ends = [KeepHard.keeping(p), KeepEasy.keeping(p)] if easy else [KeepHard.keeping(p)]
     exact = [evaluate(rule, pool, penalty) for rule in ends]
@@ -184,4 +222,5 @@ def _search(
     end, ridge = np.divmod(chosen, len(ridges))
     fraction = np.asarray(p[end % len(p), 0])
     best = np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
-    return Best(best, fraction, (end >= len(p)) & (fraction < 1), fraction * np.asarray(ridges)[ridge])
+    used = penalty[end % len(p), ridge]
+    return Best(best, fraction, (end >= len(p)) & (fraction < 1), used)

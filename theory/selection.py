@@ -220,7 +220,7 @@ class Tempered(_QuadratureRule):
 
     Args:
         omega: Exponent, finite; above 0 prefers hard rows, below 0 easy ones, 0 keeps at random.
-        level: Factor that sets the kept fraction, above 0.
+        level: Factor that sets the kept fraction, above 0; with ``omega`` below 0, 1 or more keeps everything.
         scale: ``s``, logits per standard deviation of the margin, above 0.
 
     Raises:

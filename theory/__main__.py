@@ -1,0 +1,269 @@
+"""Command line: ``python -m theory --help``.
+
+Examples::
+
+    python -m theory error --d 350 --n 1000 --ridge 0.01 --alignment 0.9 --rule keep-hard --threshold 0.7 --json
+    python -m theory simulate --d 350 --n 1000 --rule keep-hard --kept-fraction 0.5 --replicates 20
+    python -m theory sweep --d 350 --n 500,1000,2000,4000 --policy best
+    python -m theory figure 3 --csv figure3.csv --plot figure3.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from theory import figures
+from theory.checks import ArgumentError
+from theory.error import general_error, isotropic_error
+from theory.scaling import BUDGETS, best_isotropic, local_exponents, power_law
+from theory.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
+from theory.simulate import banded, dense, dense_general
+
+Row = dict[str, Any]
+EXHIBITS: dict[str, tuple[Callable[..., list[Row]], str]] = {  # name: (its numbers, the module that draws them)
+    "3": (figures.figure3, "figure3"),
+    "5c": (figures.figure5c, "figure5c"),
+    "7": (figures.figure7, "figure7"),
+    "errata": (figures.errata, "theory_errata"),
+    "covariance": (figures.general_covariance, "theory_covariance"),
+    "adaptive": (figures.adaptive, "theory_adaptive"),
+    "phase": (figures.phase, "theory_phase"),
+    "exponent": (figures.exponent, "theory_exponent"),
+}
+
+
+EXACT = ("test_error", "kept_fraction", "overlap", "squared_norm", "finite_size")  # columns of an exact error
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. Try {self.prog} --help.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 2 for a bad argument, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ArgumentError, OSError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe has gone: not an error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"theory: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(
+            "theory: n, d: found a simulation too large for memory. Lower them, or use --method banded.",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print("theory: interrupted; nothing more was written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m theory", description="Exact theory of learning from hard examples.")
+    commands = parser.add_subparsers(required=True, metavar="error|simulate|sweep|figure")
+
+    model = _Parser(add_help=False)
+    model.add_argument("--d", type=int, required=True, help="input dimension")
+    model.add_argument("--ridge", type=float, default=0.0, help="ridge penalty; 0 is the minimum-norm fit (default 0)")
+    model.add_argument("--alignment", type=float, default=1.0, help="cosine of pruner and labels (default 1)")
+    model.add_argument(
+        "--generator-alignment",
+        type=float,
+        default=1.0,
+        help="cosine of generator and truth (default 1)",
+    )
+    rule = _Parser(add_help=False)
+    rule.add_argument("--rule", choices=["keep-all", "keep-hard", "keep-easy", "tempered"], default="keep-all")
+    rule.add_argument("--threshold", type=float, help="margin threshold of keep-hard or keep-easy")
+    rule.add_argument("--kept-fraction", type=float, help="fraction kept, instead of a threshold or a level")
+    rule.add_argument(
+        "--omega", type=float, default=1.0, help="exponent of tempered, above 0 for hard rows (default 1)"
+    )
+    rule.add_argument("--level", type=float, help="factor of tempered (default 1)")
+    rule.add_argument("--scale", type=float, default=1.0, help="logits per standard deviation, tempered (default 1)")
+    pool = _Parser(add_help=False)
+    pool.add_argument("--n", type=int, required=True, help="pool size BEFORE pruning")
+    pool.add_argument("--decay", type=float, help="power-law covariance with eigenvalues k^-DECAY (default isotropic)")
+    pool.add_argument("--teacher", choices=["aligned", "flat"], default="flat", help="with --decay (default flat)")
+    output = _Parser(add_help=False)
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", type=Path, metavar="FILE", help="write CSV to FILE")
+
+    error = commands.add_parser("error", parents=[model, rule, pool, output], help="exact test error of one setting")
+    error.set_defaults(run=_error)
+    simulate = commands.add_parser("simulate", parents=[model, rule, pool, output], help="the same, by sampling")
+    simulate.add_argument("--replicates", type=int, default=10, help="independent draws (default 10)")
+    simulate.add_argument("--seed", type=int, default=0)
+    simulate.add_argument("--method", choices=["banded", "dense"], help="default banded; dense with --decay")
+    simulate.set_defaults(run=_simulate)
+    sweep = commands.add_parser("sweep", parents=[model, output], help="error and local exponents over n")
+    sweep.add_argument("--n", required=True, help="sizes, separated by commas")
+    sweep.add_argument("--budget", choices=BUDGETS, default="selected", help="what n counts (default selected)")
+    sweep.add_argument("--policy", default="best", help="a kept fraction, hardest first, or best (default)")
+    sweep.add_argument("--tune-ridge", action="store_true", help="tune the ridge at every size instead of --ridge")
+    sweep.set_defaults(run=_sweep)
+    figure = commands.add_parser("figure", parents=[output], help="the numbers of an exhibit; CSV on standard output")
+    figure.add_argument("name", choices=list(EXHIBITS))
+    figure.add_argument("--plot", type=Path, metavar="FILE", help="also draw it (needs matplotlib)")
+    figure.add_argument("--replicates", type=int, help="replicates of every simulated point")
+    figure.add_argument("--seed", type=int)
+    figure.set_defaults(run=_figure)
+    return parser
+
+
+def _rule(options: argparse.Namespace) -> Rule:
+    name, threshold, kept = options.rule, options.threshold, options.kept_fraction
+    if name in ("keep-hard", "keep-easy"):
+        kind = KeepHard if name == "keep-hard" else KeepEasy
+        if (threshold is None) == (kept is None):
+            raise ArgumentError(f"threshold, kept-fraction: expected exactly one of them with {name}.")
+        return kind(threshold) if kept is None else kind.keeping(kept)
+    if threshold is not None:
+        raise ArgumentError(f"threshold: {name} has none. Leave it out.")
+    if name == "tempered":
+        if kept is None and options.level is None and options.omega < 0:
+            raise ArgumentError(
+                "omega: below 0 a level of 1 keeps everything. Give --kept-fraction or --level as well."
+            )
+        if kept is None:
+            return Tempered(options.omega, 1.0 if options.level is None else options.level, options.scale)
+        if options.level is not None:
+            raise ArgumentError("level, kept-fraction: expected at most one of them.")
+        return Tempered.keeping(kept, options.omega, options.scale)
+    if kept not in (None, 1.0):
+        raise ArgumentError(f"kept-fraction: found {kept:g}, but keep-all keeps 1. Choose another rule.")
+    return KeepAll()
+
+
+def _setting(options: argparse.Namespace) -> tuple[dict[str, Any], Row]:
+    """Keywords of the library call, and the columns that describe it."""
+    angles = {"alignment": options.alignment, "generator_alignment": options.generator_alignment}
+    about = {"d": options.d, "n": options.n, "ridge": options.ridge, "rule": options.rule, **angles}
+    if options.decay is None:
+        return {"d": options.d, "n": options.n, "ridge": options.ridge, **angles}, about
+    vectors = power_law(d=options.d, decay=options.decay, teacher=options.teacher, **angles)
+    about |= {"decay": options.decay, "teacher": options.teacher}
+    return {"n": options.n, "ridge": options.ridge, **vectors}, about
+
+
+def _error(options: argparse.Namespace) -> None:
+    setting, about = _setting(options)
+    exact = (isotropic_error if options.decay is None else general_error)(_rule(options), **setting)
+    row: Row = {
+        name: float(getattr(exact, name)) for name in ("test_error", "kept_fraction", "overlap", "squared_norm")
+    }
+    # At the interpolation threshold the norm diverges and the error is 0.5; JSON has no infinity.
+    row = {name: value if np.isfinite(value) else "infinite" for name, value in row.items()}
+    _write(options, row | about)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    setting, about = _setting(options)
+    method = options.method or ("banded" if options.decay is None else "dense")
+    if method == "banded" and options.decay is not None:
+        raise ArgumentError("method: banded is for isotropic inputs. Use dense with --decay.")
+    draw = dense_general if options.decay is not None else banded if method == "banded" else dense
+    run = draw(_rule(options), replicates=options.replicates, seed=options.seed, **setting)
+    row: Row = {
+        "test_error": run.mean,
+        "standard_error": run.standard_error if options.replicates > 1 else "undefined",
+        "kept_fraction": float(run.kept.mean()) / options.n,
+        **about,
+        "method": method,
+        "seed": options.seed,
+    }
+    _write(options, row | {"replicates": [float(x) for x in run.replicates] if options.json else options.replicates})
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    try:
+        sizes = np.array([float(part) for part in options.n.split(",")])
+        fractions = None if options.policy == "best" else [float(options.policy)]
+    except ValueError:
+        raise ArgumentError(
+            f"n, policy: found {options.n!r} and {options.policy!r}, expected sizes separated by commas, and a number "
+            "or best."
+        ) from None
+    search: dict[str, Any] = {} if fractions is None else {"fractions": fractions, "easy": False}
+    if not options.tune_ridge:
+        search |= {"ridges": [options.ridge], "relative_ridge": False}
+    best = best_isotropic(
+        d=options.d,
+        n=sizes,
+        budget=options.budget,
+        alignment=options.alignment,
+        generator_alignment=options.generator_alignment,
+        **search,
+    )
+    fitted = local_exponents(sizes, best.test_error, window=3) if len(sizes) > 2 else None
+    rows = []
+    for i, n in enumerate(sizes):
+        row: Row = {"n": float(n), "budget": options.budget, "test_error": float(best.test_error[i])}
+        row |= {"kept_fraction": float(best.kept_fraction[i]), "kept": "easy" if best.easy[i] else "hard"}
+        row |= {"ridge": float(best.ridge[i]), "d": options.d, "alignment": options.alignment}
+        if fitted is not None:
+            row |= {"exponent": float(fitted[0][i]), "exponent_spread": float(fitted[1][i])}
+        rows.append(row)
+    _write(options, rows)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    numbers, module = EXHIBITS[options.name]
+    settings = {k: getattr(options, k) for k in ("replicates", "seed") if getattr(options, k) is not None}
+    for name in settings:
+        if name not in inspect.signature(numbers).parameters:
+            raise ArgumentError(f"{name}: figure {options.name} draws nothing at random. Leave it out.")
+    rows = numbers(**settings)
+    if options.json or options.csv or not options.plot:
+        _write(options, rows)
+    if options.name in ("exponent", "phase"):
+        print(figures.answer(rows), file=sys.stderr)
+    if options.plot:
+        try:
+            draw = importlib.import_module(f"paper_figures.{module}").draw
+        except ModuleNotFoundError as error:
+            raise ArgumentError(f"plot: {error.name} is not installed. Install the plots extra.") from None
+        draw(rows).savefig(options.plot, dpi=160, bbox_inches="tight")
+
+
+def _write(options: argparse.Namespace, rows: Row | list[Row]) -> None:
+    """One object or many: JSON or CSV where asked; by default lines for one object, CSV on standard output for many."""
+    if options.json:
+        print(json.dumps(rows, indent=None if isinstance(rows, list) else 2, allow_nan=False))
+    elif options.csv:
+        with options.csv.open("w", newline="") as file:
+            _write_csv(file, rows if isinstance(rows, list) else [rows])
+    elif isinstance(rows, list):
+        _write_csv(sys.stdout, rows)
+    else:
+        for name, value in rows.items():
+            print(f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}")
+    sys.stdout.flush()
+
+
+def _write_csv(file: Any, rows: list[Row]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
