@@ -1,0 +1,39 @@
+"""Figure 7: error of the linear model against the kept fraction, theory on simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from paper_figures.theory_plots import curve, pick, values
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the rows of ``theory.figures.figure7``: one row a ridge, one column a pool size."""
+    ridges, pools = values(rows, "ridge"), values(rows, "n_pool")
+    figure, axes = plt.subplots(
+        len(ridges), len(pools), figsize=(3.2 * len(pools), 2.9 * len(ridges)),
+        sharex=True, sharey=True, squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for line, ridge in zip(axes, ridges, strict=True):
+        for axis, n in zip(line, pools, strict=True):
+            mine = pick(rows, ridge=ridge, n_pool=n)
+            for i, rho in enumerate(values(mine, "rho")):
+                curve(axis, pick(mine, rho=rho), "kept_fraction", "test_error", i, rf"$\rho = {rho:g}$")
+            threshold = mine[0]["threshold"]
+            axis.axvline(threshold, color="0.5", lw=0.9, ls=":")
+            axis.annotate(
+                "$p = d/n$", (threshold, -0.022), xytext=(3, 0), textcoords="offset points", fontsize=8, color="0.35"
+            )
+            axis.set_title(rf"pool n = {n}, $\lambda$ = {ridge:g}", fontsize=9)
+            axis.grid(alpha=0.25)
+            axis.set_ylim(-0.035, 0.52)
+    for axis in axes[-1]:
+        axis.set_xlabel("kept fraction $p$ (hardest first)")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("test error")
+    axes[0, -1].legend(fontsize=8, title="alignment", title_fontsize=8, loc="upper right")
+    figure.suptitle(f"d = {rows[0]['d']}; curves: exact, markers: simulation ± 2 standard errors", fontsize=9)
+    return figure

@@ -1,0 +1,39 @@
+"""General covariance: the exact error on simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from paper_figures.theory_plots import curve, pick, values
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the rows of ``theory.figures.general_covariance``: one panel a ridge."""
+    ridges = values(rows, "ridge")
+    figure, axes = plt.subplots(
+        1, len(ridges), figsize=(4.2 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, ridge in zip(axes[0], ridges, strict=True):
+        for i, rho in enumerate(values(rows, "rho")):
+            curve(axis, pick(rows, ridge=ridge, rho=rho), "n_pool", "test_error", i, rf"$\rho = {rho:g}$")
+        axis.set_xscale("log")
+        axis.set_xticks(sorted({row["n_pool"] for row in pick(rows, series="simulation")}))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xlabel("pool size n (before pruning)")
+        axis.set_title(rf"ridge $\lambda$ = {ridge:g}", fontsize=10)
+        axis.grid(alpha=0.25)
+    axes[0, 0].set_ylabel("test error")
+    axes[0, 0].set_ylim(0, 0.52)
+    axes[0, -1].legend(fontsize=8, title="alignment of the pruner", title_fontsize=8, loc="lower left")
+    first = rows[0]
+    figure.suptitle(
+        rf"d = {first['d']}, eigenvalues $k^{{-{first['decay']:g}}}$, hardest {first['kept_fraction']:.0%} kept; "
+        "curves: exact, markers: simulation ± 2 standard errors",
+        fontsize=9,
+    )
+    return figure

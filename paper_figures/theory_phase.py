@@ -1,0 +1,62 @@
+"""Phase diagram: which rows of a pool are best to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from paper_figures.theory_plots import pick, values
+
+AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine with the truth"}
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the rows of ``theory.figures.phase``: one panel a generator quality and kind of pruner."""
+    cases = list(dict.fromkeys((row["pruner"], row["generator_alignment"]) for row in rows))
+    cases.sort(key=lambda case: (case[0] != "labels", -case[1]))
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6.8), squeeze=False, layout="constrained")
+    colours = LinearSegmentedColormap.from_list("easy to hard", ["#B35806", "#FDB863", "#F7F7F7", "#92C5DE", "#08519C"])
+    places = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)]
+    mesh = None
+    for (kind, quality), place in zip(cases, places, strict=False):
+        axis, mine = axes[place], pick(rows, pruner=kind, generator_alignment=quality)
+        x, y = values(mine, "n_over_d"), sorted(values(mine, "alignment"))
+        strength = np.zeros((len(y), len(x)))
+        for row in mine:
+            sign = {"hard": 1, "easy": -1, "all": 0}[row["kind"]]
+            strength[y.index(row["alignment"]), x.index(row["n_over_d"])] = sign * -np.log10(row["kept_fraction"])
+        mesh = axis.pcolormesh(x, y, strength, cmap=colours, vmin=-1.5, vmax=1.5, shading="nearest", rasterized=True)
+        gain = np.zeros_like(strength)
+        for row in mine:
+            gain[y.index(row["alignment"]), x.index(row["n_over_d"])] = row["gain"]
+        lines = axis.contour(x, y, gain, levels=[0.05, 0.2, 0.5], colors="0.15", linewidths=0.8)
+        axis.clabel(lines, fmt=lambda level: f"{level:.0%}", fontsize=7)
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_xlabel("pool size over dimension, n/d", fontsize=9)
+        axis.set_ylabel(AXES[kind], fontsize=9)
+        if quality == 1:
+            axis.set_title("perfect generator", fontsize=9)
+        else:
+            who = "trained on its labels" if kind == "labels" else "independent of it"
+            axis.set_title(f"generator cosine {quality:g},\npruner {who}", fontsize=9)
+    note = axes[1, 0]
+    note.axis("off")
+    note.text(
+        0, 0.95,
+        "Colour: the best rows to keep\n(blue: hardest, orange: easiest,\nwhite: all), at the best ridge.\n\n"
+        "Contours: fall of the error\nrelative to keeping all.\n\n"
+        "With a perfect generator the\ntwo kinds of pruner coincide.",
+        transform=note.transAxes, va="top", fontsize=9,
+    )  # fmt: skip
+    if mesh is not None:
+        ticks = [-np.log10(f) for f in (0.05, 0.1, 0.3)]
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.7, label="rows kept")
+        bar.set_ticks([*[-t for t in ticks], 0, *ticks[::-1]])
+        bar.ax.set_yticklabels(["easiest 5%", "10%", "30%", "all", "30%", "10%", "hardest 5%"], fontsize=8)
+    return figure

@@ -1,0 +1,35 @@
+"""What the theory figures share: exact curves with simulated points on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+Rows = list[dict[str, Any]]
+# Okabe and Ito, told apart by readers with any colour vision; markers repeat the distinction in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def pick(rows: Rows, **columns: Any) -> Rows:
+    """The rows with these values in these columns."""
+    return [row for row in rows if all(row.get(name) == value for name, value in columns.items())]
+
+
+def values(rows: Rows, column: str) -> list[Any]:
+    """The distinct values of a column, in order of appearance."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale: float = 1.0) -> None:
+    """Draw the rows of series exact as a line and those of series simulation as points, 2 standard errors long."""
+    exact, drawn = pick(rows, series="exact"), pick(rows, series="simulation")
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    axis.plot([r[x] for r in exact], [scale * r[y] for r in exact], color=colour, lw=1.4)
+    axis.errorbar(
+        [r[x] for r in drawn],
+        [scale * r[y] for r in drawn],
+        [2 * scale * r["standard_error"] for r in drawn],
+        color=colour, marker=marker, ms=4, ls="none", capsize=2, label=label,
+    )  # fmt: skip
