@@ -99,7 +99,7 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     logging.disable_progress_bar()
     try:
         pipe = LatentClassPipeline.from_pretrained(
-            folder, torch_dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
+            folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
         )
     finally:
         logging.enable_progress_bar()
