@@ -42,6 +42,18 @@ def real(name: str, value: Any, low: float, high: float, *, open_low: bool = Fal
     return array
 
 
+def number(name: str, value: Any, low: float, high: float, *, advice: str = "") -> float:
+    """Return ``value`` as one float in ``[low, high]``; as :func:`real`, and arrays are refused too.
+
+    Raises:
+        ArgumentError: If the value is an array, or not a real number in the range.
+    """
+    array = real(name, value, low, high, advice=advice)
+    if array.ndim:
+        raise ArgumentError(f"{name}: found an array of shape {array.shape}, expected one number. Call once for each.")
+    return float(array)
+
+
 def integer(name: str, value: Any, low: int) -> int:
     """Return ``value`` as an int of at least ``low``.
 

@@ -78,7 +78,7 @@ def isotropic_error(
     Raises:
         ArgumentError: If an argument is out of range, or no three directions have the three cosines.
     """
-    d, n, ridge = size("d", d), size("n", n), penalty(ridge)
+    rule, d, n, ridge = checked_rule(rule), size("d", d), size("n", n), penalty(ridge)
     rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
     broadcast(d=d, n=n, ridge=ridge, alignment=rho, generator_alignment=along, rule=rule.kept_fraction)
@@ -122,7 +122,7 @@ def general_error(
     Raises:
         ArgumentError: If an argument is out of range or a direction carries no variance.
     """
-    n, ridge = size("n", n), penalty(ridge)
+    rule, n, ridge = checked_rule(rule), size("n", n), penalty(ridge)
     broadcast(n=n, ridge=ridge, rule=rule.kept_fraction)
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)
@@ -220,6 +220,13 @@ def whitened(name: str, direction: ArrayLike, root: Array, basis: Array | None) 
     if length == 0:
         raise ArgumentError(f"{name}: found a direction in which the covariance is zero. Choose one that varies.")
     return w / length
+
+
+def checked_rule(rule: Rule) -> Rule:
+    """The rule itself, refused if it is something else."""
+    if not isinstance(rule, Rule):
+        raise ArgumentError(f"rule: found {type(rule).__name__}, expected a selection rule such as KeepHard(0.7).")
+    return rule
 
 
 def size(name: str, value: ArrayLike) -> Array:

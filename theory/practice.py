@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import LinAlgError
 
-from theory.checks import ArgumentError, Array, integer, real
+from theory.checks import ArgumentError, Array, integer, number, real
 from theory.error import isotropic_error
 from theory.progress import progress
 from theory.selection import Rule
@@ -90,7 +90,7 @@ def fresh_rounds(
     """
     ridges = _each_round(rules, pools, ridge)
     rng, replicates = generator_of(seed), integer("replicates", replicates, 1)
-    rho: Array = np.full(replicates, real("alignment", alignment, -1, 1))
+    rho: Array = np.full(replicates, number("alignment", alignment, -1, 1))
     truth = rho * generator_alignment
     runs = []
     for rule, n, penalty in zip(rules, pools, ridges, strict=True):
@@ -133,9 +133,7 @@ def accumulated_rounds(
     ridges = _each_round(rules, pools, ridge)
     d, rng, replicates = integer("d", d, 3), generator_of(seed), integer("replicates", replicates, 1)
     pools = [integer("pools", n, 1) for n in pools]
-    rho, cosine = (
-        float(real("alignment", x, -1, 1, advice="It is a cosine.")) for x in (alignment, generator_alignment)
-    )
+    rho, cosine = (number("alignment", x, -1, 1, advice="It is a cosine.") for x in (alignment, generator_alignment))
     generator, truth, first = np.zeros((3, d))
     generator[0] = 1
     truth[:2] = cosine, np.sqrt(1 - cosine**2)

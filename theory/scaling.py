@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, integer, real
+from theory.checks import ArgumentError, Array, integer, number, real
 from theory.error import ExactError, general_error, isotropic_error
 from theory.selection import KeepEasy, KeepHard, Rule
 
@@ -180,8 +180,8 @@ def power_law(
         ArgumentError: If an argument is out of range.
     """
     d = integer("d", d, 3)
-    root = np.arange(1.0, d + 1) ** (-float(real("decay", decay, 0, 20)) / 2)
-    rho, g = (float(real("alignment", x, -1, 1, advice="It is a cosine.")) for x in (alignment, generator_alignment))
+    root = np.arange(1.0, d + 1) ** (-number("decay", decay, 0, 20) / 2)
+    rho, g = (number("alignment", x, -1, 1, advice="It is a cosine.") for x in (alignment, generator_alignment))
     if teacher not in ("aligned", "flat"):
         raise ArgumentError(f"teacher: found {teacher!r}, expected 'aligned' or 'flat'.")
     first = root if teacher == "aligned" else np.ones(d)

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from scipy.linalg import solve
 
 from theory.bidiagonal import banded_draws
-from theory.checks import ArgumentError, Array, integer, real
-from theory.error import eigensystem, penalty, truth_coordinates, whitened
+from theory.checks import ArgumentError, Array, integer, number, real
+from theory.error import checked_rule, eigensystem, truth_coordinates, whitened
 from theory.progress import progress
 from theory.selection import Rule
 
@@ -79,7 +79,7 @@ def banded(
         ArgumentError: If an argument is out of range.
     """
     d, n, replicates = integer("d", d, 2), integer("n", n, 1), integer("replicates", replicates, 1)
-    ridge, rng = _single_penalty(ridge), generator_of(seed)
+    ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
     _single_rule(rule)
     rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
@@ -121,8 +121,12 @@ def dense(
         ArgumentError: If an argument is out of range.
     """
     d = integer("d", d, 2)
-    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
-    along, across, outside = (float(x) for x in truth_coordinates(rho, generator_alignment, pruner_truth_alignment))
+    rho = number("alignment", alignment, -1, 1, advice="It is a cosine.")
+    g = number("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
+    with_truth = pruner_truth_alignment
+    if with_truth is not None:
+        with_truth = number("pruner_truth_alignment", with_truth, -1, 1, advice="It is a cosine.")
+    along, across, outside = (float(x) for x in truth_coordinates(np.asarray(rho), g, with_truth))
     if d == 2 and outside > 1e-7:
         raise ArgumentError("d: found 2, expected at least 3 when the truth lies outside the pruner-generator plane.")
     pruner, generator, truth = np.zeros((3, d))
@@ -160,7 +164,7 @@ def dense_general(
         ArgumentError: If an argument is out of range.
     """
     n, replicates = integer("n", n, 1), integer("replicates", replicates, 1)
-    ridge, rng = _single_penalty(ridge), generator_of(seed)
+    ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
     _single_rule(rule)
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)
@@ -212,17 +216,8 @@ def angle_error(overlap: Array, sideways: Array) -> Array:
     return np.where(zero, 0.5, np.arctan2(np.sqrt(sideways), overlap) / np.pi)
 
 
-def _single_penalty(ridge: float) -> float:
-    value = penalty(ridge)
-    if value.ndim:
-        raise ArgumentError(f"ridge: found an array of shape {value.shape}, expected one number. Call once for each.")
-    return float(value)
-
-
 def _single_rule(rule: Rule) -> None:
-    if not isinstance(rule, Rule):
-        raise ArgumentError(f"rule: found {type(rule).__name__}, expected a selection rule such as KeepHard(0.7).")
-    if np.ndim(rule.kept_fraction):
+    if np.ndim(checked_rule(rule).kept_fraction):
         raise ArgumentError("rule: found an array of thresholds, expected one. Call once for each.")
 
 

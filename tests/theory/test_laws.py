@@ -1,11 +1,13 @@
 """The banded sampler has the law of the dense simulation, and the exact error is the mean of both."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from theory import KeepAll, KeepEasy, KeepHard, Tempered, banded, dense, general_error, isotropic_error
-from theory.simulate import dense_general
+from theory import ArgumentError, KeepAll, KeepEasy, KeepHard, Tempered, banded, dense, general_error, isotropic_error
+from theory.simulate import dense_general, fit
 
 SETTINGS = [
     (KeepHard(0.7), dict(d=200, n=1000, ridge=1e-2, alignment=0.9)),
@@ -78,3 +80,74 @@ def test_gap_to_the_exact_error_closes_as_dimension_grows():
         gaps.append(abs(run.mean - float(isotropic_error(KeepHard(0.7), **setting).test_error)))
     assert gaps[0] > 4 * gaps[1]
     assert gaps[2] < 4 * run.standard_error
+
+
+@pytest.mark.parametrize("shape", [(30, 80), (80, 30), (40, 40)])
+def test_fit_is_ridge_regression(shape):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(0)
+    x, y, n = rng.standard_normal(shape), rng.choice([-1.0, 1.0], shape[0]), 200
+    theirs = linear_model.Ridge(alpha=n * 0.03, fit_intercept=False, tol=1e-12).fit(x, y).coef_
+    np.testing.assert_allclose(fit(x, y, n, 0.03), theirs, atol=1e-9)
+    np.testing.assert_allclose(fit(x, y, n, 0.0), np.linalg.lstsq(x, y)[0], atol=1e-6)  # minimum norm
+
+
+def test_nothing_kept_is_a_coin_toss():
+    for simulate in (dense, banded):
+        run = simulate(KeepHard(1e-12), d=5, n=4, ridge=0.1, replicates=3)
+        np.testing.assert_array_equal(run.replicates, 0.5)
+
+
+def test_simulations_are_seeded_and_carry_their_replicates():
+    setting = dict(d=30, n=90, ridge=0.1, alignment=0.5)
+    for simulate in (dense, banded):
+        a, b = (simulate(Tempered(1.0), **setting, replicates=6, seed=4) for _ in range(2))
+        np.testing.assert_array_equal(a.replicates, b.replicates)
+        assert a.replicates.shape == (6,) and a.mean == a.replicates.mean()
+        assert a.standard_error == pytest.approx(a.replicates.std(ddof=1) / np.sqrt(6))
+        assert np.ptp(a.replicates) > 0
+
+
+def test_large_dimensions_are_cheap():
+    start = time.perf_counter()
+    run = banded(KeepHard(0.7), d=100_000, n=1_000_000, ridge=1e-2, alignment=0.9, seed=0)
+    assert time.perf_counter() - start < 3
+    exact = isotropic_error(KeepHard(0.7), d=100_000, n=1_000_000, ridge=1e-2, alignment=0.9)
+    assert run.mean == pytest.approx(float(exact.test_error), rel=0.02)
+
+
+@pytest.mark.parametrize("simulate", [dense, banded])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n": 0},
+        {"n": 2.5},
+        {"n": "ten"},
+        {"d": 1},
+        {"d": 2, "generator_alignment": 0.5},
+        {"ridge": -1.0},
+        {"ridge": [0.1, 0.2]},
+        {"alignment": 1.2},
+        {"alignment": float("nan")},
+        {"alignment": [0.1, 0.2, 0.3]},
+        {"generator_alignment": 2},
+        {"pruner_truth_alignment": -0.9},
+        {"replicates": 0},
+        {"seed": -1},
+        {"seed": "x"},
+    ],
+)
+def test_bad_simulations_are_refused_in_one_line(simulate, bad):
+    with pytest.raises(ArgumentError) as caught:
+        simulate(KeepAll(), **{"d": 9, "n": 20, "replicates": 2, "alignment": 0.5} | bad)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rule", [KeepHard(np.ones(2)), "keep-hard", None])
+def test_bad_rules_are_refused_in_one_line(rule):
+    for simulate in (dense, banded):
+        with pytest.raises(ArgumentError, match=r"^rule: found"):
+            simulate(rule, d=9, n=20)
+    if not isinstance(rule, KeepHard):
+        with pytest.raises(ArgumentError, match=r"^rule: found"):
+            isotropic_error(rule, d=9, n=20)
