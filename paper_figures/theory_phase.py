@@ -17,6 +17,7 @@ AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine w
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.phase``: one panel a generator quality and kind of pruner."""
+    rows = pick(rows, series="exact")
     cases = list(dict.fromkeys((row["pruner"], row["generator_alignment"]) for row in rows))
     cases.sort(key=lambda case: (case[0] != "labels", -case[1]))
     figure, axes = plt.subplots(2, 3, figsize=(12, 6.8), squeeze=False, layout="constrained")

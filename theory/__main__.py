@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
-import inspect
 import json
 import os
 import sys
@@ -26,7 +25,7 @@ import numpy as np
 from theory import figures
 from theory.checks import ArgumentError
 from theory.error import general_error, isotropic_error
-from theory.scaling import BUDGETS, best_isotropic, local_exponents, power_law
+from theory.scaling import BUDGETS, Best, best_isotropic, best_rounds, local_exponents, power_law
 from theory.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
 from theory.simulate import banded, dense, dense_general
 
@@ -116,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", parents=[model, output], help="error and local exponents over n")
     sweep.add_argument("--n", required=True, help="sizes, separated by commas")
     sweep.add_argument("--budget", choices=BUDGETS, default="selected", help="what n counts (default selected)")
-    sweep.add_argument("--policy", default="best", help="a kept fraction, hardest first, or best (default)")
+    sweep.add_argument("--policy", default="best", help="a kept fraction, best (default), or adaptive")
+    sweep.add_argument("--rounds", type=int, default=4, help="rounds of the adaptive policy (default 4)")
     sweep.add_argument("--tune-ridge", action="store_true", help="tune the ridge at every size instead of --ridge")
     sweep.set_defaults(run=_sweep)
     figure = commands.add_parser("figure", parents=[output], help="the numbers of an exhibit; CSV on standard output")
@@ -195,12 +195,18 @@ def _simulate(options: argparse.Namespace) -> None:
 def _sweep(options: argparse.Namespace) -> None:
     try:
         sizes = np.array([float(part) for part in options.n.split(",")])
-        fractions = None if options.policy == "best" else [float(options.policy)]
+        fractions = None if options.policy in ("best", "adaptive") else [float(options.policy)]
     except ValueError:
         raise ArgumentError(
-            f"n, policy: found {options.n!r} and {options.policy!r}, expected sizes separated by commas, and a number "
-            "or best."
+            f"n, policy: found {options.n!r} and {options.policy!r}, expected sizes separated by commas, and a number, "
+            "best or adaptive."
         ) from None
+    if options.policy == "adaptive":
+        if options.budget != "selected" or options.alignment != 1 or options.generator_alignment != 1:
+            raise ArgumentError("policy: adaptive learns its alignment and counts selected rows. Drop those options.")
+        history = best_rounds(d=options.d, n=sizes, rounds=options.rounds)
+        _write(options, [row for k, best in enumerate(history) for row in _sweep_rows(options, sizes, best, k + 1)])
+        return
     search: dict[str, Any] = {} if fractions is None else {"fractions": fractions, "easy": False}
     if not options.tune_ridge:
         search |= {"ridges": [options.ridge], "relative_ridge": False}
@@ -212,24 +218,26 @@ def _sweep(options: argparse.Namespace) -> None:
         generator_alignment=options.generator_alignment,
         **search,
     )
+    _write(options, _sweep_rows(options, sizes, best, 1))
+
+
+def _sweep_rows(options: argparse.Namespace, sizes: np.ndarray, best: Best, rounds: int) -> list[Row]:
     fitted = local_exponents(sizes, best.test_error, window=3) if len(sizes) > 2 else None
     rows = []
     for i, n in enumerate(sizes):
-        row: Row = {"n": float(n), "budget": options.budget, "test_error": float(best.test_error[i])}
-        row |= {"kept_fraction": float(best.kept_fraction[i]), "kept": "easy" if best.easy[i] else "hard"}
-        row |= {"ridge": float(best.ridge[i]), "d": options.d, "alignment": options.alignment}
+        row: Row = {"n": float(n), "budget": options.budget, "test_error": float(best.test_error[i]), "round": rounds}
+        kept = float(best.kept_fraction[i])
+        row |= {"kept_fraction": kept, "kept": "all" if kept == 1 else "easy" if best.easy[i] else "hard"}
+        row |= {"ridge": float(best.ridge[i]), "d": options.d, "policy": options.policy}
         if fitted is not None:
             row |= {"exponent": float(fitted[0][i]), "exponent_spread": float(fitted[1][i])}
         rows.append(row)
-    _write(options, rows)
+    return rows
 
 
 def _figure(options: argparse.Namespace) -> None:
     numbers, module = EXHIBITS[options.name]
     settings = {k: getattr(options, k) for k in ("replicates", "seed") if getattr(options, k) is not None}
-    for name in settings:
-        if name not in inspect.signature(numbers).parameters:
-            raise ArgumentError(f"{name}: figure {options.name} draws nothing at random. Leave it out.")
     rows = numbers(**settings)
     if options.json or options.csv or not options.plot:
         _write(options, rows)

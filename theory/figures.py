@@ -18,7 +18,7 @@ from theory.printed import VERSIONS, printed_error
 from theory.progress import progress
 from theory.scaling import power_law
 from theory.selection import KeepAll, KeepHard, Rule
-from theory.simulate import banded, dense_general
+from theory.simulate import banded, dense_general, generator_of
 
 __all__ = ["adaptive", "answer", "errata", "exponent", "figure3", "figure5c", "figure7", "general_covariance", "phase"]
 
@@ -46,7 +46,7 @@ def figure3(
     """
     low, high = log2_selected
     fine, coarse = 2.0 ** np.arange(low, high + 1 / 16, 1 / 8), [2**k for k in range(low, high + 1)]
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     rows: list[Row] = []
     for rho, p in progress([(rho, p) for rho in alignments for p in kept_fractions], "figure 3"):
         shared = {"rho": float(rho), "kept_fraction": float(p), "d": d, "ridge": ridge}
@@ -76,7 +76,7 @@ def figure5c(
         Rows with ``series``, ``rho``, ``ridge``, ``oversampling_ratio``, ``kept_fraction``, ``n_pool``,
         ``n_selected``, ``test_accuracy`` (in [0, 1]), ``standard_error``, ``d``.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     fine = np.geomspace(min(ratios), max(ratios), 60)
     rows: list[Row] = []
     for ridge, rho in progress([(ridge, rho) for ridge in ridges for rho in alignments], "figure 5c"):
@@ -109,7 +109,7 @@ def figure7(
         Rows with ``series``, ``rho``, ``ridge``, ``n_pool``, ``kept_fraction``, ``threshold`` (``d / n``),
         ``test_error``, ``standard_error``, ``d``.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     fine, coarse = np.linspace(0.02, 1, 197), np.linspace(0.1, 1, 10)
     settings = [(ridge, n, rho) for ridge in ridges for n in pools for rho in alignments]
     rows: list[Row] = []
@@ -143,7 +143,7 @@ def errata(
         ``standard_error``, ``deviation`` (form minus simulation, or ``"undefined"``), ``rho``, ``ridge``,
         ``n_pool``, ``kept_fraction``, ``d``.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     settings = [(n, ridge, rho, p) for n in pools for ridge in ridges for rho in alignments for p in kept_fractions]
     rows: list[Row] = []
     for n, ridge, rho, p in progress(settings, "errata"):
@@ -186,7 +186,7 @@ def general_covariance(
         Rows with ``series``, ``rho``, ``ridge``, ``n_pool``, ``kept_fraction``, ``test_error``, ``standard_error``,
         ``d``.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     rule, fine = hardest(kept_fraction), np.geomspace(min(pools), max(pools), 60)
     rows: list[Row] = []
     for ridge, rho in progress([(ridge, rho) for ridge in ridges for rho in alignments], "general covariance"):

@@ -14,9 +14,9 @@ import numpy as np
 from theory.checks import ArgumentError, Array
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.progress import progress
-from theory.scaling import Best, best_general, best_isotropic, local_exponents, power_law
-from theory.selection import KeepAll, KeepHard, Rule
-from theory.simulate import banded, dense_general
+from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
+from theory.selection import KeepAll, KeepEasy, KeepHard, Rule
+from theory.simulate import banded, dense_general, generator_of
 
 Row = dict[str, Any]
 FINE_FRACTIONS = tuple(float(f) for f in np.geomspace(1e-4, 1, 201))
@@ -43,7 +43,7 @@ def adaptive(
         Rows with ``series``, ``kept_fraction``, ``ridge``, ``round`` (0 is unpruned), ``n_selected`` (a round),
         ``test_error``, ``standard_error``, ``d``.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     rows: list[Row] = []
     for ridge, p in progress([(ridge, p) for ridge in ridges for p in kept_fractions], "adaptive rounds"):
         rules: list[Rule] = [KeepAll(), *[KeepAll() if p == 1 else KeepHard.keeping(p)] * (rounds - 1)]
@@ -69,6 +69,8 @@ def phase(
     d: int = 512,
     generator_alignments: Sequence[float] = (1.0, 0.9, 0.7),
     points: int = 41,
+    replicates: int = 10,
+    seed: int = 0,
 ) -> list[Row]:
     """Phase diagram: the best selection from a pool of ``n`` rows, by ``n / d``, alignment and generator quality.
 
@@ -83,35 +85,47 @@ def phase(
         of the error), ``d``.
     """
     ratio, cosine = np.meshgrid(np.geomspace(0.25, 64, points), np.linspace(0, 1, points))  # [alignments, ratios]
+    rng = generator_of(seed)
     rows: list[Row] = []
     cases = [(g, kind) for g in generator_alignments for kind in ("labels", "truth") if g < 1 or kind == "labels"]
+    checked = {int(i) for i in np.linspace(points // 3, points - 1, 3)}  # along each axis
     for g, kind in progress(cases, "phase diagram"):
         # "truth": the pruner's cosine with the truth is on the axis and its cosine with the labels follows.
-        angles: dict[str, Any] = (
-            {"alignment": cosine, "generator_alignment": g}
-            if kind == "labels"
-            else {"alignment": g * cosine, "generator_alignment": g, "pruner_truth_alignment": cosine}
-        )
-        setting: dict[str, Any] = {"d": d, "n": ratio * d, "budget": "pool", **angles}
-        best, plain = best_isotropic(**setting), best_isotropic(**setting, fractions=[1.0])
+        labels = cosine if kind == "labels" else g * cosine
+        truth = g * cosine if kind == "labels" else cosine
+        angles: dict[str, Any] = {
+            "alignment": labels,
+            "generator_alignment": np.full_like(cosine, g),
+            "pruner_truth_alignment": truth,
+        }
+        best = best_isotropic(d=d, n=ratio * d, budget="pool", **angles)
+        plain = best_isotropic(d=d, n=ratio * d, budget="pool", **angles, fractions=[1.0])
         for index in np.ndindex(ratio.shape):
             kept, error, base = (float(x[index]) for x in (best.kept_fraction, best.test_error, plain.test_error))
             gain = 1 - error / base
             worth = gain > 1e-3 and kept < 1  # below that, "best" is the rounding of the grid
-            rows.append(
-                {
-                    "pruner": kind,
-                    "generator_alignment": float(g),
-                    "alignment": float(cosine[index]),
-                    "n_over_d": float(ratio[index]),
-                    "kept_fraction": kept if worth else 1.0,
-                    "kind": ("easy" if best.easy[index] else "hard") if worth else "all",
-                    "test_error": error,
-                    "keep_all_error": base,
-                    "gain": gain if worth else 0.0,
-                    "d": d,
-                }
-            )
+            row: Row = {
+                "series": "exact",
+                "pruner": kind,
+                "generator_alignment": float(g),
+                "alignment": float(cosine[index]),
+                "n_over_d": float(ratio[index]),
+                "kept_fraction": kept if worth else 1.0,
+                "kind": ("easy" if best.easy[index] else "hard") if worth else "all",
+                "test_error": error,
+                "standard_error": 0.0,
+                "keep_all_error": base,
+                "gain": gain if worth else 0.0,
+                "d": d,
+            }
+            rows.append(row)
+            if set(index) <= checked:
+                rule: Rule = KeepAll() if kept == 1 else (KeepEasy if best.easy[index] else KeepHard).keeping(kept)
+                point = {name: float(value[index]) for name, value in angles.items()}
+                n, ridge = round(float(ratio[index]) * d), float(best.ridge[index])
+                run = banded(rule, d=d, n=n, ridge=ridge, replicates=replicates, seed=rng, **point)
+                drawn = {"series": "simulation", "test_error": run.mean, "standard_error": run.standard_error}
+                rows.append(row | drawn | {"gain": 1 - run.mean / base})
     return rows
 
 
@@ -140,7 +154,7 @@ def exponent(
         ``test_error``, ``standard_error``, ``exponent_selected`` and ``exponent_pool`` (local, against either
         count) with ``exponent_spread`` (the standard error of the former), ``d``.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     rows = _isotropic_exponents(isotropic_d, kept_fraction, rounds, replicates, rng)
     cases = [(a, t) for a in decays for t in ("aligned", "flat")]
     for decay, teacher in progress(cases, "power-law spectra"):
@@ -196,18 +210,13 @@ def _isotropic_exponents(d: int, kept: float, rounds: int, replicates: int, rng:
 def _adaptive_exponents(d: int, rounds: int, replicates: int, rng: np.random.Generator) -> list[Row]:
     """Every round selects the same number of rows, from as large a fresh pool as its best fraction needs."""
     sizes = np.array([d * 2.0 ** (k / 2) for k in range(12)])
-    alignment, pool = np.zeros_like(sizes), np.zeros_like(sizes)
-    rows: list[Row] = []
-    history: list[Best] = []
+    history = best_rounds(d=d, n=sizes, rounds=rounds, fractions=FINE_FRACTIONS)
     shared: Row = {"spectrum": 0.0, "teacher": "isotropic", "policy": "adaptive", "rho": "learned", "d": d}
-    for k in range(rounds):
-        fractions = FINE_FRACTIONS if k else (1.0,)
-        best = best_isotropic(d=d, n=sizes, budget="selected", alignment=alignment, easy=False, fractions=fractions)
-        history.append(best)
+    rows: list[Row] = []
+    pool = np.zeros_like(sizes)
+    for k, best in enumerate(history):
         pool = pool + sizes / best.kept_fraction
-        alignment = np.cos(np.pi * best.test_error)
-        counts = shared | {"rounds": k + 1}
-        rows += _curve(counts, sizes * (k + 1), pool, best.test_error, best.kept_fraction)
+        rows += _curve(shared | {"rounds": k + 1}, sizes * (k + 1), pool, best.test_error, best.kept_fraction)
     for i in range(0, len(sizes), 2):
         kept = [float(best.kept_fraction[i]) for best in history]
         if max(sizes[i] / p for p in kept) > LARGEST_POOL:
@@ -319,6 +328,8 @@ def _exponent_answer(rows: list[Row]) -> str:
 
 def _phase_answer(rows: list[Row]) -> str:
     parts = []
+    drawn = [row for row in rows if row["series"] == "simulation"]
+    rows = [row for row in rows if row["series"] == "exact"]
     for g, kind in dict.fromkeys((row["generator_alignment"], row["pruner"]) for row in rows):
         mine = [row for row in rows if (row["generator_alignment"], row["pruner"]) == (g, kind)]
         share = {name: sum(row["kind"] == name for row in mine) / len(mine) for name in ("hard", "easy", "all")}
@@ -330,4 +341,8 @@ def _phase_answer(rows: list[Row]) -> str:
             f"the {top['kind']} {top['kept_fraction']:.0%} at n/d = {top['n_over_d']:.3g}, alignment "
             f"{top['alignment']:.2f})."
         )
+    where = ("generator_alignment", "pruner", "alignment", "n_over_d")
+    exact = {tuple(row[name] for name in where): row["test_error"] for row in rows}
+    gap = max(abs(row["test_error"] - exact[tuple(row[name] for name in where)]) for row in drawn)
+    parts.append(f"Simulated at {len(drawn)} points, the best rule's error is within {gap:.4f} of the exact one.")
     return " ".join(parts)

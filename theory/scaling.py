@@ -120,6 +120,44 @@ def best_general(
     )
 
 
+def best_rounds(
+    *,
+    d: float,
+    n: ArrayLike,
+    rounds: int,
+    fractions: Sequence[float] = FRACTIONS,
+    ridges: Sequence[float] = RIDGES,
+) -> list[Best]:
+    """Adaptive rounds at their best: each selects ``n`` rows, hardest first, from as large a fresh pool as pays.
+
+    The first round keeps all; each later one prunes with the classifier of the one before, at the fraction and
+    ridge that are best for that classifier's alignment. Round ``k`` searches ``n / kept_fraction`` rows.
+
+    Args:
+        d: Input dimension.
+        n: Rows selected in every round, an array for a sweep.
+        rounds: Number of rounds, at least 1.
+        fractions: As in :func:`best_isotropic`.
+        ridges: As in :func:`best_isotropic`.
+
+    Returns:
+        One ``Best`` a round.
+
+    Raises:
+        ArgumentError: If an argument is out of range.
+    """
+    alignment: Array = np.zeros(np.shape(n))
+    history: list[Best] = []
+    for k in range(integer("rounds", rounds, 1)):
+        searched = fractions if k else (1.0,)
+        best = best_isotropic(
+            d=d, n=n, budget="selected", fractions=searched, ridges=ridges, easy=False, alignment=alignment
+        )
+        history.append(best)
+        alignment = np.cos(np.pi * best.test_error)
+    return history
+
+
 def local_exponents(
     n: ArrayLike, test_error: ArrayLike, standard_error: ArrayLike | None = None, window: int = 5
 ) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """The command line, the exhibits' rows, and independence of everything but numpy and scipy."""
 
+import importlib
 import inspect
 import json
 import shlex
@@ -20,7 +21,7 @@ SMALL = {
     "errata": dict(pools=(500,), replicates=5),
     "covariance": dict(d=60, pools=(100, 200), replicates=2),
     "adaptive": dict(d=40, n_selected=160, rounds=3, replicates=3, ridges=(1e-3,)),
-    "phase": dict(points=6),
+    "phase": dict(points=6, replicates=2),
     "exponent": dict(d=40, isotropic_d=200, decays=(1.0,), rounds=2, replicates=2),
 }
 
@@ -50,6 +51,16 @@ def test_simulated_points_lie_on_the_exact_curves(name):
         assert abs(nearest[value] - point[value]) < max(6 * point["standard_error"], 0.02)
         checked += 1
     assert checked >= 4
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_rows_can_be_drawn(name):
+    pytest.importorskip("matplotlib").use("Agg")
+    numbers, module = EXHIBITS[name]
+    figure = importlib.import_module(f"paper_figures.{module}").draw(numbers(**SMALL[name]))
+    panels = [axis for axis in figure.axes if axis.axison and axis.get_label() != "<colorbar>"]
+    assert panels and all(axis.get_xlabel() for axis in panels)
+    importlib.import_module("matplotlib.pyplot").close(figure)
 
 
 def test_errata_rows_tell_the_forms_apart():
@@ -90,6 +101,7 @@ def test_issue_example_prints_one_object(capsys):
         "simulate --d 50 --n 100 --decay 1 --generator-alignment 0.8",
         "sweep --d 50 --n 100,200,400 --tune-ridge",
         "sweep --d 50 --n 100 --policy 0.5 --budget pool --json",
+        "sweep --d 500 --n 1000,2000,4000 --policy adaptive --rounds 3",
     ],
 )
 def test_commands_run(arguments, capsys):
@@ -118,10 +130,11 @@ def test_figure_is_written_as_csv(tmp_path, capsys):
         ("kept fraction", "error --d 350 --n 10 --rule keep-easy --kept-fraction 0"),
         ("replicates", "simulate --d 350 --n 10 --replicates 0"),
         ("omega", "error --d 350 --n 10 --rule tempered --omega -2"),
-        ("seed", "figure phase --seed 1"),
+        ("seed", "figure 3 --seed -1"),
+        ("rounds", "sweep --d 9 --n 30 --policy adaptive --rounds 0"),
         ("n, policy", "sweep --d 350 --n ten"),
         ("method", "simulate --d 9 --n 10 --decay 1 --method banded"),
-        ("[Errno", "figure phase --csv /no/such/folder/file.csv"),
+        ("[Errno", "error --d 3 --n 9 --csv /no/such/folder/file.csv"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(named, arguments, capsys):

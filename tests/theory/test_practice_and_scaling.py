@@ -5,7 +5,7 @@ import pytest
 
 from theory import ArgumentError, KeepAll, KeepHard, isotropic_error
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
-from theory.scaling import best_general, best_isotropic, local_exponents, power_law
+from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
 
 RULES = [KeepAll(), *[KeepHard.keeping(0.3)] * 3]
 ROUNDS = dict(d=400, pools=[1600, 5333, 5333, 5333], ridge=1e-3)
@@ -69,6 +69,14 @@ def test_exponents_of_large_samples():
         best = best_isotropic(d=1e6, n=n, budget="pool", alignment=rho, fractions=grid)
         slope, _ = local_exponents(n, best.test_error, window=9)
         assert slope[4] == pytest.approx(want, abs=0.02)
+
+
+def test_rounds_add_half_an_exponent_each():
+    n = 1e6 * np.geomspace(16, 64, 5)
+    history = best_rounds(d=1e6, n=n, rounds=3, fractions=np.geomspace(1e-4, 1, 161).tolist())
+    for k, best in enumerate(history):
+        slope, _ = local_exponents(n, best.test_error, window=5)
+        assert slope[2] == pytest.approx((k + 1) / 2, abs=0.06)
 
 
 def test_general_search_meets_the_isotropic_one():
