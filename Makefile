@@ -3,7 +3,7 @@ PROFILE ?= cpu
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help figures test notebooks theory reproduce lint clean
+.PHONY: help figures test notebooks theory lint clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile

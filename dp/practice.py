@@ -42,7 +42,7 @@ class PracticeConfig:
     branch_sizes: tuple[int, ...] = ()  # pool sizes at which a copy goes on without additions
     omega: float = 0.3  # entropy guidance, relative step; 0 = plain images
     guided_below: float = 0.4  # guide at noise levels t / T below this
-    guidance_scale: float = 1.5  # classifier-free guidance, 1 + lambda_cfg
+    guidance_scale: float = 3.0  # classifier-free guidance, 1 + lambda_cfg
     inference_steps: int = 10  # DDIM steps
     validate_every: int = 50  # tau
     patience: int = 2  # T_max at the initial pool, in validations

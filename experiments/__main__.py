@@ -30,7 +30,7 @@ def jobs_of(settings: Profile, studies: tuple[str, ...] = ()) -> list[Job]:
     every = {
         "theory": theory.jobs(settings.theory),
         "dynamics": dynamics.jobs(settings.dynamics),
-        "scaling": scaling.jobs(settings.scaling),
+        "scaling": [job for study in settings.scaling for job in scaling.jobs(study)],
     }
     return [job for study in studies or STUDIES for job in every[study]]
 

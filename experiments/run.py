@@ -17,6 +17,8 @@ from tqdm import tqdm
 from dp.errors import UserError
 from experiments.results import Job, record, state
 
+BAR = "{percentage:3.0f}%|{bar}| {elapsed} so far, about {remaining} left{postfix}"
+
 _progress: Any = None  # in a worker: the queue on which it reports (job index, fraction done)
 
 
@@ -43,9 +45,8 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
     if not todo:
         return 0
     workers = min(workers or os.cpu_count() or 1, len(todo))
-    todo.sort(key=lambda job: -job.estimate)  # longest first: the cores finish together
     total = sum(job.estimate for job in todo)
-    longest = max(todo[0].estimate, total / workers)
+    longest = max(max(job.estimate for job in todo), total / workers)
     print(
         f"{len(todo)} of {len(jobs)} results to compute ({states.count('absent')} absent, "
         f"{states.count('stale')} stale); "
@@ -53,40 +54,35 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
         file=sys.stderr,
     )
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        reports = manager.Queue()
-        executor = ProcessPoolExecutor(workers, context, _start_worker, (reports,))
-        futures: dict[Future, int] = {executor.submit(_work, i, job): i for i, job in enumerate(todo)}
-        done = [0.0] * len(todo)  # seconds of the estimate
-        try:
-            with tqdm(
-                total=round(total), unit="s", bar_format="{l_bar}{bar}| {elapsed} of about {elapsed}+{remaining}"
-            ) as bar:
-                pending = set(futures)
-                while pending:
-                    finished, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-                    with contextlib.suppress(queue.Empty):
-                        while True:
-                            index, fraction = reports.get_nowait()
-                            done[index] = max(done[index], fraction * todo[index].estimate)
-                    failures = [future for future in finished if future.exception()]
-                    for future in finished.difference(failures):
-                        job = todo[futures[future]]
-                        result, seconds = future.result()
-                        done[futures[future]] = job.estimate
-                        bar.set_postfix_str(f"{job.study}/{job.name}")
-                        record(profile, job, result, seconds)
-                    for future in failures:  # after what has come out well is safe
-                        future.result()
-                    bar.update(round(sum(done)) - bar.n)
-        except BrokenProcessPool:
-            raise UserError(
-                "a worker process was killed (out of memory?); what was finished is kept, run again"
-            ) from None
-        except BaseException:
-            for process in executor._processes.values():
-                process.terminate()
-            raise
-        finally:
-            executor.shutdown(cancel_futures=True)
+    reports = context.Queue()
+    executor = ProcessPoolExecutor(workers, context, _start_worker, (reports,))
+    futures: dict[Future, int] = {executor.submit(_work, i, job): i for i, job in enumerate(todo)}
+    done = [0.0] * len(todo)  # seconds of the estimate
+    try:
+        with tqdm(total=round(total), bar_format=BAR) as bar:
+            pending = set(futures)
+            while pending:
+                finished, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        index, fraction = reports.get_nowait()
+                        done[index] = max(done[index], fraction * todo[index].estimate)
+                failures = [future for future in finished if future.exception()]
+                for future in finished.difference(failures):
+                    job = todo[futures[future]]
+                    result, seconds = future.result()
+                    done[futures[future]] = job.estimate
+                    bar.set_postfix_str(f"{job.study}/{job.name}")
+                    record(profile, job, result, seconds)
+                for future in failures:  # after what has come out well is safe
+                    future.result()
+                bar.update(round(sum(done)) - bar.n)
+    except BrokenProcessPool:
+        raise UserError("a worker process was killed (out of memory?); what was finished is kept, run again") from None
+    except BaseException:
+        for process in executor._processes.values():
+            process.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
     return len(todo)

@@ -28,7 +28,7 @@ GENERATOR_FILES = (
     BUNDLED / "unet" / "diffusion_pytorch_model.safetensors",
     BUNDLED / "vae" / "diffusion_pytorch_model.safetensors",
 )
-CHUNK = 1000  # plain images are kept in files of this many
+CHUNK = 200  # plain images are kept in files of this many
 
 
 def practice_job(

@@ -6,13 +6,13 @@ Command    python -m experiments run scaling
 Time       about 50 minutes on 2 cores for the cpu profile
 Expected   static shows diminishing returns; DP lies above it at equal size; omega = 0 does not
 
-Every run has the same learner, number of iterations and guidance scale. Static runs train on N plain images from the
-start. DP runs start small and add images; branch-outs give a point for each size on the way. omega = 0 is the DP run
-of the largest preset of each size with plain additions. Real-data runs show what the learner could reach.
+Runs of one study have the same learner, number of iterations and guidance scale. Static runs train on N plain images
+from the start. DP runs start small and add images; branch-outs give a point for each size on the way. omega = 0 is the
+same with plain additions. Real-data runs show what the learner could reach. The study is made at two guidance scales: a
+large one, as the paper does, where images are typical and alike, and a small one, where static training does best.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from dp.practice import PracticeConfig
 from experiments.results import Job
@@ -21,44 +21,52 @@ from experiments.runs import practice_job
 
 @dataclass(frozen=True)
 class Preset:
-    """A DP run: N initial images, P an addition; and the pool sizes at which a branch leaves it."""
+    """A DP run: N initial images, P an addition, k additions; and the pool sizes at which a branch leaves it."""
 
     n_initial: int
     n_per_round: int
     rounds: int
     branch_sizes: tuple[int, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """N-P."""
+        return f"{self.n_initial}-{self.n_per_round}"
+
+    def apply(self, base: PracticeConfig) -> PracticeConfig:
+        """`base` with this preset's sizes."""
+        sizes = {"n_initial": self.n_initial, "n_per_round": self.n_per_round, "rounds": self.rounds}
+        return replace(base, branch_sizes=self.branch_sizes, **sizes)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Scaling:
-    """Settings of the study; `base` gives everything the runs share."""
+    """Settings of one study; `base` gives everything the runs share."""
 
+    name: str
     base: PracticeConfig
     seeds: tuple[int, ...]
     static_sizes: tuple[int, ...]
     presets: tuple[Preset, ...]
+    plain_presets: tuple[Preset, ...]  # run with omega = 0
     real_sizes: tuple[int, ...]
 
 
 def jobs(settings: Scaling) -> list[Job]:
-    """One result a run, all seeds of a small run before the larger ones."""
+    """One result a run, seed by seed."""
     found = []
     for seed in settings.seeds:
         base = replace(settings.base, seed=seed)
+        static = replace(base, rounds=0, n_per_round=0, omega=0.0)
         for n in settings.static_sizes:
-            static = replace(base, n_initial=n, rounds=0, n_per_round=0, omega=0.0)
-            found.append(practice_job("scaling", f"static-{n}-seed{seed}", static))
-        for n in settings.real_sizes:
-            real = replace(base, n_initial=n, rounds=0, n_per_round=0, omega=0.0)
-            found.append(practice_job("scaling", f"real-{n}-seed{seed}", real, source="real"))
+            found.append(practice_job(settings.name, f"static-{n}-seed{seed}", replace(static, n_initial=n)))
         for preset in settings.presets:
-            sizes: dict[str, Any] = {
-                "n_initial": preset.n_initial,
-                "n_per_round": preset.n_per_round,
-                "rounds": preset.rounds,
-            }
-            dp = replace(base, branch_sizes=preset.branch_sizes, **sizes)
-            found.append(practice_job("scaling", f"dp-{preset.n_initial}-{preset.n_per_round}-seed{seed}", dp))
-            plain = replace(base, omega=0.0, **sizes)
-            found.append(practice_job("scaling", f"plain-{preset.n_initial}-{preset.n_per_round}-seed{seed}", plain))
+            run = preset.apply(base)
+            found.append(practice_job(settings.name, f"dp-{preset.label}-seed{seed}", run))
+        for preset in settings.plain_presets:
+            run = replace(preset.apply(base), omega=0.0, branch_sizes=())
+            found.append(practice_job(settings.name, f"plain-{preset.label}-seed{seed}", run))
+        for n in settings.real_sizes:
+            run = replace(static, n_initial=n)
+            found.append(practice_job(settings.name, f"real-{n}-seed{seed}", run, source="real"))
     return found

@@ -1,4 +1,4 @@
-"""The recorded runs of the scaling study, one row an outcome."""
+"""The recorded runs of the scaling studies, one row an outcome."""
 
 from typing import Any
 
@@ -6,20 +6,25 @@ from experiments.results import load
 from paper_figures.efficiency import Curve
 from paper_figures.exhibit import Rows
 
+STUDIES = ("scaling", "scaling-low")  # at a large and at a small classifier-free guidance scale
+
 
 def outcomes(profile: str) -> Rows:
-    """One row a run or branch: method, seed, sizes, settings and accuracies."""
+    """One row a run or branch: study, method, seed, sizes, settings and accuracies."""
     rows = []
-    for name, result in load(profile, "scaling").items():
-        method = {"static": "static", "real": "real", "dp": "DP", "plain": "omega = 0"}[name.split("-")[0]]
-        rows += [_row(method, result["config"], outcome, result["additions"]) for outcome in result["outcomes"]]
+    for study in STUDIES:
+        for name, result in load(profile, study).items():
+            method = {"static": "static", "real": "real", "dp": "DP", "plain": "omega = 0"}[name.split("-")[0]]
+            rows += [_row(study, method, result["config"], each, result["additions"]) for each in result["outcomes"]]
     return rows
 
 
-def _row(method: str, config: dict[str, Any], outcome: dict[str, Any], additions: Rows) -> dict[str, Any]:
+def _row(study: str, method: str, config: dict[str, Any], outcome: dict[str, Any], additions: Rows) -> dict[str, Any]:
     made = [a for a in additions if a["pool_size"] <= outcome["pool_size"]]
     return {
+        "study": study,
         "method": method,
+        "guidance_scale": config["guidance_scale"] if method != "real" else None,
         "n_initial": config["n_initial"],
         "n_per_round": config["n_per_round"],
         "rounds": len(made),
@@ -35,7 +40,8 @@ def _row(method: str, config: dict[str, Any], outcome: dict[str, Any], additions
 
 
 def curve(rows: Rows, method: str, branches: bool = False) -> Curve:
-    """Test accuracies of a method's full runs, or of its branch-outs, by pool size; one value a seed, seeds in order."""
+    """Test accuracies of a method's full runs, or of its branch-outs, by pool size; one value a seed, seeds in "
+    "order."""
     found: Curve = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
         if row["method"] == method and (row["branch_iteration"] is not None) == branches:

@@ -7,7 +7,7 @@ from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.scaling_results import outcomes
 
-SETTINGS = ("method", "n_initial", "n_per_round", "rounds", "pool_size", "omega", "patience")
+SETTINGS = ("guidance_scale", "method", "n_initial", "n_per_round", "rounds", "pool_size", "omega", "patience")
 
 
 def make(profile: str) -> Exhibit:
@@ -16,7 +16,9 @@ def make(profile: str) -> Exhibit:
     for row in outcomes(profile):
         groups.setdefault(tuple(row[name] for name in SETTINGS), []).append(row)
     order = {"DP": 0, "omega = 0": 1, "static": 2, "real": 3}
-    rows = [_summary(key, groups[key]) for key in sorted(groups, key=lambda k: (order[k[0]], k[4], k[1]))]
+    rows = [
+        _summary(key, groups[key]) for key in sorted(groups, key=lambda k: (-(k[0] or 99), order[k[1]], k[5], k[2]))
+    ]
     return Exhibit(
         "table4",
         "Table 4: details of the scaling runs",
@@ -38,6 +40,7 @@ def _summary(key: tuple[Any, ...], rows: Rows) -> dict[str, Any]:
     branches = [row["branch_iteration"] for row in rows if row["branch_iteration"]]
     additions = sum(row["rounds"] for row in rows)
     return {
+        "guidance scale": settings["guidance_scale"],
         "method": settings["method"],
         "N": settings["n_initial"],
         "P": settings["n_per_round"] if grows else None,

@@ -13,7 +13,7 @@ from experiments.theory import Figure3
 class Profile:
     """Settings of every study."""
 
-    scaling: Scaling
+    scaling: tuple[Scaling, ...]
     dynamics: Dynamics
     theory: Figure3
     live: Live

@@ -13,21 +13,29 @@ from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.theory import Figure3
 
-BASE = PracticeConfig()
+BASE = PracticeConfig()  # guidance scale 3 is lambda_cfg = 2 of the paper's table 1
 SEEDS = (0, 1, 2)
 
 PROFILE = Profile(
-    scaling=Scaling(
-        base=BASE,
-        seeds=SEEDS,
-        static_sizes=(500, 1000, 2000, 4000, 8000, 16000),
-        presets=(
-            Preset(250, 50, 15, (500,)),
-            Preset(500, 100, 15, (1000,)),
-            Preset(1000, 200, 15, (2000,)),
-            Preset(2000, 400, 15, (4000,)),
+    scaling=(
+        Scaling(
+            name="scaling",
+            base=BASE,
+            seeds=SEEDS,
+            static_sizes=(1000, 2000, 4000, 8000, 16000),
+            presets=(Preset(250, 50, 15), Preset(500, 100, 15, (1000,)), Preset(1000, 200, 15, (2000,))),
+            plain_presets=(Preset(500, 100, 15),),
+            real_sizes=(16000,),
         ),
-        real_sizes=(2000, 16000),
+        Scaling(
+            name="scaling-low",
+            base=replace(BASE, guidance_scale=1.5),
+            seeds=SEEDS,
+            static_sizes=(2000, 16000),
+            presets=(Preset(500, 100, 15), Preset(1000, 200, 15)),
+            plain_presets=(),
+            real_sizes=(),
+        ),
     ),
     dynamics=Dynamics(base=replace(BASE, n_initial=1000, n_per_round=1000, patience=4, backstop=False), seeds=SEEDS),
     theory=Figure3(),

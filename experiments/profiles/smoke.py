@@ -15,12 +15,25 @@ from experiments.theory import Figure3
 BASE = PracticeConfig(iterations=300, validate_every=25, patience=1)
 
 PROFILE = Profile(
-    scaling=Scaling(
-        base=BASE,
-        seeds=(0, 1),
-        static_sizes=(200, 400, 800),
-        presets=(Preset(100, 100, 3, (200,)),),
-        real_sizes=(800,),
+    scaling=(
+        Scaling(
+            name="scaling",
+            base=BASE,
+            seeds=(0, 1),
+            static_sizes=(200, 400, 800),
+            presets=(Preset(100, 100, 3, (200,)),),
+            plain_presets=(Preset(100, 100, 3),),
+            real_sizes=(),
+        ),
+        Scaling(
+            name="scaling-low",
+            base=replace(BASE, guidance_scale=1.5),
+            seeds=(0, 1),
+            static_sizes=(200, 400),
+            presets=(Preset(100, 100, 3),),
+            plain_presets=(),
+            real_sizes=(),
+        ),
     ),
     dynamics=Dynamics(base=replace(BASE, n_initial=200, n_per_round=200), seeds=(0, 1)),
     theory=Figure3(replicates=5),

@@ -1,0 +1,39 @@
+import pytest
+
+from paper_figures.efficiency import efficiency, means, size_reaching
+
+
+def test_size_reaching_is_linear_in_the_logarithm_of_the_size():
+    curve = {100: 50.0, 400: 60.0, 1600: 62.0}
+    assert size_reaching(curve, 55) == pytest.approx(200)
+    assert size_reaching(curve, 60) == pytest.approx(400)
+    assert size_reaching(curve, 61) == pytest.approx(800)
+    assert size_reaching(curve, 40) == 100
+    assert size_reaching(curve, 63) is None
+
+
+def test_a_clear_win_has_an_interval_above_one():
+    static = {1000: [70.0, 70.2, 69.8], 4000: [74.0, 74.2, 73.8], 16000: [75.0, 75.1, 74.9]}
+    dp = {1000: [73.0, 73.2, 72.8], 4000: [77.0, 77.2, 76.8]}
+    found = efficiency(static, dp)
+    assert found.best == pytest.approx(75) and found.static_size == 16000
+    assert found.dp_size == pytest.approx(2000, rel=1e-6) and found.ratio == pytest.approx(8, rel=1e-6)
+    assert 1 < found.interval[0] < 8 < found.interval[1]
+
+
+def test_a_loss_is_reported_as_not_reached():
+    static = {1000: [70.0, 70.5], 16000: [75.0, 75.5]}
+    dp = {1000: [69.0, 69.5], 4000: [73.0, 73.5]}
+    found = efficiency(static, dp)
+    assert found.ratio is None and found.dp_size is None and found.interval == (0.0, 0.0)
+
+
+def test_equal_curves_have_an_interval_around_one():
+    curve = {1000: [70.0, 71.0, 72.0], 4000: [73.0, 74.0, 75.0]}
+    found = efficiency(curve, curve)
+    assert found.ratio == pytest.approx(1)
+    assert found.interval[0] < 1
+
+
+def test_means_are_sorted_by_size():
+    assert list(means({4: [1.0, 3.0], 2: [5.0]}).items()) == [(2, 5.0), (4, 2.0)]

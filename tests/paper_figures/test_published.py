@@ -1,0 +1,22 @@
+from paper_figures import published
+
+
+def test_published_tables_agree_with_the_claims_made_of_them():
+    """C1 and C2 follow from tables 4 and 5 of the paper as copied here."""
+    static100 = max(r["real_val"] for r in published.table(4) if r["omega"] == 0)
+    enough = min(r["n_final"] for r in published.table(4) if r["omega"] and r["real_val"] >= static100)
+    assert static100 == 62.32 and enough == 128_000  # the text claims no more than 400k
+    static1k = max((r["real_val"], r["n_final"]) for r in published.table(5) if r["omega"] == 0)
+    enough = min(r["n_final"] for r in published.table(5) if r["omega"] and r["real_val"] > static1k[0])
+    assert static1k[1] / enough > 20
+
+
+def test_pool_sizes_add_up():
+    for number in (4, 5):
+        for row in published.table(number):
+            if row["rounds"]:
+                assert row["n_initial"] + row["rounds"] * row["n_per_round"] == row["n_final"], row
+
+
+def test_every_claim_is_listed_once():
+    assert list(published.claims()) == [f"C{i}" for i in range(1, 14)]
