@@ -222,9 +222,9 @@ def test_finite_over_the_whole_range(log_phi, log_ridge, rho, log_p, hard, g):
 def test_grid_is_fast():
     rule = KeepHard.keeping(np.linspace(0.01, 1, 100))
     n = 1 / np.geomspace(1e-4, 1e3, 100)[:, None]
-    start = time.perf_counter()
+    start = time.process_time()
     grid = isotropic_error(rule, d=1.0, n=n, ridge=0.01, alignment=0.9)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     assert grid.test_error.shape == (100, 100) and np.all(np.isfinite(grid.test_error))
 
 

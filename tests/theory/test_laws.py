@@ -109,9 +109,9 @@ def test_simulations_are_seeded_and_carry_their_replicates():
 
 
 def test_large_dimensions_are_cheap():
-    start = time.perf_counter()
+    start = time.process_time()
     run = banded(KeepHard(0.7), d=100_000, n=1_000_000, ridge=1e-2, alignment=0.9, seed=0)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     exact = isotropic_error(KeepHard(0.7), d=100_000, n=1_000_000, ridge=1e-2, alignment=0.9)
     assert run.mean == pytest.approx(float(exact.test_error), rel=0.02)
 
