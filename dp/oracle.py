@@ -27,5 +27,5 @@ def bundled_oracle(path: Path = BUNDLED_ORACLE) -> ConvNet:
 @torch.no_grad()
 def features(oracle: nn.Sequential, images: Tensor, batch_size: int = 500) -> Tensor:
     """What the oracle's last layer reads: float32 [N, F] from uint8 images [N, C, H, W]."""
-    body = oracle[:-1]
+    body = nn.Sequential(*list(oracle)[:-1])
     return torch.cat([body(normalise(center_crop(part))) for part in images.split(batch_size)])

@@ -11,12 +11,19 @@ from experiments import live, results
 from experiments.__main__ import jobs_of
 from experiments.profiles import profile
 from experiments.run import run
-from experiments.scaling import Preset
+from experiments.scaling import Preset, Scaling
 from paper_figures import figure2, figure3, figure4, report, table4
 from paper_figures import live as live_panel
 from paper_figures.exhibit import save
 
-SMALL = {"iterations": 16, "validate_every": 4, "batch_size": 16}
+SMALL = {"iterations": 24, "validate_every": 6, "batch_size": 16}
+
+
+def small(study: Scaling) -> Scaling:
+    preset = Preset(40, 20, 2, (60,))
+    plain = (preset,) if study.plain_presets else ()
+    base = replace(study.base, **SMALL)
+    return replace(study, base=base, static_sizes=(40, 80), presets=(preset,), plain_presets=plain)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +33,10 @@ def drawn(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "folder", lambda name: folder / name)
         settings = profile("smoke")
-        base = replace(settings.scaling.base, **SMALL)
+        base = replace(settings.scaling[0].base, **SMALL)
         settings = replace(
             settings,
-            scaling=replace(
-                settings.scaling, base=base, static_sizes=(40, 80), presets=(Preset(20, 20, 3, (40,)),), real_sizes=()
-            ),
+            scaling=tuple(small(study) for study in settings.scaling),
             dynamics=replace(settings.dynamics, base=replace(base, n_initial=20, n_per_round=20)),
             theory=replace(settings.theory, replicates=2),
         )
@@ -58,10 +63,14 @@ def test_every_figure_has_its_files_and_finite_numbers(drawn):
 
 def test_plotted_accuracies_are_those_of_the_result_files(drawn):
     exhibits, folder = drawn
-    found = [row["test_accuracy"] for row in exhibits["figure4"].rows if row["method"] == "static"]
+    found = [row["test_accuracy"] for row in exhibits["figure4"].rows if row["method"] == "static" and row["study"] == "scaling"]
     files = [results._read(path) for path in sorted((folder / "smoke" / "scaling").glob("static-*.json"))]
     assert sorted(found) == sorted(f["outcomes"][0]["test_accuracy"] for f in files) and len(found) == 4
-    means = [row["test %"] for row in exhibits["table4"].table if row["method"] == "static" and row["final size"] == 80]
+    means = [
+        row["test %"]
+        for row in exhibits["table4"].table
+        if row["method"] == "static" and row["final size"] == 80 and row["guidance scale"] == 3
+    ]
     of_80 = [f["outcomes"][0]["test_accuracy"] for f in files if f["config"]["n_initial"] == 80]
     assert float(means[0].split()[0]) == pytest.approx(np.mean(of_80), abs=0.005)
 
