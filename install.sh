@@ -9,7 +9,8 @@ for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
         break
     fi
 done
-[ -n "$python" ] || fail "Python: found $(${PYTHON:-python3} --version 2>&1 | head -n 1), need 3.11 to 3.14; install one, or name one: make PYTHON=/path/to/python3.11 ..."
+found=$(${PYTHON:-python3} --version 2>/dev/null)
+[ -n "$python" ] || fail "Python: found ${found:-no ${PYTHON:-python3}}, need 3.11 to 3.14; install one, or name one: make PYTHON=/path/to/python3.11 ..."
 
 need=9000000 # KiB; PyTorch's CUDA libraries are most of it
 free=$(df -Pk . | awk 'NR == 2 {print $4}')
