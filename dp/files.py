@@ -26,10 +26,17 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write an object as JSON, atomically: a line a key, and a line an element where the value is a list of objects."""
+
+    def text(item: Any) -> str:
+        if isinstance(item, list) and item and isinstance(item[0], dict):
+            return "[\n  " + ",\n  ".join(json.dumps(each, allow_nan=False) for each in item) + "\n ]"
+        return json.dumps(item, allow_nan=False)
+
+    lines = [f" {json.dumps(key)}: {text(item)}" for key, item in value.items()]
     with atomic(path) as partial:
-        partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
+        partial.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def sha256(path: Path) -> str:

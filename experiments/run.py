@@ -53,6 +53,8 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
         f"about {longest / 60:.1f} minutes on {workers} core{'s' * (workers > 1)}",
         file=sys.stderr,
     )
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"  # read by the workers as they start: one thread a job
     context = multiprocessing.get_context("spawn")
     reports = context.Queue()
     executor = ProcessPoolExecutor(workers, context, _start_worker, (reports,))

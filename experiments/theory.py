@@ -1,34 +1,43 @@
 """Theory: the numbers of the theory figures, exact and simulated.
 
-Question   What does the linear model say about learning from hard examples? (claim C13)
-Feeds      figure 3
+Question   What does the linear model say about learning from hard examples? (claims C8, C13)
+Feeds      figures 3, 5c and 7, and ours: errata, general covariance, adaptive rounds, phase diagram, exponents
 Command    python -m experiments run theory
-Time       under a minute
-Expected   keeping the hardest examples helps when the pruner is good and data is plenty; simulation agrees with theory
+Time       about a minute
+Expected   simulation agrees with the exact theory; keeping the hardest examples helps when data is plenty
 """
 
+import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import theory.figures
 from experiments.results import Job
 
+FIGURES = ("figure3", "figure5c", "figure7", "errata", "general_covariance", "adaptive", "phase", "exponent")
+
 
 @dataclass(frozen=True)
-class Figure3:
-    """Settings of figure 3; d as in the paper."""
+class Theory:
+    """Settings of the study: those of `theory.figures`, with other replicates if given."""
 
-    d: int = 512
-    replicates: int = 20
-    seed: int = 0
+    replicates: int | None = None
 
 
-def jobs(settings: Figure3) -> list[Job]:
+def jobs(settings: Theory) -> list[Job]:
     """One result a figure."""
-    return [Job("theory", "figure3", asdict(settings), compute_figure3, estimate=30.0)]
+    found = []
+    for name in FIGURES:
+        parameters = inspect.signature(getattr(theory.figures, name)).parameters
+        config = {key: parameter.default for key, parameter in parameters.items()}
+        if settings.replicates is not None:
+            config["replicates"] = settings.replicates
+        found.append(Job("theory", name, {"figure": name, **config}, compute, estimate=10.0))
+    return found
 
 
-def compute_figure3(config: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """The rows of figure 3."""
-    return {"rows": theory.figures.figure3(**config)}
+def compute(config: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+    """The rows of a figure."""
+    settings = {key: value for key, value in config.items() if key != "figure"}
+    return {"rows": getattr(theory.figures, config["figure"])(**settings)}

@@ -7,11 +7,35 @@ python -m paper_figures --only figure3        # one exhibit, no report
 import tyro
 
 from dp.errors import UserError, run_command
-from paper_figures import figure2, figure3, figure4, live, report, table4
+from paper_figures import (
+    figure2,
+    figure3,
+    figure4,
+    figure5c,
+    figure7,
+    live,
+    report,
+    table4,
+    theory_adaptive,
+    theory_covariance,
+    theory_errata,
+    theory_exponent,
+    theory_phase,
+)
 from paper_figures.exhibit import save
 from paper_figures.paths import FIGURES, REPORT
 
-EXHIBITS = {"live": live, "figure2": figure2, "figure3": figure3, "figure4": figure4, "table4": table4}
+THEORY = (
+    figure3,
+    figure5c,
+    figure7,
+    theory_errata,
+    theory_covariance,
+    theory_adaptive,
+    theory_phase,
+    theory_exponent,
+)
+EXHIBITS = {module.__name__.split(".")[-1]: module for module in (live, figure2, figure4, table4, *THEORY)}
 
 
 def main(profile: str = "cpu", only: str | None = None) -> None:

@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from experiments.results import load
 from paper_figures.exhibit import Claim, Exhibit
-from paper_figures.style import style
+from paper_figures.theory_plots import exhibit, theory_rows
 
 COLOURS = ("#000000", "#56B4E9", "#009E73", "#E69F00", "#D55E00")  # Okabe and Ito, colour-blind safe
 MARKERS = ("o", "s", "^", "D", "v")
@@ -17,11 +16,9 @@ MARKERS = ("o", "s", "^", "D", "v")
 
 def make(profile: str) -> Exhibit:
     """From the theory study."""
-    rows = load(profile, "theory")["figure3"]["rows"]
-    with style():
-        figure = draw(rows)
+    rows = theory_rows(profile, "figure3")
     claim, sentence = _judge(rows)
-    return Exhibit(
+    return exhibit(
         "figure3",
         "Figure 3: theory, learning from hard examples",
         f"A ridge classifier in d = {rows[0]['d']} dimensions trained on the rows a pruner keeps: all of them, "
@@ -33,8 +30,8 @@ def make(profile: str) -> Exhibit:
         "alignment rho; we show "
         f"a perfect pruner and an imperfect one. {sentence}",
         rows,
-        figure,
-        claims=(claim,),
+        draw,
+        (claim,),
     )
 
 

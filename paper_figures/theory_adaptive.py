@@ -1,14 +1,31 @@
 """Adaptive rounds: every round prunes with the classifier of the one before."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from paper_figures.theory_plots import COLOURS, MARKERS, curve, pick, values
+from paper_figures.exhibit import Exhibit
+from paper_figures.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
+
+
+def make(profile: str) -> Exhibit:
+    """From the theory study."""
+    rows = theory_rows(profile, "adaptive")
+    lines = []
+    for ridge in values(rows, "ridge"):
+        for p in values(rows, "kept_fraction"):
+            mine = pick(rows, ridge=ridge, kept_fraction=p, series="exact")
+            errors = ", ".join(f"{row['test_error']:.3f}" for row in mine)
+            lines.append(f"keeping {p:.0%} at ridge {ridge:g}: {errors}")
+    caption = (
+        f"Each round keeps {rows[0]['n_selected']:,} rows of a fresh pool (d = {rows[0]['d']}), pruned by the "
+        f"last round's "
+        "classifier; the first round is not pruned. Exact error after each round: "
+        f"{'; '.join(lines)}. Accumulating the kept rows of all rounds has no theory yet and is simulated."
+    )
+    return exhibit("theory_adaptive", "Adaptive rounds: the theory of practice", caption, rows, draw)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

@@ -1,7 +1,5 @@
 """Does selection change the exponent of the error, or only the constant?"""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,7 +7,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures.theory_plots import COLOURS, MARKERS, curve, pick, values
+from paper_figures.exhibit import Exhibit
+from paper_figures.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
+from theory.figures import answer
+
+
+def make(profile: str) -> Exhibit:
+    """From the theory study."""
+    rows = theory_rows(profile, "exponent")
+    caption = answer(rows)
+    return exhibit(
+        "theory_exponent",
+        "Exponents: does selection change the scaling law, or only its constant?",
+        caption,
+        rows,
+        draw,
+    )
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

@@ -1,7 +1,5 @@
 """Phase diagram: which rows of a pool are best to keep."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,9 +8,22 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from paper_figures.theory_plots import pick, values
+from paper_figures.exhibit import Exhibit
+from paper_figures.theory_plots import exhibit, pick, theory_rows, values
+from theory.figures import answer
 
 AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine with the truth"}
+
+
+def make(profile: str) -> Exhibit:
+    """From the theory study."""
+    rows = theory_rows(profile, "phase")
+    caption = (
+        "The selection with the least error, among keeping all, the hardest and the easiest rows at any "
+        "fraction, the ridge "
+        f"tuned at every point. {answer(rows)}"
+    )
+    return exhibit("theory_phase", "Phase diagram: what to keep", caption, rows, draw)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

@@ -1,10 +1,15 @@
 """What the theory figures share: exact curves with simulated points on them."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.results import load
+from paper_figures.exhibit import Claim, Exhibit
+from paper_figures.style import style
 
 Rows = list[dict[str, Any]]
 # Okabe and Ito, told apart by readers with any colour vision; markers repeat the distinction in print.
@@ -33,3 +38,34 @@ def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale:
         [2 * scale * r["standard_error"] for r in drawn],
         color=colour, marker=marker, ms=4, ls="none", capsize=2, label=label,
     )  # fmt: skip
+
+
+def theory_rows(profile: str, figure: str) -> Rows:
+    """The rows that the theory study has recorded for a figure."""
+    return load(profile, "theory")[figure]["rows"]
+
+
+def exhibit(
+    name: str, title: str, caption: str, rows: Rows, draw: Callable[[Rows], Figure], claims: tuple[Claim, ...] = ()
+) -> Exhibit:
+    """The exhibit of a theory figure."""
+    with style():
+        figure = draw(rows)
+    return Exhibit(name, title, caption, rows, figure, claims=claims)
+
+
+def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> float:
+    """Largest distance of a simulated mean from its exact curve, read off linearly in log `x`.
+
+    Args:
+        rows: rows of series "exact" and "simulation".
+        x, y: columns of the axes.
+        curves: columns that tell the curves apart.
+    """
+    gaps = []
+    for key in {tuple(row[name] for name in curves) for row in rows}:
+        mine = pick(rows, **dict(zip(curves, key, strict=True)))
+        exact = sorted((np.log(row[x]), row[y]) for row in pick(mine, series="exact"))
+        for row in pick(mine, series="simulation"):
+            gaps.append(abs(row[y] - np.interp(np.log(row[x]), *zip(*exact, strict=True))))
+    return float(max(gaps))

@@ -6,7 +6,7 @@ from dp.errors import UserError
 from experiments.dynamics import Dynamics
 from experiments.live import Live
 from experiments.scaling import Scaling
-from experiments.theory import Figure3
+from experiments.theory import Theory
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Profile:
 
     scaling: tuple[Scaling, ...]
     dynamics: Dynamics
-    theory: Figure3
+    theory: Theory
     live: Live
 
 

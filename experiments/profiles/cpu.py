@@ -11,7 +11,7 @@ from experiments.dynamics import Dynamics
 from experiments.live import Live
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
-from experiments.theory import Figure3
+from experiments.theory import Theory
 
 BASE = PracticeConfig()  # guidance scale 3 is lambda_cfg = 2 of the paper's table 1
 SEEDS = (0, 1, 2)
@@ -38,6 +38,6 @@ PROFILE = Profile(
         ),
     ),
     dynamics=Dynamics(base=replace(BASE, n_initial=1000, n_per_round=1000, patience=4, backstop=False), seeds=SEEDS),
-    theory=Figure3(),
+    theory=Theory(),
     live=Live(run=replace(BASE, n_initial=500, n_per_round=100, rounds=8, iterations=1500)),
 )

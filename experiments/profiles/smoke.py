@@ -10,7 +10,7 @@ from experiments.dynamics import Dynamics
 from experiments.live import Live
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
-from experiments.theory import Figure3
+from experiments.theory import Theory
 
 BASE = PracticeConfig(iterations=300, validate_every=25, patience=1)
 
@@ -36,6 +36,6 @@ PROFILE = Profile(
         ),
     ),
     dynamics=Dynamics(base=replace(BASE, n_initial=200, n_per_round=200), seeds=(0, 1)),
-    theory=Figure3(replicates=5),
+    theory=Theory(replicates=4),
     live=Live(run=replace(BASE, n_initial=200, n_per_round=100, rounds=2)),
 )

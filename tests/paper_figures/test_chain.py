@@ -63,7 +63,8 @@ def test_every_figure_has_its_files_and_finite_numbers(drawn):
 
 def test_plotted_accuracies_are_those_of_the_result_files(drawn):
     exhibits, folder = drawn
-    found = [row["test_accuracy"] for row in exhibits["figure4"].rows if row["method"] == "static" and row["study"] == "scaling"]
+    rows = [row for row in exhibits["figure4"].rows if row["study"] == "scaling" and row["method"] == "static"]
+    found = [row["test_accuracy"] for row in rows]
     files = [results._read(path) for path in sorted((folder / "smoke" / "scaling").glob("static-*.json"))]
     assert sorted(found) == sorted(f["outcomes"][0]["test_accuracy"] for f in files) and len(found) == 4
     means = [
