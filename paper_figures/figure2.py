@@ -36,7 +36,8 @@ def make(profile: str) -> Exhibit:
             axis.axvspan(0, config["warmup"] * end, color="#F0E442", alpha=0.18, linewidth=0)
             axis.axvspan((1 - config["cooldown"]) * end, end, color="#56B4E9", alpha=0.15, linewidth=0)
             axis.set(xlabel="iteration", xlim=(0, end))
-        loss.set(ylabel="training loss", title="Training loss")
+        after = [row["train_loss"] for row in rows if row["iteration"] >= config["warmup"] * end]
+        loss.set(ylabel="training loss", title="Training loss", ylim=(0.95 * min(after), 1.05 * max(after)))
         top = max(row["validation_accuracy"] for row in rows)
         accuracy.set(ylabel="accuracy (%)", title="Real validation accuracy", ylim=(top - 12, top + 1))
         loss.legend()

@@ -1,5 +1,7 @@
 """Figure 4: scaling of static training and Deliberate Practice, ours beside the published points."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -64,7 +66,7 @@ def _measured(axis: Axes, runs: Rows) -> None:
         axis.plot(size, np.mean(values), "o", color=COLOURS["DP"], fillstyle="none", markeredgewidth=1)
     for size, values in curve(runs, "real").items():
         axis.axhline(float(np.mean(values)), color=COLOURS["real"], linestyle=":", linewidth=1)
-        place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom", "fontsize": 7}
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom", "fontsize": 7}
         axis.annotate(f"{size:,} real images", (0.01, float(np.mean(values))), color=COLOURS["real"], **place)
     scale = next(row["guidance_scale"] for row in runs if row["method"] == "static")
     axis.set(title=f"Measured here: Fashion-MNIST, guidance scale {scale:g}", ylabel="real test accuracy (%)")

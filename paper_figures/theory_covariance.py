@@ -13,7 +13,7 @@ from paper_figures.theory_plots import curve, exhibit, largest_gap, pick, theory
 def make(profile: str) -> Exhibit:
     """From the theory study."""
     rows = theory_rows(profile, "general_covariance")
-    gap = largest_gap(rows, "n_pool", "test_error", ("rho", "ridge"))
+    gap, _ = largest_gap(rows, "n_pool", "test_error", ("rho", "ridge"))
     caption = (
         f"Inputs with eigenvalues k^-{rows[0]['decay']:g}, d = {rows[0]['d']}, the hardest "
         f"{rows[0]['kept_fraction']:.0%} kept. "

@@ -54,8 +54,8 @@ def exhibit(
     return Exhibit(name, title, caption, rows, figure, claims=claims)
 
 
-def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> float:
-    """Largest distance of a simulated mean from its exact curve, read off linearly in log `x`.
+def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:
+    """Largest distance of a simulated mean from its exact curve, read off linearly in log `x`, and the row it is at.
 
     Args:
         rows: rows of series "exact" and "simulation".
@@ -67,5 +67,6 @@ def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> float:
         mine = pick(rows, **dict(zip(curves, key, strict=True)))
         exact = sorted((np.log(row[x]), row[y]) for row in pick(mine, series="exact"))
         for row in pick(mine, series="simulation"):
-            gaps.append(abs(row[y] - np.interp(np.log(row[x]), *zip(*exact, strict=True))))
-    return float(max(gaps))
+            gaps.append((abs(row[y] - np.interp(np.log(row[x]), *zip(*exact, strict=True))), row))
+    gap, row = max(gaps, key=lambda pair: pair[0])
+    return float(gap), row
