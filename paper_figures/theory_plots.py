@@ -65,8 +65,9 @@ def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[fl
     gaps = []
     for key in {tuple(row[name] for name in curves) for row in rows}:
         mine = pick(rows, **dict(zip(curves, key, strict=True)))
-        exact = sorted((np.log(row[x]), row[y]) for row in pick(mine, series="exact"))
+        exact = sorted(pick(mine, series="exact"), key=lambda row: row[x])
+        log_x, height = np.log([row[x] for row in exact]), np.array([row[y] for row in exact])
         for row in pick(mine, series="simulation"):
-            gaps.append((abs(row[y] - np.interp(np.log(row[x]), *zip(*exact, strict=True))), row))
+            gaps.append((abs(row[y] - np.interp(np.log(row[x]), log_x, height)), row))
     gap, row = max(gaps, key=lambda pair: pair[0])
     return float(gap), row
