@@ -21,7 +21,7 @@ notebooks: .venv/installed  ## execute the notebooks into build/notebooks
 
 theory: .venv/installed  ## the theory's figures alone, on one core
 	@$(PY) -m experiments run theory --profile $(PROFILE)
-	@$(PY) -m paper_figures --profile $(PROFILE) --only figure3
+	@$(PY) -m paper_figures --profile $(PROFILE) --theory
 
 lint: .venv/installed  ## linter, formatter and type checker
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy

@@ -1,12 +1,13 @@
 """Draw every figure and table from the result files and write the report.
 
 python -m paper_figures                       # build/figures/* and build/report.html
-python -m paper_figures --only figure3        # one exhibit, no report
+python -m paper_figures --theory              # the theory's figures, no report
 """
 
 import tyro
+from tqdm import tqdm
 
-from dp.errors import UserError, run_command
+from dp.errors import run_command
 from paper_figures import (
     figure2,
     figure3,
@@ -38,23 +39,21 @@ THEORY = (
 EXHIBITS = {module.__name__.split(".")[-1]: module for module in (live, figure2, figure4, table4, *THEORY)}
 
 
-def main(profile: str = "cpu", only: str | None = None) -> None:
+def main(profile: str = "cpu", theory: bool = False) -> None:
     """Draw the exhibits of a profile.
 
     Args:
         profile: cpu or smoke; whose results to read.
-        only: one exhibit's name; all, and the report, if not given.
+        theory: the theory's figures only, and no report.
     """
-    if only is not None and only not in EXHIBITS:
-        raise UserError(f'only: got "{only}", expected one of {", ".join(EXHIBITS)}')
-    exhibits = [EXHIBITS[name].make(profile) for name in ([only] if only else EXHIBITS)]
+    modules = THEORY if theory else EXHIBITS.values()
+    exhibits = [module.make(profile) for module in tqdm(modules, "drawing", leave=False)]
     for exhibit in exhibits:
         save(exhibit, FIGURES)
-    if only:
-        print(f"{FIGURES / only}: .pdf, .png, .csv")
-        return
-    report.write(REPORT, profile, exhibits, FIGURES)
-    print(f"{len(exhibits)} figures and tables in {FIGURES}\nreport: {REPORT}")
+    print(f"{len(exhibits)} figures and tables in {FIGURES}")
+    if not theory:
+        report.write(REPORT, profile, exhibits, FIGURES)
+        print(f"report: {REPORT}")
 
 
 if __name__ == "__main__":
