@@ -31,14 +31,6 @@ def real() -> ImageSet:
     return ImageSet(torch.randint(256, (50, 1, 32, 32), generator=rng).byte(), torch.arange(50) % 10)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def weights(state) -> torch.Tensor:
     return torch.cat([p.flatten() for p in state.learner.parameters()])
 
