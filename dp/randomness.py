@@ -5,7 +5,10 @@ import torch
 
 
 def seed_for(*key: int) -> int:
-    """A 63-bit seed for the stream named by `key` (non-negative integers), well mixed and stable across versions."""
+    """A 63-bit seed for the stream named by `key` (non-negative integers), well mixed and stable across versions.
+
+    Trailing zeros do not count: (1, 0) names the stream of (1,). Give all keys of one use the same length.
+    """
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
