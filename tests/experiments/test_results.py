@@ -104,7 +104,7 @@ def test_changing_one_setting_of_a_study_changes_only_its_jobs():
 @pytest.mark.parametrize("name", ["cpu", "smoke"])
 def test_names_are_unique(name):
     names = [(job.study, job.name) for job in jobs_of(profile(name))]
-    assert len(names) == len(set(names)) and {study for study, _ in names} == set(STUDIES)
+    assert len(names) == len(set(names)) and {study for study, _ in names} >= set(STUDIES)
 
 
 def test_unknown_study_and_profile_are_named():
