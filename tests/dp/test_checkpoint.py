@@ -72,7 +72,10 @@ def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path):
 
 
 def test_streams_are_independent_of_each_other_and_repeat():
-    draws = {key: torch.rand(3, generator=stream(*key)) for key in [(a, b, c) for a in range(3) for b in range(3) for c in range(3)]}
+    draws = {
+        key: torch.rand(3, generator=stream(*key))
+        for key in [(a, b, c) for a in range(3) for b in range(3) for c in range(3)]
+    }
     values = [tuple(v.tolist()) for v in draws.values()]
     assert len(set(values)) == len(values)
     assert torch.equal(draws[0, 1, 2], torch.rand(3, generator=stream(0, 1, 2)))

@@ -11,11 +11,15 @@ def test_published_tables_agree_with_the_claims_made_of_them():
     assert static1k[1] / enough > 20
 
 
-def test_pool_sizes_add_up():
-    for number in (4, 5):
-        for row in published.table(number):
-            if row["rounds"]:
-                assert row["n_initial"] + row["rounds"] * row["n_per_round"] == row["n_final"], row
+def test_pool_sizes_add_up_but_for_one_printed_row():
+    """N + k P is the final size; the row with 27 additions is printed with the size of 26."""
+    odd = [
+        (number, row["rounds"], row["n_final"])
+        for number in (4, 5)
+        for row in published.table(number)
+        if row["rounds"] and row["n_initial"] + row["rounds"] * row["n_per_round"] != row["n_final"]
+    ]
+    assert odd == [(4, 27, 1_794_000)]
 
 
 def test_every_claim_is_listed_once():
