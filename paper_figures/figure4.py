@@ -26,9 +26,12 @@ def make(profile: str) -> Exhibit:
         for axis in axes.flat:
             axis.set(xscale="log", xlabel="final number of generated images")
             axis.legend(loc="lower right")
-        low, high = zip(*(axis.get_ylim() for axis in axes[0]), strict=True)
+        for limits in ("xlim", "ylim"):  # the measured panels are to be compared
+            low, high = zip(*(getattr(axis, f"get_{limits}")() for axis in axes[0]), strict=True)
+            for axis in axes[0]:
+                axis.set(**{limits: (min(low), max(high))})
         for axis in axes[0]:
-            axis.set_ylim(min(low), max(high))
+            axis.legend(loc=(0.02, 0.68))
     found, at_low = (efficiency(curve(runs, "static"), curve(runs, "DP")) for runs in studies)
     large, small = (next(r["guidance_scale"] for r in runs if r["method"] == "static") for runs in studies)
     return Exhibit(
@@ -89,12 +92,14 @@ def _published(axis: Axes, number: int, title: str) -> None:
 
 def _efficiency_sentence(found: Efficiency) -> str:
     low, high = found.interval
+    unreached = "" if low else "; 0 stands for never reached"
     if found.ratio is None:
         best = f"Static's best mean is {found.best:.1f}% at {found.static_size:,} images"
         return f"{best}; no DP size measured here reaches it."
     return (
         f"Static's best mean is {found.best:.1f}%, at {found.static_size:,} images; DP reaches it with about "
-        f"{found.dp_size:,.0f}: {found.ratio:.1f}x fewer (95% bootstrap interval over seeds {low:.1f} to {high:.1f})."
+        f"{found.dp_size:,.0f}: {found.ratio:.1f}x fewer (95% bootstrap interval over seeds {low:.1f} to "
+        f"{high:.1f}{unreached})."
     )
 
 
