@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+import tyro
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
 from safetensors.torch import save_model
 from timm.utils import ModelEmaV3
@@ -210,7 +211,9 @@ def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: 
     return ema.module
 
 
-def train(folder: Path, config: GeneratorConfig = GeneratorConfig(), data: Path | None = None) -> None:
+def train(
+    folder: tyro.conf.Positional[Path], config: GeneratorConfig = GeneratorConfig(), data: Path | None = None
+) -> None:
     """Train all parts into `folder`.
 
     Args:
@@ -232,6 +235,4 @@ def train(folder: Path, config: GeneratorConfig = GeneratorConfig(), data: Path 
 
 
 if __name__ == "__main__":
-    import tyro
-
     run_command(lambda: tyro.cli(train))
