@@ -31,13 +31,10 @@ GENERATOR_FILES = (
 CHUNK = 200  # plain images are kept in files of this many
 
 
-def practice_job(
-    study: str, name: str, config: PracticeConfig, source: str = "generated", estimate: float = 0.0
-) -> Job:
+def practice_job(study: str, name: str, config: PracticeConfig, source: str = "generated") -> Job:
     """A run of Algorithm 1; `source` "real" trains on as many real images instead."""
-    seconds = estimate or practice_seconds(config)
     values = asdict(config) | {"source": source}
-    return Job(study, name, values, compute_practice, (*GENERATOR_FILES, BUNDLE), seconds)
+    return Job(study, name, values, compute_practice, (*GENERATOR_FILES, BUNDLE), practice_seconds(config))
 
 
 def practice_seconds(config: PracticeConfig) -> float:

@@ -35,8 +35,13 @@ class Preset:
 
     def apply(self, base: PracticeConfig) -> PracticeConfig:
         """`base` with this preset's sizes."""
-        sizes = {"n_initial": self.n_initial, "n_per_round": self.n_per_round, "rounds": self.rounds}
-        return replace(base, branch_sizes=self.branch_sizes, **sizes)  # type: ignore[arg-type]
+        return replace(
+            base,
+            n_initial=self.n_initial,
+            n_per_round=self.n_per_round,
+            rounds=self.rounds,
+            branch_sizes=self.branch_sizes,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dp import train_generator
 from dp.checkpoint import load_state, save_state
 from dp.errors import UserError
 from dp.randomness import stream
@@ -79,19 +78,3 @@ def test_streams_are_independent_of_each_other_and_repeat():
     values = [tuple(v.tolist()) for v in draws.values()]
     assert len(set(values)) == len(values)
     assert torch.equal(draws[0, 1, 2], torch.rand(3, generator=stream(0, 1, 2)))
-
-
-def test_the_schedule_restarts_where_it_was():
-    """The learning rate of an iteration does not depend on where the run was resumed."""
-    rates = []
-    for begin in (0, 60):
-        parameter = torch.nn.Parameter(torch.zeros(1))
-        optimizer = torch.optim.AdamW([parameter], 1.0)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, 100, pct_start=0.05, cycle_momentum=False)
-        for i in range(begin, 100):
-            schedule.last_epoch = i - 1
-            optimizer.step()
-            schedule.step()
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert rates[0] == rates[1]
-    assert train_generator.CHECKPOINT_SECONDS > 0
