@@ -1,0 +1,269 @@
+"""A shard: consecutive samples of one round as the bytes of a Parquet file.
+
+`datasets` opens it with an Image column `image` (lossless PNG), a ClassLabel column `label` and the record of each
+image. Nothing in the file depends on when, where or by whom it was written: the same samples give the same bytes (with
+the same versions of pyarrow, Pillow and zlib, see `writer`).
+"""
+
+import io
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image, features
+from torch import Tensor
+
+from dp.errors import UserError
+from dp.samples import Samples
+
+SHARD_SIZE = 1000
+MODES = {1: "L", 3: "RGB"}  # Pillow's names, by channels
+
+DTYPES = {
+    "images": torch.uint8,
+    "labels": torch.int64,
+    "seeds": torch.int64,
+    "rounds": torch.int64,
+    "omega": torch.float32,
+    "entropy_before": torch.float32,
+    "entropy": torch.float32,
+    "correct": torch.int8,
+    "zero_steps": torch.int64,
+}
+# Columns of a shard beside the image, and the type `datasets` gives them; `index` is the slot within the round.
+COLUMNS = {
+    "label": "int64",
+    "round": "int64",
+    "index": "int64",
+    "seed": "int64",
+    "omega": "float32",
+    "entropy_before": "float32",
+    "entropy": "float32",
+    "correct": "bool",
+    "zero_steps": "int64",
+}
+MAY_BE_NULL = ("omega", "entropy_before", "entropy", "correct")
+REPEATING = ["label", "round", "omega", "zero_steps"]  # few distinct values: a dictionary makes them small
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What all shards of a pool have in common.
+
+    Attributes:
+        classes: names, in order of the labels.
+        image_shape: (C, H, W), C 1 or 3.
+        shard_size: rows of a shard; the last one of a round may have fewer.
+
+    Raises:
+        UserError: a value out of range.
+    """
+
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    shard_size: int = SHARD_SIZE
+
+    def __post_init__(self) -> None:
+        names, shape, size = self.classes, self.image_shape, self.shard_size
+        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+            raise UserError(f"classes: got {names!r}, expected one or more different names")
+        for name in names:  # they are folders in an export
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                raise UserError(f'classes: got the name {name!r}, expected names of folders; leave out "/"')
+        whole = len(shape) == 3 and all(type(length) is int and length >= 1 for length in shape)
+        if not whole or shape[0] not in MODES:
+            raise UserError(f"image_shape: got {shape!r}, expected (channels, height, width) with 1 or 3 channels")
+        if type(size) is not int or size < 1:
+            raise UserError(f"shard_size: got {size!r}, expected 1 or more images")
+
+    def shards(self, count: int) -> list[range]:
+        """The slots of each shard of a round of `count` images."""
+        size = self.shard_size
+        return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def writer() -> str:
+    """Versions of what shapes a shard's bytes beside its samples."""
+    zlib = "zlib-ng" if features.check("zlib_ng") else "zlib"
+    return f"pyarrow {pa.__version__}, Pillow {PIL.__version__}, {zlib} {features.version(zlib.replace('-', '_'))}"
+
+
+def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
+    """The file of a shard.
+
+    Args:
+        samples: rows of one round, in order of slots.
+        first_slot: slot of the first row within its round.
+        layout: the pool's.
+
+    Raises:
+        UserError: samples that do not fit the layout.
+    """
+    _check(samples, layout)
+    n = len(samples)
+    pngs = [_png(image) for image in samples.images.numpy(force=True)]
+    image = pa.StructArray.from_arrays([pa.array(pngs, pa.binary()), pa.nulls(n, pa.string())], ["bytes", "path"])
+    correct = samples.correct.numpy(force=True)
+    columns = [
+        image,
+        pa.array(samples.labels.numpy(force=True)),
+        pa.array(samples.rounds.numpy(force=True)),
+        pa.array(np.arange(first_slot, first_slot + n)),
+        pa.array(samples.seeds.numpy(force=True)),
+        *(
+            pa.array(values.numpy(force=True), from_pandas=True)  # nan becomes null
+            for values in (samples.omega, samples.entropy_before, samples.entropy)
+        ),
+        pa.array(correct == 1, mask=correct == -1),
+        pa.array(samples.zero_steps.numpy(force=True)),
+    ]
+    return _parquet(pa.Table.from_arrays(columns, schema=_schema(layout)))
+
+
+def decode(data: bytes, name: str, layout: Layout) -> Samples:
+    """The samples of a shard; `data` is its content, `name` says in errors which file that is.
+
+    Raises:
+        UserError: not a shard of this layout.
+    """
+    table = records(data, name, layout)
+    try:
+        images = np.stack([_pixels(png, layout.image_shape) for png in pngs(table)])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{name}: column image: {error}; expected PNG images of shape {layout.image_shape}; restore the file"
+        ) from None
+
+    def column(name: str) -> Tensor:
+        return torch.from_numpy(table[name].to_numpy().copy())  # null becomes nan
+
+    return Samples(
+        images=torch.from_numpy(images),
+        labels=column("label"),
+        seeds=column("seed"),
+        rounds=column("round"),
+        omega=column("omega"),
+        entropy_before=column("entropy_before"),
+        entropy=column("entropy"),
+        correct=torch.from_numpy(table["correct"].cast(pa.int8()).fill_null(-1).to_numpy().copy()),
+        zero_steps=column("zero_steps"),
+    )
+
+
+def records(data: bytes, name: str, layout: Layout) -> pa.Table:
+    """The table of a shard, images still as PNG; page checksums, columns, labels and order are checked.
+
+    Raises:
+        UserError: not a shard of this layout.
+    """
+    foreign = pickle_in(data)
+    if foreign:
+        raise UserError(f"{name}: {foreign}; expected a Parquet file, restore or repair it")
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        table = file.read(use_threads=False)
+        fits = table.schema.equals(_schema(layout), check_metadata=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(f"{name}: not a readable Parquet file ({reason}); restore or repair it") from None
+    if not fits:
+        raise UserError(
+            f"{name}: other columns or class names than this pool's, expected image, {', '.join(COLUMNS)} "
+            "and the classes of the manifest; restore or repair it"
+        )
+    for column in COLUMNS:
+        if column not in MAY_BE_NULL and table[column].null_count:
+            raise UserError(f"{name}: column {column}: got rows without a value, expected none; restore or repair it")
+    labels = table["label"].to_numpy()
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(layout.classes):
+        raise UserError(
+            f"{name}: column label: got {labels.min()} .. {labels.max()}, "
+            f"expected 0 .. {len(layout.classes) - 1}; restore or repair it"
+        )
+    return table
+
+
+def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) -> pa.Table:
+    """The table of a shard that no manifest vouches for: it is whole, and holds these slots of this round.
+
+    Raises:
+        UserError: it is not.
+    """
+    table = records(data, name, layout)
+    if set(table["round"].to_pylist()) != {round_} or table["index"].to_pylist() != list(slots):
+        raise UserError(f"{name}: expected slots {slots.start} .. {slots.stop - 1} of round {round_}; restore it")
+    # Page checksums cover the rows; that writing them again gives the same file covers all the rest.
+    if _parquet(table) != data:
+        raise UserError(f"{name}: damaged outside its rows; restore or repair it")
+    return table
+
+
+def pngs(table: pa.Table) -> list[bytes]:
+    """The PNG files of a table's images."""
+    return [image["bytes"] for image in table["image"].to_pylist()]
+
+
+def pickle_in(data: bytes) -> str | None:
+    """What to say of a file that is a pickle, or a zip archive as `torch.save` makes; None if it is neither."""
+    starts = {b"\x80": "a Python pickle", b"PK": "a zip archive (as torch.save makes)"}
+    kind = next((kind for start, kind in starts.items() if data.startswith(start)), None)
+    return f"got {kind}, which is not opened since it can run any code" if kind else None
+
+
+def _check(samples: Samples, layout: Layout) -> None:
+    for name, dtype in DTYPES.items():
+        values = getattr(samples, name)
+        shape = (len(samples), *(layout.image_shape if name == "images" else ()))
+        if values.dtype != dtype or tuple(values.shape) != shape:
+            raise UserError(
+                f"{name}: got {values.dtype} {list(values.shape)}, expected {dtype} {list(shape)} as the pool has"
+            )
+    for name, low, high in (("labels", 0, len(layout.classes) - 1), ("correct", -1, 1)):
+        values = getattr(samples, name)
+        if len(values) and not low <= values.min() <= values.max() <= high:
+            raise UserError(f"{name}: got {values.min()} .. {values.max()}, expected {low} .. {high}")
+
+
+def _schema(layout: Layout) -> pa.Schema:
+    """Arrow schema with the features of `datasets` in its metadata."""
+    values: dict[str, object] = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in COLUMNS.items()}
+    values["label"] = {"names": list(layout.classes), "_type": "ClassLabel"}
+    described = {"info": {"features": {"image": {"_type": "Image"}} | values}}
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    types = [(name, pa.type_for_alias(dtype)) for name, dtype in COLUMNS.items()]
+    return pa.schema([("image", image), *types], {"huggingface": json.dumps(described)})
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=max(len(table), 1),
+        compression="none",  # PNG is compressed already, and seeds and entropies do not compress
+        use_dictionary=REPEATING,
+        write_statistics=list(COLUMNS),
+        write_page_checksum=True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def _png(image: np.ndarray) -> bytes:
+    """uint8 [C, H, W] as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy()).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _pixels(png: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    """A PNG file as uint8 [C, H, W]."""
+    channels, height, width = shape
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        if image.mode != MODES[channels] or image.size != (width, height):  # before any pixel is unpacked
+            raise ValueError(f"got a {image.mode} image of {image.width} x {image.height} pixels")
+        pixels = np.asarray(image)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
