@@ -1,0 +1,164 @@
+"""A pool for other tools: a folder of images, a data set of `datasets`, and numbers a round."""
+
+import contextlib
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dp.errors import UserError
+from dp.pool_folder import PoolFolder
+from dp.pool_manifest import Listed
+from dp.shards import COLUMNS, pngs, records
+
+
+@dataclass(frozen=True)
+class RoundSummary:
+    """Numbers of one round.
+
+    Attributes:
+        round: 0 for the initial images.
+        images: how many.
+        entropy: mean entropy of the finished images to the learner that asked for them, nats; None without a learner.
+        correct: fraction the learner classified as their label; None without a learner.
+        zero_steps: guided steps without a usable gradient, all images together.
+        bytes: of the round's shards on disk.
+    """
+
+    round: int
+    images: int
+    entropy: float | None
+    correct: float | None
+    zero_steps: int
+    bytes: int
+
+
+def summary(pool: PoolFolder) -> list[RoundSummary]:
+    """Numbers of each round; checksums are checked as in `PoolFolder.read`."""
+    manifest, rows = pool.manifest(), []
+    for entry in manifest.slots:
+        shards = manifest.of_round(entry.round)
+        table = pa.concat_tables(_table(pool, shard).drop_columns("image") for shard in shards)
+        rows.append(
+            RoundSummary(
+                entry.round,
+                entry.rows,
+                pc.mean(table["entropy"]).as_py(),
+                pc.mean(table["correct"]).as_py(),
+                pc.sum(table["zero_steps"]).as_py(),
+                sum(shard.size for shard in shards),
+            )
+        )
+    return rows
+
+
+def export_imagefolder(pool: PoolFolder, out: Path) -> None:
+    """Write `out/<class>/<round>-<slot>.png` for each image, and their records in `out/metadata.csv`.
+
+    Args:
+        pool: to export.
+        out: absent or empty; whole or absent afterwards.
+
+    Raises:
+        UserError: a damaged shard, or `out` cannot be written.
+    """
+    with _whole(out) as folder, (folder / "metadata.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["file_name", *COLUMNS])
+        for name in pool.layout.classes:
+            (folder / name).mkdir()
+        for shard in pool.manifest().shards:
+            table = _table(pool, shard)
+            for png, record in zip(pngs(table), table.drop_columns("image").to_pylist(), strict=True):
+                name = pool.layout.classes[record["label"]]
+                path = f"{name}/{record['round']:04d}-{record['index']:07d}.png"
+                (folder / path).write_bytes(png)
+                lines.writerow([path, *(record | {"label": name}).values()])
+
+
+def export_datasets(pool: PoolFolder, out: Path) -> None:
+    """Write a data set that `datasets.load_dataset(out)` opens, locally or from the Hugging Face Hub.
+
+    Args:
+        pool: to export.
+        out: absent or empty; whole or absent afterwards.
+
+    Raises:
+        UserError: a damaged shard, or `out` cannot be written.
+    """
+    with _whole(out) as folder:
+        (folder / "data").mkdir()
+        for shard in pool.manifest().shards:
+            (folder / "data" / shard.file.replace("/", "-")).write_bytes(pool.content(shard))
+        (folder / "README.md").write_text(_card(pool))
+
+
+def _card(pool: PoolFolder) -> str:
+    channels, height, width = pool.layout.image_shape
+    rounds = "\n".join(
+        f"| {row.round} | {row.images} | {_number(row.entropy)} | {_number(row.correct)} |" for row in summary(pool)
+    )
+    return f"""---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/*.parquet
+task_categories:
+- image-classification
+tags:
+- synthetic
+---
+
+# Synthetic images made by Deliberate Practice
+
+{len(pool):,} generated images of {width} x {height} pixels, {channels} channel(s), {len(pool.layout.classes)} classes.
+The first round is plain; those after it were steered by the entropy of a classifier in training towards what it still
+found hard ([arXiv 2502.15588](https://arxiv.org/abs/2502.15588)).
+
+    from datasets import load_dataset
+    images = load_dataset("FOLDER OR REPOSITORY", split="train")
+
+| column | |
+| --- | --- |
+| `image`, `label` | the image, and the class it was generated for |
+| `round`, `index` | 0 for the initial images, k for the k-th addition; place within the round |
+| `seed` | of the image's own random stream |
+| `omega` | guidance strength, 0 for plain images |
+| `entropy_before` | nats: the classifier's entropy before guidance; null for plain images |
+| `entropy`, `correct` | the classifier's entropy (nats) on the finished image, and whether it agreed with the label |
+| `zero_steps` | guided steps without a usable gradient |
+
+| round | images | mean entropy | correct at birth |
+| --- | --- | --- | --- |
+{rounds}
+"""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _table(pool: PoolFolder, shard: Listed) -> pa.Table:
+    return records(pool.content(shard), str(pool.folder / shard.file), pool.layout)
+
+
+@contextlib.contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A folder beside `out` to write to; renamed to `out` at the end."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: exists and is not an empty folder; give a new one")
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
+        partial.mkdir(parents=True)
+        yield partial
+        partial.replace(out)
+    except OSError as error:
+        raise UserError(f"{error.filename or out}: cannot be written: {error.strerror}; give another folder") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
