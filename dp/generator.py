@@ -1,88 +1,263 @@
-"""Labels and seeds in, images out: a diffusion pipeline as Deliberate Practice uses it."""
+"""Labels and seeds in, images and their records out: a diffusion pipeline as Deliberate Practice uses it."""
 
-from collections.abc import Callable
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from tqdm import tqdm
 
+from dp import exact
+from dp.decoders import decoder_of, latent_decoder, pixels
 from dp.errors import UserError
-from dp.guidance import EntropyGuidance
-from dp.pipelines import LatentClassPipeline
+from dp.guidance import Guidance, GuidanceConfig
+from dp.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, entropy, logits_of
 from dp.precision import autocast
 from dp.randomness import stream
+from dp.samples import Samples, concatenate
 from dp.schedulers import EntropyGuidedDDIMScheduler
 
-Learner = Callable[[Tensor], Tensor]  # images float [B, C, H, W] in [-1, 1] -> logits [B, K]
+PLAIN = GuidanceConfig(omega=0.0)
+MAX_BATCH = 100
+# Memory of a guided batch through a VAE, for an image of one byte in float32: its widest activations, kept for the
+# gradient (a rough upper value; a batch size given by hand overrules it).
+MEMORY_PER_IMAGE_BYTE = 1000
 
 
 class Generator:
-    """Samples images from a pipeline, plainly or guided by a learner.
+    """Samples images from a diffusers pipeline, plainly or guided by a learner.
 
     An image depends on its label, its seed and (guided) the learner alone: every batch is computed at exactly
     `batch_size` images, the last one filled up, so neither the request's size nor its order changes a bit.
 
     Attributes:
-        pipe: the pipeline; its scheduler is replaced by the guided DDIM scheduler of the same configuration.
+        pipe: a class-conditional, text-to-image or unconditional pipeline; its scheduler is replaced by the guided
+            DDIM scheduler of the same configuration.
         guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
         steps: DDIM steps.
-        batch_size: images computed at once.
+        batch_size: images computed at once; by default as many as memory is sure to hold, at most 100.
+        classes: class names, for a pipeline that takes prompts.
+        template: prompt of a class, "{}" standing for its name.
+        decoder: what guidance decodes with, by default the pipeline's VAE (see `dp.decoders`).
     """
 
-    def __init__(self, pipe: LatentClassPipeline, guidance_scale: float, steps: int = 10, batch_size: int = 100):
+    def __init__(
+        self,
+        pipe: Any,
+        guidance_scale: float,
+        steps: int = 10,
+        batch_size: int | None = None,
+        classes: Sequence[str] | None = None,
+        template: str = "{}",
+        decoder: Any = None,
+    ):
+        if steps < 1 or (batch_size is not None and batch_size < 1):
+            raise UserError(f"steps, batch_size: got {steps} and {batch_size}, expected 1 or more")
+        if not isinstance(getattr(pipe, "scheduler", None), EntropyGuidedDDIMScheduler):
+            pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
         self.pipe = pipe
-        self.pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
         self.guidance_scale = guidance_scale
         self.steps = steps
-        self.batch_size = batch_size
+        self.batch_size = batch_size or _batch_that_fits(pipe)
+        self.classes = classes
+        self.template = template
+        self.decode = decoder_of(pipe, decoder)
+        self._accepts = inspect.signature(type(pipe).__call__).parameters
+        if "prompt" in self._accepts and not classes:
+            raise UserError(f"classes: {type(pipe).__name__} takes prompts; give the names of the classes")
 
     def generate(
         self,
         labels: Tensor,
         seeds: list[int],
         learner: Learner | None = None,
-        omega: float = 0.0,
-        guided_below: float = 0.4,
+        guidance: GuidanceConfig = PLAIN,
+        other: Learner | None = None,
+        round_: int = 0,
         progress: str | None = None,
-    ) -> Tensor:
+    ) -> Samples:
         """One image a label.
 
         Args:
             labels: int64 [n].
             seeds: n seeds, one an image.
-            learner: guides when omega > 0; in eval mode.
-            omega: relative guidance step, see `EntropyGuidance`.
-            guided_below: guide only where the noise level t / T is below this.
+            learner: images float [B, C, H, W] in [-1, 1] -> logits; guides where omega > 0 and judges the finished
+                images. Used in eval mode and left as it was.
+            guidance: strength and times; nothing by default.
+            other: the second learner of the objective "disagreement".
+            round_: goes into the records.
             progress: a bar with this title on stderr.
 
         Returns:
-            uint8 [n, C, H, W].
+            n samples, on the CPU.
+
+        Raises:
+            UserError: labels and seeds do not match, a label is out of range, or guidance lacks its learner.
         """
-        if len(labels) != len(seeds):
-            raise UserError(f"seeds: got {len(seeds)} for {len(labels)} labels; give one seed a label")
-        images = []
+        self._check(labels, seeds, learner, guidance, other)
+        parts = []
         for start in tqdm(range(0, len(labels), self.batch_size), progress, disable=progress is None):
             part = slice(start, start + self.batch_size)
-            images.append(self._batch(labels[part], seeds[part], learner, omega, guided_below))
-        return torch.cat(images)
+            parts.append(self._batch(labels[part], seeds[part], learner, guidance, other, round_))
+        return concatenate(parts)
+
+    def _check(
+        self,
+        labels: Tensor,
+        seeds: list[int],
+        learner: Learner | None,
+        guidance: GuidanceConfig,
+        other: Learner | None,
+    ) -> None:
+        if len(labels) == 0 or len(labels) != len(seeds):
+            raise UserError(f"seeds: got {len(seeds)} for {len(labels)} labels; give one or more labels, a seed each")
+        if labels.dtype != torch.int64 or labels.min() < 0 or (self.num_classes and labels.max() >= self.num_classes):
+            raise UserError(
+                f"labels: got {labels.dtype} in {labels.min()} .. {labels.max()}, expected int64 in "
+                f"0 .. {(self.num_classes or 0) - 1}"
+            )
+        if guidance.omega > 0 and learner is None:
+            raise UserError(f"learner: none given with omega {guidance.omega}; give a classifier, or omega 0")
+        if guidance.omega > 0 and guidance.objective == "disagreement" and other is None:
+            raise UserError("other: none given; the objective disagreement needs a second learner")
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes of the pipeline; None for one without."""
+        if self.classes:
+            return len(self.classes)
+        if "class_labels" not in self._accepts:
+            return None
+        return getattr(self.pipe, "null_class", None) or self.pipe.transformer.config.num_embeds_ada_norm
 
     def _batch(
-        self, labels: Tensor, seeds: list[int], learner: Learner | None, omega: float, guided_below: float
-    ) -> Tensor:
-        missing = self.batch_size - len(labels)
+        self,
+        labels: Tensor,
+        seeds: list[int],
+        learner: Learner | None,
+        guidance: GuidanceConfig,
+        other: Learner | None,
+        round_: int,
+    ) -> Samples:
+        n = len(labels)
+        missing = self.batch_size - n
         filled = torch.cat([labels, labels[-1:].expand(missing)])
         rngs = [stream(seed) for seed in seeds + seeds[-1:] * missing]
-        device = self.pipe.device
-        scheduler = self.pipe.scheduler
-        if learner is not None and omega > 0:
-            scheduler.guidance = EntropyGuidance(
-                learner, self.pipe.decode, scheduler.alphas_cumprod, omega, guided_below
+        guide = None
+        if learner is not None and guidance.omega > 0:
+            scheduler = self.pipe.scheduler
+            objective = objective_of(guidance.objective, learner, filled, other)
+            guide = Guidance(
+                objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type
             )
         try:
-            with autocast(device):
-                images = self.pipe(
-                    filled, self.steps, self.guidance_scale, generator=rngs, output_type="pt", return_dict=False
-                )[0]
+            with autocast(self.pipe.device):
+                images = self._sample(filled, rngs, guide)
+                logits = None if learner is None else judge(learner, images)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"batch_size: {self.batch_size} images at once do not fit the memory of {self.pipe.device}; give a "
+                "smaller one"
+            ) from None
+        unknown = torch.full((n,), torch.nan)
+        guided = guide is not None and guide.before is not None
+        return Samples(
+            images=images[:n].cpu(),
+            labels=labels,
+            seeds=torch.tensor(seeds),
+            rounds=torch.full_like(labels, round_),
+            omega=torch.full((n,), guidance.omega if guide else 0.0),
+            entropy_before=guide.before[:n].cpu() if guided else unknown,
+            entropy=unknown if logits is None else entropy(logits)[:n].cpu(),
+            correct=torch.full((n,), -1, dtype=torch.int8)
+            if logits is None
+            else (logits.argmax(1).cpu()[:n] == labels).to(torch.int8),
+            zero_steps=guide.zero_steps[:n].cpu() if guided else torch.zeros(n, dtype=torch.int64),
+        )
+
+    def _sample(self, labels: Tensor, rngs: list[torch.Generator], guide: Guidance | None) -> Tensor:
+        """Finished images uint8 [B, C, H, W]."""
+        conditions = self._conditions(labels)
+        if guide is not None and guide.config.gradient == "unet":
+            return self._sample_exactly(conditions, rngs, guide)
+        scale = {"guidance_scale": self.guidance_scale} if "guidance_scale" in self._accepts else {}
+        count = {"batch_size": len(labels)} if "batch_size" in self._accepts else {}
+        self.pipe.scheduler.guidance = guide
+        try:
+            images = self.pipe(
+                **conditions,
+                **scale,
+                **count,
+                num_inference_steps=self.steps,
+                generator=rngs,
+                output_type="pt",
+                return_dict=False,
+            )[0]
         finally:
-            scheduler.guidance = None
-        return images[: len(labels)].float().mul(255).round().to(torch.uint8).cpu()
+            self.pipe.scheduler.guidance = None
+        if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
+            images = torch.from_numpy(images).permute(0, 3, 1, 2)
+        return _to_uint8(images)
+
+    def _sample_exactly(self, conditions: dict[str, Any], rngs: list[torch.Generator], guide: Guidance) -> Tensor:
+        pipe, network = self.pipe, _network(self.pipe)
+        shape = (len(rngs), network.config.in_channels, *_pair(network.config.sample_size))
+        noise = randn_tensor(shape, generator=rngs, device=pipe.device, dtype=network.dtype)
+        predict = exact.predictor(pipe, conditions, self.guidance_scale)
+        latents = exact.sample(pipe.scheduler, predict, noise, guide, self.steps)
+        finish = latent_decoder(pipe.vae) if hasattr(pipe, "vae") else pixels
+        with torch.no_grad():
+            return _to_uint8((finish(latents) / 2 + 0.5).clamp(0, 1))
+
+    def _conditions(self, labels: Tensor) -> dict[str, Any]:
+        if "class_labels" in self._accepts:
+            return {"class_labels": labels.tolist()}
+        if self.classes:
+            return {"prompt": [self.template.format(self.classes[label]) for label in labels.tolist()]}
+        return {}
+
+
+def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | None = None) -> Objective:
+    """The objective of that name (see `GuidanceConfig`)."""
+    builders: dict[str, Callable[[], Objective]] = {
+        "entropy": lambda: Entropy(learner),
+        "margin": lambda: Margin(learner),
+        "loss": lambda: LabelLoss(learner, labels),
+        "disagreement": lambda: Disagreement(learner, other or learner),
+    }
+    return builders[name]()
+
+
+@torch.no_grad()
+def judge(learner: Learner, images: Tensor) -> Tensor:
+    """The learner's logits float32 [B, K] on finished images uint8 [B, C, H, W]."""
+    return logits_of(learner, images.float() / 127.5 - 1).float()
+
+
+def _to_uint8(images: Tensor) -> Tensor:
+    return images.float().mul(255).round().to(torch.uint8)
+
+
+def _network(pipe: Any) -> Any:
+    return pipe.unet if hasattr(pipe, "unet") else pipe.transformer
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _batch_that_fits(pipe: Any) -> int:
+    """Images that half of the device's memory is sure to hold while they are guided."""
+    config = _network(pipe).config
+    vae = getattr(pipe, "vae", None)
+    factor = 2 ** (len(vae.config.block_out_channels) - 1) if vae is not None else 1
+    height, width = (side * factor for side in _pair(config.sample_size))
+    channels = vae.config.out_channels if vae is not None else config.in_channels
+    if pipe.device.type == "cuda":
+        memory = torch.cuda.get_device_properties(pipe.device).total_memory
+    else:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(MAX_BATCH, memory // 2 // (MEMORY_PER_IMAGE_BYTE * 4 * channels * height * width)))

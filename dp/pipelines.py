@@ -1,17 +1,20 @@
 """A small class-conditional latent-diffusion pipeline in diffusers' format."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, ImagePipelineOutput, UNet2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, DiffusionPipeline, ImagePipelineOutput, UNet2DModel
 from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from dp.data import ASSETS
+from dp.decoders import LinearDecoder
 
 BUNDLED = ASSETS / "generator"
+DECODERS = ASSETS / "decoders"  # made by dp.fit_decoder for it
 
 
 class LatentClassPipeline(DiffusionPipeline):
@@ -92,6 +95,12 @@ class LatentClassPipeline(DiffusionPipeline):
             if output_type == "pil":
                 images = self.numpy_to_pil(images)
         return ImagePipelineOutput(images) if return_dict else (images,)
+
+
+def bundled_decoder(name: Literal["linear", "tiny"]) -> Any:
+    """A cheap decoder of the repository's generator, for guidance (see `dp.decoders`)."""
+    kind = {"linear": LinearDecoder, "tiny": AutoencoderTiny}[name]
+    return kind.from_pretrained(DECODERS / name, local_files_only=True, low_cpu_mem_usage=False).requires_grad_(False)
 
 
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:

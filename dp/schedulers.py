@@ -1,29 +1,70 @@
-"""DDIM sampling with guidance inside: the scheduler sees x_t, eps and t of any diffusers pipeline."""
+"""Schedulers with guidance inside: a scheduler's step sees x_t, the network's output and t of any diffusers pipeline.
 
+    pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.scheduler.guidance = entropy_guidance(pipe, classifier, omega=0.3)
+
+Guidance belongs to a process, not to a configuration: a pipeline that is saved and loaded again guides no longer, until
+it is given its guidance again.
+"""
+
+import functools
 from typing import Any
 
 # SchedulerMixin is imported because diffusers looks for it in this module when it loads a saved pipeline.
-from diffusers import DDIMScheduler, SchedulerMixin
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 from torch import Tensor
 
-from dp.guidance import EntropyGuidance
+from dp.errors import UserError
+from dp.guidance import Guidance
 
-__all__ = ["EntropyGuidedDDIMScheduler", "SchedulerMixin"]
+__all__ = ["EntropyGuidedDDIMScheduler", "EntropyGuidedDPMSolverScheduler", "SchedulerMixin"]
+
+
+def _check_config(config: Any) -> None:
+    kind = config.get("prediction_type")
+    if "beta_schedule" not in config or kind not in ("epsilon", "v_prediction", "sample"):
+        raise UserError(
+            f"pipe.scheduler: its configuration has no noise schedule of the DDIM kind (prediction_type {kind!r}); "
+            "guidance needs a diffusion model with a beta schedule, such as Stable Diffusion 1.5, 2.1, XL or DiT"
+        )
 
 
 class EntropyGuidedDDIMScheduler(DDIMScheduler):
-    """A DDIMScheduler whose `step` first lets `guidance` change the noise prediction.
-
-        pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
-        pipe.scheduler.guidance = EntropyGuidance(...)
+    """A DDIMScheduler whose `step` first lets `guidance` change the network's output.
 
     With `guidance` None, or its omega 0, the steps are DDIMScheduler's bit for bit.
     """
 
-    guidance: EntropyGuidance | None = None
+    guidance: Guidance | None = None
 
+    @classmethod
+    def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
+        """As for any scheduler; UserError if the configuration is of a model that has no DDIM steps."""
+        _check_config(config)
+        return super().from_config(config, **kwargs)
+
+    @functools.wraps(DDIMScheduler.step)  # pipelines look at its signature to see whether it takes eta
     def step(self, model_output: Tensor, timestep: int, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """As DDIMScheduler.step (equation 12 of DDIM), with the guided noise prediction."""
+        """As DDIMScheduler.step (equation 12 of DDIM), with the guided output."""
+        if self.guidance is not None:
+            model_output = self.guidance(sample, model_output, int(timestep))
+        return super().step(model_output, timestep, sample, *args, **kwargs)
+
+
+class EntropyGuidedDPMSolverScheduler(DPMSolverMultistepScheduler):
+    """A DPMSolverMultistepScheduler (DPM-Solver++ by default) whose `step` guides likewise: as good in fewer steps."""
+
+    guidance: Guidance | None = None
+
+    @classmethod
+    def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
+        """As for any scheduler; UserError if the configuration is of a model that has no such steps."""
+        _check_config(config)
+        return super().from_config(config, **kwargs)
+
+    @functools.wraps(DPMSolverMultistepScheduler.step)
+    def step(self, model_output: Tensor, timestep: int, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """As DPMSolverMultistepScheduler.step, with the guided output."""
         if self.guidance is not None:
             model_output = self.guidance(sample, model_output, int(timestep))
         return super().step(model_output, timestep, sample, *args, **kwargs)

@@ -1,15 +1,141 @@
+"""Small diffusers pipelines with random weights: their images are noise, their plumbing is real."""
+
+import json
+
 import pytest
 import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMPipeline,
+    DDIMScheduler,
+    DiTPipeline,
+    DiTTransformer2DModel,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dp.pipelines import LatentClassPipeline
 from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
 
+SCHEDULE = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "clip_sample": False,
+    "steps_offset": 1,
+}
+
 
 @pytest.fixture(scope="session")
 def tiny_pipe() -> LatentClassPipeline:
-    """A small pipeline with random weights: its images are noise, its plumbing is real."""
     torch.manual_seed(0)
     config = GeneratorConfig(vae_channels=(8, 8, 8), unet_channels=(16, 16))
     pipe = LatentClassPipeline(new_vae(config).eval(), new_unet(config).eval(), new_scheduler())
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def small_vae() -> AutoencoderKL:
+    """From latents [B, 4, h, w] to images [B, 3, 2h, 2w]."""
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=16,
+    ).eval()
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory) -> CLIPTokenizer:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    folder = tmp_path_factory.mktemp("tokenizer")
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=16)
+
+
+@pytest.fixture
+def stable_diffusion(tokenizer, small_vae) -> StableDiffusionPipeline:
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    pipe = StableDiffusionPipeline(
+        vae=small_vae,
+        text_encoder=CLIPTextModel(text).eval(),
+        tokenizer=tokenizer,
+        unet=unet.eval(),
+        scheduler=DDIMScheduler(**SCHEDULE),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def dit(small_vae) -> DiTPipeline:
+    torch.manual_seed(0)
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=8,
+        in_channels=4,
+        out_channels=8,  # the second half is a learnt variance
+        num_layers=1,
+        sample_size=8,
+        patch_size=2,
+        norm_num_groups=4,
+    )
+    for p in transformer.parameters():  # its output layer starts at zero
+        torch.nn.init.normal_(p, std=0.1)
+    pipe = DiTPipeline(transformer.eval(), small_vae, DDIMScheduler(**SCHEDULE))
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def ddim() -> DDIMPipeline:
+    torch.manual_seed(0)
+    unet = UNet2DModel(
+        sample_size=16,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=1,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        norm_num_groups=4,
+    )
+    pipe = DDIMPipeline(unet.eval(), DDIMScheduler(**SCHEDULE))
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -1,0 +1,75 @@
+"""What a classifier wants done to an image first, as modules inside the graph, so that guidance sees through it.
+
+learner = nn.Sequential(Preprocess.of(timm_model), timm_model)
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dp.errors import UserError
+
+
+class CenterCrop(nn.Module):
+    """The central size x size of images [B, C, H, W]."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, C, H, W] -> [B, C, size, size]."""
+        h, w = images.shape[-2:]
+        if min(h, w) < self.size:
+            raise ValueError(f"expected at least {self.size} x {self.size} pixels")
+        top, left = (h - self.size) // 2, (w - self.size) // 2
+        return images[..., top : top + self.size, left : left + self.size]
+
+
+class Preprocess(nn.Module):
+    """Resize to size x size and normalise: the evaluation transform of a classifier, differentiable.
+
+    Takes float [B, C, H, W] in [-1, 1], the range of diffusion models; gives (image in [0, 1] - mean) / std.
+
+    Attributes:
+        size: pixels of a side; None leaves the size alone.
+        mean, std: of each channel, in [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        size: int | None = 224,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+    ):
+        super().__init__()
+        if (size is not None and size < 1) or len(mean) != len(std) or min(std) <= 0:
+            raise UserError(f"preprocessing: got size {size}, mean {mean}, std {std}; expected as many positive std")
+        self.size = size
+        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1), persistent=False)
+
+    @classmethod
+    def of(cls, model: Any) -> "Preprocess":
+        """What a timm model, by its pretrained_cfg, was trained with."""
+        if not hasattr(model, "pretrained_cfg"):
+            raise UserError(
+                f"preprocessing: {type(model).__name__} is no timm model; give size, mean and std, as in "
+                "Preprocess(224, mean, std)"
+            )
+        from timm.data import resolve_model_data_config
+
+        config = resolve_model_data_config(model)
+        return cls(config["input_size"][-1], config["mean"], config["std"])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, C, H, W] in [-1, 1] -> [B, C, size, size], normalised."""
+        if self.size is not None and images.shape[-2:] != (self.size, self.size):
+            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
+        return ((images + 1) / 2 - self.mean) / self.std
