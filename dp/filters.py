@@ -1,0 +1,348 @@
+"""Filters for harmful outliers: which hard images to keep, told without real labels.
+
+A hard image is informative if it still belongs to its class and harmful if guidance has pushed it off its class or off
+the images altogether. A filter looks at finished images, between their generation and the pool, and says which to keep;
+`accepted` generates the refused ones again. Its price is counted in forward passes, beside that of a generated image.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dp.errors import UserError
+from dp.evaluate import logits_of
+from dp.guidance import entropy
+from dp.learner import normalise
+from dp.pipelines import LatentClassPipeline
+from dp.precision import autocast
+from dp.randomness import stream
+from dp.samples import Samples, concatenate
+
+RENOISE = 101  # the part of an image's random stream that re-noises it: stream(seed, RENOISE)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Forward passes that judging one image takes (one row each; gradients are never needed).
+
+    A generated image takes `steps` passes of the U-Net, twice as many with classifier-free guidance, and one of the
+    autoencoder.
+    """
+
+    unet: int = 0
+    autoencoder: int = 0  # its encoder or its decoder
+    learner: int = 0
+
+
+class Filter(Protocol):
+    """Which images to keep. The answer for an image depends on the image, its record and the learners alone."""
+
+    @property
+    def cost(self) -> Cost:
+        """Forward passes for one image."""
+
+    def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
+        """bool [n], on the CPU: which of n finished images to keep.
+
+        Args:
+            learner: the current weights, in eval mode.
+            averaged: their moving average, in eval mode; the one that guides.
+        """
+
+
+def tiled(function: Callable[..., Tensor], *rows: Tensor, tile: int) -> Tensor:
+    """function(*rows) over tiles of exactly `tile` rows, the last one filled up with copies of its last row; n >= 1.
+
+    Arithmetic kernels are chosen by shape, so only a fixed shape gives an image the same bits in every batch.
+    """
+    parts = []
+    for start in range(0, len(rows[0]), tile):
+        part = [each[start : start + tile] for each in rows]
+        size = len(part[0])
+        filled = [torch.cat([each, each[-1:].expand(tile - size, *each.shape[1:])]) for each in part]
+        parts.append(function(*filled)[:size])
+    return torch.cat(parts)
+
+
+def _check_tile(tile: int) -> None:
+    if tile < 1:
+        raise UserError(f"tile: got {tile}, expected 1 or more")
+
+
+def logits_in_tiles(learner: nn.Module, images: Tensor, tile: int = 100) -> Tensor:
+    """Logits float32 [n, K] of uint8 images [n, C, H, W], the same for an image in every batch.
+
+    Raises:
+        UserError: the learner is in training mode (then an image's logits depend on its batch) or gives nan or inf.
+    """
+    if learner.training:
+        raise UserError("learner: got one in training mode, expected eval mode; call learner.eval() first")
+    logits = tiled(lambda part: logits_of(learner, part), images, tile=tile)
+    broken = int((~logits.isfinite()).any(1).sum())
+    if broken:
+        raise UserError(
+            f"learner: got nan or inf among the logits of {broken} of {len(logits)} images, expected finite ones; "
+            "training has diverged, lower lr"
+        )
+    return logits
+
+
+@dataclass(frozen=True)
+class LatentDiffusion:
+    """The generator as filters use it: in whatever precision and on whatever device it computes.
+
+    Attributes:
+        encode: images float32 [B, C, H, W] in [-1, 1] -> latents [B, c, h, w] on the U-Net's scale.
+        decode: its inverse; need not clamp.
+        predict_noise: (x_t [B, c, h, w], time step, labels int64 [B]) -> eps [B, c, h, w], conditional only
+            (guidance_scale 1): with classifier-free guidance it is no likelihood.
+        alphas_cumprod: float [T], the scheduler's.
+        num_classes: K; the labels are 0 .. K - 1.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor]
+    predict_noise: Callable[[Tensor, int, Tensor], Tensor]
+    alphas_cumprod: Tensor
+    num_classes: int
+
+    @classmethod
+    def of(cls, pipe: LatentClassPipeline) -> "LatentDiffusion":
+        """Of a pipeline; the encoder's mean, so that encoding is no matter of chance."""
+
+        def encode(images: Tensor) -> Tensor:
+            with autocast(pipe.device):
+                return pipe.vae.encode(images.to(pipe.device)).latent_dist.mean * pipe.vae.config.scaling_factor
+
+        def decode(latents: Tensor) -> Tensor:
+            with autocast(pipe.device):
+                return pipe.decode(latents)
+
+        def predict_noise(x_t: Tensor, t: int, labels: Tensor) -> Tensor:
+            with autocast(pipe.device):
+                return pipe.predict_noise(x_t, t, labels, guidance_scale=1)
+
+        return cls(encode, decode, predict_noise, pipe.scheduler.alphas_cumprod, pipe.null_class)
+
+    def check_time_steps(self, time_steps: tuple[int, ...]) -> None:
+        """Raises UserError if there are none, or not in 0 .. T - 1."""
+        last = len(self.alphas_cumprod) - 1
+        if not time_steps or not all(0 <= t <= last for t in time_steps):
+            raise UserError(f"time_steps: got {time_steps}, expected one or more in 0 .. {last}")
+
+    def check_labels(self, labels: Tensor) -> None:
+        """Raises UserError if one is no class."""
+        if len(labels) and (labels.min() < 0 or labels.max() >= self.num_classes):
+            raise UserError(
+                f"labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {self.num_classes - 1}"
+            )
+
+    def noised(self, latents: Tensor, t: int, noise: Tensor) -> Tensor:
+        """x_t of x_0 = latents."""
+        abar_t = self.alphas_cumprod[t].item()
+        return abar_t**0.5 * latents + (1 - abar_t) ** 0.5 * noise
+
+    def denoised(self, x_t: Tensor, t: int, labels: Tensor) -> Tensor:
+        """The estimate of x_0 in one step."""
+        abar_t = self.alphas_cumprod[t].item()
+        return (x_t - (1 - abar_t) ** 0.5 * self.predict_noise(x_t, t, labels).float()) / abar_t**0.5
+
+
+def own_noise(seeds: Tensor, latents: Tensor, draws: int) -> Tensor:
+    """Standard normal noise from each image's own stream: float32 [draws, B, c, h, w] for latents [B, c, h, w]."""
+    each = [torch.randn(draws, *latents.shape[1:], generator=stream(seed, RENOISE)) for seed in seeds.tolist()]
+    return torch.stack(each, 1).to(latents.device)
+
+
+@dataclass(frozen=True)
+class DiffusionClassifier:
+    """Keep an image if the generator itself finds its class the most likely one.
+
+    The image is encoded and noised again; of the compared classes its own must predict that noise best (Li et al. 2023,
+    arXiv 2303.16203: the expected error bounds -log p(image | class) from above). The noise is the same for all
+    classes. A tie is kept, an error that is not a number refused.
+
+    Attributes:
+        generator: what made the images.
+        candidates: how many classes are compared: the image's own and the others that the averaged learner finds most
+            likely, 2 .. K; None: all, without asking the learner.
+        time_steps: at which the image is noised; their errors are added up. Late ones tell classes apart, early ones
+            little else than texture.
+        tile: images computed at once.
+    """
+
+    generator: LatentDiffusion
+    candidates: int | None = None
+    time_steps: tuple[int, ...] = (600, 700, 800)
+    tile: int = 100
+
+    def __post_init__(self) -> None:
+        self.generator.check_time_steps(self.time_steps)
+        _check_tile(self.tile)
+        if self.candidates is not None and not 2 <= self.candidates <= self.generator.num_classes:
+            raise UserError(
+                f"candidates: got {self.candidates}, expected 2 .. {self.generator.num_classes}, or None for all"
+            )
+
+    @property
+    def cost(self) -> Cost:
+        compared = self.generator.num_classes if self.candidates is None else self.candidates
+        return Cost(unet=len(self.time_steps) * compared, autoencoder=1, learner=int(self.candidates is not None))
+
+    def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
+        self.generator.check_labels(samples.labels)
+        if self.candidates is None:
+            likely = torch.zeros(len(samples), self.generator.num_classes)
+        else:
+            likely = logits_in_tiles(averaged, samples.images, self.tile).cpu()
+        # The own class first, then the others, the most likely ones first.
+        likely = likely.scatter(1, samples.labels[:, None], torch.inf)
+        compared = likely.argsort(dim=1, descending=True, stable=True)[:, : self.candidates]
+        errors = tiled(self._errors, samples.images, samples.seeds, compared, tile=self.tile)
+        return errors[:, 0] <= errors[:, 1:].amin(1)
+
+    @torch.no_grad()
+    def _errors(self, images: Tensor, seeds: Tensor, compared: Tensor) -> Tensor:
+        """Noise-prediction error of each compared class, summed over the time steps: float32 [B, candidates]."""
+        latents = self.generator.encode(normalise(images)).float()
+        errors = torch.zeros(compared.shape)
+        for t, noise in zip(self.time_steps, own_noise(seeds, latents, len(self.time_steps)), strict=True):
+            x_t = self.generator.noised(latents, t, noise)
+            for column, labels in enumerate(compared.to(latents.device).unbind(1)):
+                eps = self.generator.predict_noise(x_t, t, labels).float()
+                errors[:, column] += (eps - noise).square().flatten(1).mean(1).cpu()
+        return errors
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """Keep an image if the averaged learner finds its class in it once the generator has cleaned it.
+
+    The image is encoded, noised a little and denoised in one step as its own class, which removes what guidance has
+    drawn on it to confuse this one learner and keeps its shape. A hard image of its class becomes an easier one of it;
+    an image of another class stays that. Cheap, but it trusts the learner, which has to know the classes roughly.
+
+    Attributes:
+        generator: what made the images.
+        threshold: smallest probability of its class that is kept, in (0, 1).
+        time_step: to which the image is noised.
+        tile: images computed at once.
+    """
+
+    generator: LatentDiffusion
+    threshold: float = 0.35
+    time_step: int = 200
+    tile: int = 100
+    cost = Cost(unet=1, autoencoder=2, learner=1)
+
+    def __post_init__(self) -> None:
+        self.generator.check_time_steps((self.time_step,))
+        _check_tile(self.tile)
+        if not 0 < self.threshold < 1:
+            raise UserError(f"threshold: got {self.threshold}, expected a probability between 0 and 1")
+
+    def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
+        self.generator.check_labels(samples.labels)
+        cleaned = tiled(self._cleaned, samples.images, samples.labels, samples.seeds, tile=self.tile)
+        probabilities = logits_in_tiles(averaged, cleaned, self.tile).cpu().softmax(1)
+        return probabilities.gather(1, samples.labels[:, None])[:, 0] >= self.threshold
+
+    @torch.no_grad()
+    def _cleaned(self, images: Tensor, labels: Tensor, seeds: Tensor) -> Tensor:
+        """The images after the round trip, uint8."""
+        latents = self.generator.encode(normalise(images)).float()
+        x_t = self.generator.noised(latents, self.time_step, own_noise(seeds, latents, 1)[0])
+        cleaned = self.generator.denoised(x_t, self.time_step, labels.to(latents.device))
+        decoded = self.generator.decode(cleaned).float()
+        return ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+
+
+def js_divergence(logits: Tensor, other: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of softmax(logits) and softmax(other) [n, K]: float32 [n], nats, 0 .. log 2."""
+    log_mean = torch.logaddexp(logits.float().log_softmax(-1), other.float().log_softmax(-1)) - math.log(2)
+    # Logarithms of probabilities are logits; rounding may leave a tiny negative number where both are equal.
+    return (entropy(log_mean) - (entropy(logits) + entropy(other)) / 2).clamp_min(0)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Keep an image if the learner and its averaged weights (or any two learners) agree enough on it.
+
+    On images like those of the pool they agree, however unsure both are; away from them each extrapolates in its own
+    way. The limit is one for each image, not a share of the batch: an image's answer does not depend on its company.
+
+    Attributes:
+        threshold: largest Jensen-Shannon divergence that is kept, in nats, in (0, log 2].
+        tile: images computed at once.
+    """
+
+    threshold: float = 0.05
+    tile: int = 100
+    cost = Cost(learner=2)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= math.log(2):
+            raise UserError(f"threshold: got {self.threshold} nats, expected more than 0 and at most log 2 = 0.693")
+        _check_tile(self.tile)
+
+    def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
+        logits, other = (logits_in_tiles(model, samples.images, self.tile) for model in (learner, averaged))
+        return (js_divergence(logits, other) <= self.threshold).cpu()
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What filling some slots took; the sums over parts of the slots are those of the whole.
+
+    Attributes:
+        candidates: images made.
+        refused: of those, images the filter refused.
+        kept_refused: slots that kept a refused image because no attempt was accepted.
+    """
+
+    candidates: int
+    refused: int
+    kept_refused: int
+
+
+def accepted(
+    make: Callable[[list[int], list[int]], Samples],
+    keep: Callable[[Samples], Tensor],
+    slots: list[int],
+    max_attempts: int,
+) -> tuple[Samples, Acceptance]:
+    """One image a slot, each the first of its slot's attempts that the filter keeps.
+
+    If it keeps none, the slot keeps the last attempt: a round stays complete and balanced. A slot's image depends on
+    the slot alone, so the slots may be split among processes.
+
+    Args:
+        make: (slots, attempts) of n candidates -> n samples in that order.
+        keep: bool [n] for n samples; a filter with its learners filled in.
+        slots: one or more.
+        max_attempts: candidates of a slot at most, >= 1.
+
+    Returns:
+        Samples in the order of `slots`, and the record.
+    """
+    if max_attempts < 1:
+        raise UserError(f"max_attempts: got {max_attempts}, expected 1 or more")
+    if not slots:
+        raise UserError("slots: got none, expected one or more")
+    made: list[Samples] = []
+    count = 0
+    row = torch.zeros(len(slots), dtype=torch.int64)  # of each slot's latest candidate, among all made
+    pending = torch.arange(len(slots))
+    for attempt in range(max_attempts):
+        made.append(make([slots[i] for i in pending.tolist()], [attempt] * len(pending)))
+        row[pending] = count + torch.arange(len(pending))
+        count += len(pending)
+        pending = pending[~keep(made[-1])]
+        if not len(pending):
+            break
+    refused = count - (len(slots) - len(pending))
+    return concatenate(made)[row], Acceptance(count, refused, len(pending))
