@@ -68,13 +68,19 @@ def tiled(function: Callable[..., Tensor], *rows: Tensor, tile: int) -> Tensor:
     return torch.cat(parts)
 
 
+def check_labels(labels: Tensor, num_classes: int) -> None:
+    """Raises UserError if a label is not in 0 .. num_classes - 1."""
+    if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
+        raise UserError(f"labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {num_classes - 1}")
+
+
 def _check_tile(tile: int) -> None:
     if tile < 1:
         raise UserError(f"tile: got {tile}, expected 1 or more")
 
 
 def logits_in_tiles(learner: nn.Module, images: Tensor, tile: int = 100) -> Tensor:
-    """Logits float32 [n, K] of uint8 images [n, C, H, W], the same for an image in every batch.
+    """Logits, float32 [n, K] on the CPU, of uint8 images [n, C, H, W], the same for an image in every batch.
 
     Raises:
         UserError: the learner is in training mode (then an image's logits depend on its batch) or gives nan or inf.
@@ -134,13 +140,6 @@ class LatentDiffusion:
         if not time_steps or not all(0 <= t <= last for t in time_steps):
             raise UserError(f"time_steps: got {time_steps}, expected one or more in 0 .. {last}")
 
-    def check_labels(self, labels: Tensor) -> None:
-        """Raises UserError if one is no class."""
-        if len(labels) and (labels.min() < 0 or labels.max() >= self.num_classes):
-            raise UserError(
-                f"labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {self.num_classes - 1}"
-            )
-
     def noised(self, latents: Tensor, t: int, noise: Tensor) -> Tensor:
         """x_t of x_0 = latents."""
         abar_t = self.alphas_cumprod[t].item()
@@ -194,11 +193,11 @@ class DiffusionClassifier:
         return Cost(unet=len(self.time_steps) * compared, autoencoder=1, learner=int(self.candidates is not None))
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
-        self.generator.check_labels(samples.labels)
+        check_labels(samples.labels, self.generator.num_classes)
         if self.candidates is None:
             likely = torch.zeros(len(samples), self.generator.num_classes)
         else:
-            likely = logits_in_tiles(averaged, samples.images, self.tile).cpu()
+            likely = logits_in_tiles(averaged, samples.images, self.tile)
         # The own class first, then the others, the most likely ones first.
         likely = likely.scatter(1, samples.labels[:, None], torch.inf)
         compared = likely.argsort(dim=1, descending=True, stable=True)[:, : self.candidates]
@@ -246,9 +245,9 @@ class RoundTrip:
             raise UserError(f"threshold: got {self.threshold}, expected a probability between 0 and 1")
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
-        self.generator.check_labels(samples.labels)
+        check_labels(samples.labels, self.generator.num_classes)
         cleaned = tiled(self._cleaned, samples.images, samples.labels, samples.seeds, tile=self.tile)
-        probabilities = logits_in_tiles(averaged, cleaned, self.tile).cpu().softmax(1)
+        probabilities = logits_in_tiles(averaged, cleaned, self.tile).softmax(1)
         return probabilities.gather(1, samples.labels[:, None])[:, 0] >= self.threshold
 
     @torch.no_grad()
@@ -291,7 +290,7 @@ class Disagreement:
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
         logits, other = (logits_in_tiles(model, samples.images, self.tile) for model in (learner, averaged))
-        return (js_divergence(logits, other) <= self.threshold).cpu()
+        return js_divergence(logits, other) <= self.threshold
 
 
 @dataclass(frozen=True)
