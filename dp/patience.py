@@ -1,6 +1,9 @@
-"""When to ask for more data: patience on the validation accuracy (Algorithm 1)."""
+"""When to ask for more data: patience with a signal that has stopped improving (Algorithm 1)."""
 
+import math
 from dataclasses import dataclass
+
+from dp.errors import UserError
 
 
 @dataclass
@@ -13,21 +16,36 @@ class Patience:
     Attributes:
         initial: the limit at the initial pool size, in validations, >= 1.
         incremental: whether the limit grows in proportion to the pool.
-        best: best validation accuracy so far.
+        best: best value of the signal so far; -inf before the first.
         waited: validations since the best one or the last addition.
+        signal: what the values are, for error messages; see dp/plateau.py.
     """
 
     initial: int
     incremental: bool = True
-    best: float = -1.0
+    best: float = -math.inf
     waited: int = 0
+    signal: str = "validation accuracy"
+
+    def __post_init__(self) -> None:
+        if not self.initial >= 1:
+            raise UserError(f"patience: got {self.initial}, expected 1 or more validations")
 
     def limit(self, growth: float) -> int:
         """Validations to wait at a pool `growth` times the initial size."""
         return round(self.initial * growth) if self.incremental else self.initial
 
     def exhausted(self, accuracy: float, growth: float) -> bool:
-        """Take in a validation accuracy; True if it is time for more data (the count then starts again)."""
+        """Take in a value of the signal, higher = better; True if it is time for more data (the count starts again).
+
+        Raises:
+            UserError: the value is nan or infinite: it would count as no improvement for ever.
+        """
+        if not math.isfinite(accuracy):
+            raise UserError(
+                f"{self.signal}: got {accuracy} at a validation, expected a finite number; training has diverged "
+                "(lower lr) or the signal's image set is empty"
+            )
         if accuracy > self.best:
             self.best, self.waited = accuracy, 0
             return False
@@ -36,3 +54,7 @@ class Patience:
             return False
         self.waited = 0
         return True
+
+    def forget(self) -> None:
+        """Start anew, for a signal whose values before and after an addition cannot be compared."""
+        self.best, self.waited = -math.inf, 0
