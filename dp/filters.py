@@ -273,6 +273,8 @@ class Disagreement:
 
     On images like those of the pool they agree, however unsure both are; away from them each extrapolates in its own
     way. The limit is one for each image, not a share of the batch: an image's answer does not depend on its company.
+    While the learning rate is high the current weights are noisy, and how many images pass varies much from one
+    iteration to another.
 
     Attributes:
         threshold: largest Jensen-Shannon divergence that is kept, in nats, in (0, log 2].

@@ -99,7 +99,8 @@ class Agreement:
     """Share of images, percent, that the learner and its averaged weights put in the same class.
 
     While the weights still move one way their average lags behind them; both agree when there is nothing left to learn
-    from the pool. Labels are not used: any images will do, best generated ones that are never trained on.
+    from the pool. Labels are not used: any images will do, best generated ones that are never trained on. The current
+    weights carry the noise of the last mini-batches, so this signal is noisy and asks for data early.
     """
 
     images: Tensor  # uint8 [n, C, H, W]
