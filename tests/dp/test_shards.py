@@ -149,6 +149,18 @@ def test_a_flipped_bit_anywhere_is_noticed():
             verified(bytes(damaged), "shard", 2, range(8), LAYOUT)
 
 
+def test_a_flipped_bit_in_a_row_is_noticed_by_its_page_s_checksum_alone():
+    data, rng = encode(some(8), 0, LAYOUT), np.random.default_rng(0)
+    footer = int.from_bytes(data[-8:-4], "little")
+    image = data.index(b"\x89PNG")
+    for place in rng.integers(image, image + 400, size=50):
+        assert place < len(data) - footer - 8
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << rng.integers(8)
+        with pytest.raises(UserError, match=r"shard: not a readable Parquet file .*CRC checksum"):
+            records(bytes(damaged), "shard", LAYOUT)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 100), st.binary(max_size=20))
 def test_a_shard_cut_short_or_with_something_after_it_is_noticed(percent, tail):
