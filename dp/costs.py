@@ -1,0 +1,159 @@
+"""What guidance costs on full-size models: counted floating-point operations, without weights, memory or a GPU.
+
+The modules are built on torch's meta device from their public configurations, so only tensor shapes flow through them.
+A multiplication and an addition count as two operations; what is counted is matrix products, convolutions and
+attention (torch.utils.flop_counter), which is nearly all there is. Counts are per image.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import timm
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dp.decoders import LinearDecoder
+from dp.guidance import Gradient, GuidanceConfig
+
+# The UNet of Stable Diffusion 1.5 (runwayml/stable-diffusion-v1-5, unet/config.json); the rest are diffusers' defaults.
+SD15_UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
+# Its autoencoder (vae/config.json).
+SD15_VAE = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "sample_size": 512,
+}
+# Its scheduler's time steps (scheduler/scheduler_config.json).
+SD15_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
+TEXT_TOKENS = 77
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations of a module on one image.
+
+    Attributes:
+        forward: a forward pass.
+        gradient: a forward pass and the gradient with respect to its input.
+    """
+
+    forward: int
+    gradient: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The modules of a guided pipeline.
+
+    Attributes:
+        network: the U-Net or transformer, one pass.
+        vae: the pipeline's decoder, which finishes each image.
+        decoder: what guidance decodes with.
+        learner: the classifier that guides.
+        passes: network passes a step; two with classifier-free guidance.
+    """
+
+    network: Cost
+    vae: Cost
+    decoder: Cost
+    learner: Cost
+    passes: int = 2
+
+
+def operations(run: Callable[[], object]) -> int:
+    """Floating-point operations of a call."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def cost(module: Callable[[Tensor], Tensor], inputs: Tensor) -> Cost:
+    """The cost of a map of one tensor, for that input; its parameters must ask for no gradients."""
+
+    def gradient() -> None:
+        x = inputs.detach().requires_grad_()
+        module(x).sum().backward()
+
+    with torch.no_grad():
+        forward = operations(lambda: module(inputs))
+    return Cost(forward, operations(gradient))
+
+
+@cache
+def stable_diffusion_15(size: int = 512) -> dict[str, Cost]:
+    """Costs of "unet", "vae", "tiny" (TAESD) and "linear" of Stable Diffusion 1.5 for images of size x size pixels."""
+    latents = torch.empty(1, 4, size // 8, size // 8, device="meta")
+    text = torch.empty(1, TEXT_TOKENS, SD15_UNET["cross_attention_dim"], device="meta")
+    t = torch.zeros(1, device="meta")
+    with torch.device("meta"):
+        unet = _frozen(UNet2DConditionModel(**SD15_UNET))
+        decoders = {"vae": AutoencoderKL(**SD15_VAE), "tiny": AutoencoderTiny(), "linear": LinearDecoder()}
+    costs = {"unet": cost(lambda x: unet(x, t, encoder_hidden_states=text).sample, latents)}
+    for name, decoder in decoders.items():
+        costs[name] = cost(_decode(_frozen(decoder)), latents)
+    return costs
+
+
+def _decode(decoder: Any) -> Callable[[Tensor], Tensor]:
+    return lambda latents: decoder.decode(latents).sample
+
+
+@cache
+def classifier(name: str = "vit_base_patch16_224", size: int = 224) -> Cost:
+    """The cost of a timm classifier of 1,000 classes on an image of size x size pixels."""
+    with torch.device("meta"):
+        model = _frozen(timm.create_model(name))
+        return cost(model, torch.empty(1, 3, size, size))
+
+
+def sd15_parts(decoder: str = "vae", learner: str = "vit_base_patch16_224", size: int = 512) -> Parts:
+    """Stable Diffusion 1.5 guided through "vae", "tiny" or "linear" by a timm classifier of 224 x 224 pixels."""
+    costs = stable_diffusion_15(size)
+    return Parts(costs["unet"], costs["vae"], costs[decoder], classifier(learner))
+
+
+def sd15_timesteps(steps: int = 50) -> list[int]:
+    """The time steps of Stable Diffusion 1.5's DDIM sampler, of 1,000."""
+    scheduler = DDIMScheduler(**SD15_SCHEDULE)
+    scheduler.set_timesteps(steps)
+    return scheduler.timesteps.tolist()
+
+
+def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: int = 1000) -> int:
+    """How many of a sampler's steps are guided: of those inside the interval, every `config.every`-th."""
+    low, high = config.interval
+    inside = sum(low * train_steps <= t < high * train_steps for t in timesteps)
+    return -(-inside // config.every) if config.omega > 0 else 0
+
+
+def image_cost(parts: Parts, steps: int, guided: int = 0, gradient: Gradient = "x0") -> int:
+    """Operations of one image.
+
+    Args:
+        parts: the pipeline's modules.
+        steps: sampling steps.
+        guided: how many of them are guided.
+        gradient: "unet" differentiates through every network pass of a guided step.
+    """
+    plain = steps * parts.passes * parts.network.forward + parts.vae.forward
+    step = parts.decoder.gradient + parts.learner.gradient
+    if gradient == "unet":
+        step += parts.passes * (parts.network.gradient - parts.network.forward)
+    return plain + guided * step
+
+
+def cost_ratio(parts: Parts, timesteps: Sequence[int], config: GuidanceConfig) -> float:
+    """Operations of a guided image over those of a plain one."""
+    guided = guided_steps(timesteps, config)
+    return image_cost(parts, len(timesteps), guided, config.gradient) / image_cost(parts, len(timesteps))
+
+
+def _frozen(module: nn.Module) -> Any:
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,85 @@
+"""Counted operations of full-size models, against counts made by hand and known ones."""
+
+import pytest
+import torch
+from torch import nn
+
+from dp.costs import (
+    Cost,
+    Parts,
+    classifier,
+    cost,
+    cost_ratio,
+    guided_steps,
+    image_cost,
+    sd15_parts,
+    sd15_timesteps,
+    stable_diffusion_15,
+)
+from dp.guidance import Guidance, GuidanceConfig
+from dp.objectives import entropy
+
+TERA = 1e12
+
+
+def test_a_linear_layer_is_counted_as_by_hand():
+    layer = nn.Linear(30, 7, device="meta").requires_grad_(False)
+    assert cost(layer, torch.empty(5, 30, device="meta")) == Cost(2 * 5 * 30 * 7, 2 * 2 * 5 * 30 * 7)
+
+
+@pytest.mark.parametrize(
+    ("part", "forward", "gradient"),
+    [("unet", 0.80, 1.73), ("vae", 2.51, 5.06), ("tiny", 0.141, 0.283)],
+)
+def test_stable_diffusion_at_512_pixels(part, forward, gradient):
+    counted = stable_diffusion_15()[part]
+    assert counted.forward / TERA == pytest.approx(forward, rel=0.01)
+    assert counted.gradient / TERA == pytest.approx(gradient, rel=0.01)
+
+
+def test_a_vit_b_16():
+    assert classifier().forward / TERA == pytest.approx(0.035, rel=0.01)
+    assert classifier().gradient / TERA == pytest.approx(0.072, rel=0.01)
+
+
+def test_the_linear_decoder_is_one_convolution():
+    assert stable_diffusion_15()["linear"].forward == 2 * (64 * 64) * (9 * 4) * (3 * 8 * 8)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "every", "ratio"), [("vae", 1, 4.10), ("vae", 5, 1.62), ("tiny", 1, 1.21), ("tiny", 2, 1.11)]
+)
+def test_ratios_with_all_steps_guided(decoder, every, ratio):
+    config = GuidanceConfig(interval=(0.0, 1.0), every=every)
+    assert cost_ratio(sd15_parts(decoder), sd15_timesteps(50), config) == pytest.approx(ratio, rel=0.005)
+
+
+@pytest.mark.parametrize(("guided", "one_pass", "both"), [(50, 4.66, 5.22), (10, 1.73, 1.84)])
+def test_ratios_through_the_unet(guided, one_pass, both):
+    """Differentiating the conditional pass only is cheaper; `dp.exact` differentiates both, which is exact."""
+    parts = sd15_parts("vae")
+    plain = image_cost(parts, 50)
+    step = parts.vae.gradient + parts.learner.gradient + parts.network.gradient - parts.network.forward
+    assert (plain + guided * step) / plain == pytest.approx(one_pass, rel=0.005)
+    assert image_cost(parts, 50, guided, "unet") / plain == pytest.approx(both, rel=0.005)
+
+
+def test_the_late_interval_guides_20_of_50_steps():
+    assert len(sd15_timesteps(50)) == 50
+    assert guided_steps(sd15_timesteps(50), GuidanceConfig(interval=(0.0, 0.4))) == 20
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("interval", [(0.0, 0.4), (0.3, 0.7), (0.0, 1.0)])
+def test_guided_steps_are_those_that_guidance_takes(interval, every):
+    config = GuidanceConfig(interval=interval, every=every)
+    guide = Guidance(entropy, lambda x: x, torch.linspace(1, 0, 1000), config)
+    assert guided_steps(sd15_timesteps(25), config) == sum(guide.active(t) for t in sd15_timesteps(25))
+
+
+def test_nothing_guided_costs_nothing():
+    parts = Parts(Cost(10, 20), Cost(5, 10), Cost(5, 10), Cost(1, 2))
+    assert image_cost(parts, 3) == 3 * 2 * 10 + 5
+    assert image_cost(parts, 3, 2) == 65 + 2 * (10 + 2)
+    assert image_cost(parts, 3, 2, "unet") == 65 + 2 * (10 + 2 + 2 * 10)
+    assert cost_ratio(parts, [3, 2, 1], GuidanceConfig(omega=0.0)) == 1
