@@ -14,7 +14,7 @@ FIELDS = tuple(field.name for field in fields(Samples))
 class Pool:
     """Generated samples, rounds in order. Rows are appended and never change.
 
-    Room doubles when it runs out, so appending costs a constant time an image. A copy (`copy.copy`, `copy.deepcopy`)
+    Room doubles when it runs out, so that a row moves twice at most on average. A copy (`copy.copy`, `copy.deepcopy`)
     shares the rows it starts with and takes no memory of its own; what is appended to either is not in the other.
     """
 

@@ -58,10 +58,10 @@ def durable(path: Path) -> Iterator[None]:
     """
     try:
         if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-            _sync(path.parent.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)  # another process may be faster
+            sync(path.parent.parent)
         yield
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written: {error.strerror}; what the pool holds is unharmed, "
@@ -76,7 +76,8 @@ def remove_partials(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Put the names in a folder on disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

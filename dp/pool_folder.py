@@ -35,6 +35,7 @@ from dp.pool_files import (
     remove_partials,
     shard_name,
     slots_name,
+    sync,
 )
 from dp.pool_manifest import Listed, Manifest
 from dp.samples import Samples, concatenate
@@ -232,6 +233,7 @@ class PoolFolder:
         self._remove_surplus(round_, len(shards))
         text = slots_text(labels, seeds)
         self.put(slots_name(round_), text)
+        sync(self.folder)  # the round's folder is on disk before the manifest that lists it
         listed_slots = Listed.of(slots_name(round_), round_, count, text)
         pool_manifest.save(self.folder, manifest.plus(listed_slots, writer(), shards))
 

@@ -37,24 +37,22 @@ def check(pool: PoolFolder) -> list[Problem]:
         UserError: the manifest itself is damaged or missing.
     """
     manifest = pool.manifest()
-    problems = []
+    problems: list[Problem] = []
     where: dict[int, str] = {}  # of each seed
     for entry in manifest.slots:
         wrong = _wrong(pool, entry)
         if wrong:
             problems.append(Problem(entry.file, wrong))
-            continue
-        labels, seeds = _slots(pool, entry)
+        labels, seeds = ([], []) if wrong else _slots(pool, entry)
         for slot, seed in enumerate(seeds):
             here = f"round {entry.round} slot {slot}"
             if where.setdefault(seed, here) != here:
                 problems.append(Problem(entry.file, f"seed {seed} occurs twice: {where[seed]} and {here}"))
         for shard, slots in _shards(pool, manifest, entry.round):
-            problems += _compare(pool, shard, labels[slots.start : slots.stop], seeds[slots.start : slots.stop])
-    for shard in manifest.shards:
-        wrong = _wrong(pool, shard)
-        if wrong:
-            problems.append(Problem(shard.file, wrong))
+            part = slice(slots.start, slots.stop)
+            what = _wrong_shard(pool, shard, None if wrong else (labels[part], seeds[part]))
+            if what:
+                problems.append(Problem(shard.file, what))
     return sorted(problems + _unlisted(pool.folder, manifest), key=lambda problem: problem.file)
 
 
@@ -123,16 +121,21 @@ def _shards(pool: PoolFolder, manifest: Manifest, round_: int) -> list[tuple[Lis
     return list(zip(manifest.of_round(round_), slots, strict=True))
 
 
-def _compare(pool: PoolFolder, shard: Listed, labels: list[int], seeds: list[int]) -> list[Problem]:
-    """What a whole shard holds against what the round's list says."""
-    if _wrong(pool, shard):
-        return []
-    table = records(pool.content(shard), shard.file, pool.layout)
+def _wrong_shard(pool: PoolFolder, shard: Listed, slots: tuple[list[int], list[int]] | None) -> str | None:
+    """What is wrong with a shard, also against the labels and seeds its round lists, where these are known."""
+    data = read_bytes(inside(pool.folder, shard.file))
+    wrong = shard.wrong(data)
+    if wrong or data is None:
+        return wrong
+    try:
+        table = records(data, shard.file, pool.layout)
+    except UserError as error:
+        return str(error).removeprefix(f"{shard.file}: ")
     if len(table) != shard.rows:
-        return [Problem(shard.file, f"got {len(table)} rows, expected {shard.rows}")]
-    if table["label"].to_pylist() != labels or table["seed"].to_pylist() != seeds:
-        return [Problem(shard.file, "its labels and seeds are not those its round lists")]
-    return []
+        return f"got {len(table)} rows, expected {shard.rows}"
+    if slots and (table["label"].to_pylist(), table["seed"].to_pylist()) != slots:
+        return "its labels and seeds are not those its round lists"
+    return None
 
 
 def _slots_from_shards(pool: PoolFolder, manifest: Manifest, entry: Listed) -> bytes:

@@ -1,6 +1,7 @@
 """The pool on disk: what goes in comes out, damage is found and repaired, and what is wrong is said in one line."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from dp.pool_export import export_datasets, export_imagefolder, summary
 from dp.pool_folder import PoolFolder
 from dp.pool_repair import check, repair
 from dp.samples import Samples, concatenate
+from dp.shards import encode
 
 CLASSES, SHAPE, SIZE = ("boot", "bag, large"), (1, 6, 5), 4
 COUNTS = (10, 3)
@@ -385,6 +387,7 @@ def test_every_file_reaches_the_disk_before_its_name_and_the_name_before_the_nex
         assert steps[i - 1] == ("fsync", target.with_name(f".{target.name}.{os.getpid()}.partial"))
         assert steps[i + 1] == ("fsync", target.parent)
     assert ("fsync", folder) in steps[renamed[0] + 2 : renamed[1]]  # the new folder of the round
+    assert ("fsync", folder) in steps[renamed[2] : renamed[3]]  # and again, should a killed run have made it
 
 
 # Damage
@@ -521,6 +524,33 @@ def test_seeds_that_occur_twice_are_found(empty):
         "seed 2 occurs twice: round 0 slot 1 and round 1 slot 1",
         "seed 6 occurs twice: round 1 slot 2 and round 1 slot 3",
     ]
+
+
+def relist(folder: Path, name: str) -> None:
+    """Make the manifest vouch for a file as it is."""
+    data = (folder / name).read_bytes()
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for each in (*manifest["slots"], *manifest["shards"]):
+        if each["file"] == name:
+            each.update(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (lambda layout: encode(made(0, range(3)), 0, layout), "got 3 rows, expected 4"),
+        (lambda layout: encode(made(0, range(4, 8)), 0, layout), "its labels and seeds are not those its round lists"),
+        (lambda _: b"PAR1 but no more", "not a readable Parquet file"),
+    ],
+)
+def test_a_manifest_that_vouches_for_the_wrong_shard_is_found_out(folder, data, what):
+    pool = PoolFolder.open(folder)
+    (folder / SHARDS[0]).write_bytes(data(pool.layout))
+    relist(folder, SHARDS[0])
+    (problem,) = check(pool)
+    assert problem.file == SHARDS[0] and problem.what.startswith(what)
 
 
 class Malice:
