@@ -20,6 +20,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +75,32 @@ def test_images() -> ImageSet:
     """The 10,000 test images, for the final evaluation only."""
     bundle = _bundle()
     return _image_set(bundle["test_images"], bundle["test_labels"])
+
+
+def image_folder(folder: Path, classes: tuple[str, ...], image_shape: tuple[int, int, int]) -> ImageSet:
+    """Images in a folder of one subfolder a class, resized (shorter side, then the centre) to image_shape (C, H, W).
+
+    Raises:
+        UserError: the subfolders are not the classes, or a file is no image.
+    """
+    from PIL import UnidentifiedImageError
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
+    channels, height, width = image_shape
+    found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if set(found) != set(classes):
+        raise UserError(
+            f"{folder}: got the subfolders {', '.join(found[:5]) or 'none'}{'...' * (len(found) > 5)}, expected one a "
+            f"class: {', '.join(classes[:5])}{'...' * (len(classes) > 5)}"
+        )
+    steps: list[Any] = [v2.Resize(max(height, width)), v2.CenterCrop((height, width)), v2.PILToTensor()]
+    try:
+        real = ImageFolder(folder, v2.Compose([v2.Grayscale(channels) if channels == 1 else v2.RGB(), *steps]))
+        images, labels = zip(*[(image, classes.index(real.classes[label])) for image, label in real], strict=True)
+    except (UnidentifiedImageError, FileNotFoundError, ValueError) as error:
+        raise UserError(f"{folder}: {str(error).splitlines()[0]}; every class needs images, and only images") from None
+    return ImageSet(torch.stack(images), torch.tensor(labels))
 
 
 def train_images(folder: Path | None = None) -> ImageSet:

@@ -1,6 +1,7 @@
 """Labels and seeds in, images and their records out: a diffusion pipeline as Deliberate Practice uses it."""
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -162,20 +163,20 @@ class Generator:
                 f"batch_size: {self.batch_size} images at once do not fit the memory of {self.pipe.device}; give a "
                 "smaller one"
             ) from None
+        guided = guide is not None and guide.before is not None and guide.zero_steps is not None
         unknown = torch.full((n,), torch.nan)
-        guided = guide is not None and guide.before is not None
         return Samples(
             images=images[:n].cpu(),
             labels=labels,
             seeds=torch.tensor(seeds),
             rounds=torch.full_like(labels, round_),
-            omega=torch.full((n,), guidance.omega if guide else 0.0),
-            entropy_before=guide.before[:n].cpu() if guided else unknown,
+            omega=torch.full((n,), guidance.omega if guided else 0.0),
+            entropy_before=guide.before[:n].cpu() if guided else unknown,  # type: ignore[union-attr,index]
             entropy=unknown if logits is None else entropy(logits)[:n].cpu(),
             correct=torch.full((n,), -1, dtype=torch.int8)
             if logits is None
             else (logits.argmax(1).cpu()[:n] == labels).to(torch.int8),
-            zero_steps=guide.zero_steps[:n].cpu() if guided else torch.zeros(n, dtype=torch.int64),
+            zero_steps=guide.zero_steps[:n].cpu() if guided else torch.zeros_like(labels),  # type: ignore[union-attr,index]
         )
 
     def _sample(self, labels: Tensor, rngs: list[torch.Generator], guide: Guidance | None) -> Tensor:
@@ -249,15 +250,21 @@ def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def _batch_that_fits(pipe: Any) -> int:
-    """Images that half of the device's memory is sure to hold while they are guided."""
+def image_shape_of(pipe: Any) -> tuple[int, int, int]:
+    """(C, H, W) of the images a pipeline makes by default."""
     config = _network(pipe).config
     vae = getattr(pipe, "vae", None)
-    factor = 2 ** (len(vae.config.block_out_channels) - 1) if vae is not None else 1
+    if vae is None:
+        return (config.in_channels, *_pair(config.sample_size))
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
     height, width = (side * factor for side in _pair(config.sample_size))
-    channels = vae.config.out_channels if vae is not None else config.in_channels
+    return vae.config.out_channels, height, width
+
+
+def _batch_that_fits(pipe: Any) -> int:
+    """Images that half of the device's memory is sure to hold while they are guided."""
     if pipe.device.type == "cuda":
         memory = torch.cuda.get_device_properties(pipe.device).total_memory
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(MAX_BATCH, memory // 2 // (MEMORY_PER_IMAGE_BYTE * 4 * channels * height * width)))
+    return max(1, min(MAX_BATCH, memory // 2 // (MEMORY_PER_IMAGE_BYTE * 4 * math.prod(image_shape_of(pipe)))))

@@ -154,11 +154,9 @@ class Guidance:
             direction = gradient / _per_sample(length.clamp_min(1e-30), gradient)
             step = step * eps.flatten(1).norm(dim=1)
         # d output / d eps of the kind of prediction, at fixed x_t; minus: see the top of this file.
-        scale = {
-            "epsilon": 1.0,
-            "v_prediction": 1 / abar_t.sqrt(),
-            "sample": -((1 - abar_t) / abar_t).sqrt(),
-        }[self.prediction]
+        scale = {"epsilon": torch.ones_like(abar_t), "v_prediction": 1 / abar_t.sqrt()}.get(
+            self.prediction, -((1 - abar_t) / abar_t).sqrt()
+        )
         change = -scale * _per_sample(step, gradient) * direction
         # Samples without a usable gradient are replaced, not multiplied by zero: 0 * nan is nan.
         guided = torch.where(_per_sample(usable, gradient), output.float() + change, output.float())

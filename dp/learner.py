@@ -1,6 +1,8 @@
 """The learner: its architectures, what its input goes through, its optimiser and learning-rate schedule."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from dp.errors import UserError
 
-CROP = 28  # the learner sees 28 x 28 of the 32 x 32 images: the centre, or a random crop in training
+CROP = 28  # of the repository's 32 x 32 images
 
 
 class ConvNet(nn.Sequential):
@@ -28,27 +30,86 @@ class ConvNet(nn.Sequential):
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], num_classes))
 
 
-def build_learner(name: str, num_classes: int, in_chans: int = 1) -> nn.Module:
-    """A new, randomly initialised classifier (from torch's global generator).
+class LinearProbe(nn.Module):
+    """A linear classifier on the frozen features of a backbone; the backbone stays in eval mode."""
+
+    def __init__(self, backbone: nn.Module, features: int, num_classes: int):
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False)
+        self.head = nn.Linear(features, num_classes)
+
+    def train(self, mode: bool = True) -> "LinearProbe":
+        """As for any module, without the backbone."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, C, H, W] -> logits [B, K]."""
+        return self.head(self.backbone(images))
+
+
+class HuggingFaceClassifier(nn.Module):
+    """A transformers image classifier as a module that gives logits."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, C, H, W] -> logits [B, K]."""
+        return self.model(pixel_values=images).logits
+
+
+def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | None = CROP) -> nn.Module:
+    """A classifier: float [B, in_chans, size, size] in [-1, 1] -> logits; new weights from torch's global generator.
 
     Args:
-        name: "convnet" (35k parameters), "vit" (a small timm VisionTransformer for 28 x 28), or any architecture name
-            of timm.
+        name: "convnet" (35k parameters), "vit" (a small timm VisionTransformer), any architecture name of timm,
+            "probe:NAME" for a linear classifier on the frozen, randomly initialised features of one, or "hf:FOLDER"
+            for a transformers image classifier saved in a folder.
         num_classes: number of logits.
         in_chans: channels of the images.
+        size: pixels of a side, for architectures that must know.
 
     Raises:
-        UserError: timm knows no architecture of that name.
+        UserError: no such architecture, or a saved classifier with another number of classes.
     """
     if name == "convnet":
         return ConvNet(num_classes, in_chans)
     if name == "vit":
+        size = size or CROP
         return VisionTransformer(
-            img_size=CROP, patch_size=7, in_chans=in_chans, num_classes=num_classes, embed_dim=64, depth=4, num_heads=4
+            img_size=size, patch_size=7, in_chans=in_chans, num_classes=num_classes, embed_dim=64, depth=4, num_heads=4
         )
+    if name.startswith("hf:"):
+        return _hugging_face(Path(name.removeprefix("hf:")), num_classes)
+    if name.startswith("probe:"):
+        backbone = _timm(name.removeprefix("probe:"), 0, in_chans, size)
+        return LinearProbe(backbone, backbone.num_features, num_classes)
+    return _timm(name, num_classes, in_chans, size)
+
+
+def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
     if name not in timm.list_models():
         raise UserError(f'learner: "{name}" is no architecture of timm; take convnet, vit or a timm name')
+    if size:
+        try:  # only architectures with a fixed image size take one
+            return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, img_size=size)
+        except TypeError:
+            pass
     return timm.create_model(name, num_classes=num_classes, in_chans=in_chans)
+
+
+def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:
+    if not (folder / "config.json").is_file():
+        raise UserError(f"learner: {folder} holds no saved transformers classifier (config.json); use save_pretrained")
+    from transformers import AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    if model.config.num_labels != num_classes:
+        raise UserError(f"learner: {folder} has {model.config.num_labels} classes, the generator {num_classes}")
+    return HuggingFaceClassifier(model)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -56,19 +117,15 @@ def normalise(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def center_crop(images: Tensor) -> Tensor:
-    """The central 28 x 28 of [B, C, H, W]."""
-    top, left = ((size - CROP) // 2 for size in images.shape[-2:])
-    return images[..., top : top + CROP, left : left + CROP]
-
-
-def random_crop(images: Tensor, rng: torch.Generator) -> Tensor:
-    """A random 28 x 28 crop of each image of [B, C, H, W]: shifts of up to 2 pixels for 32 x 32."""
+def random_crop(images: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """A random size x size crop of each image of [B, C, H, W]: for 28 of 32, shifts of up to 2 pixels."""
     b, _c, h, w = images.shape
-    top = torch.randint(h - CROP + 1, (b, 1, 1), generator=rng)
-    left = torch.randint(w - CROP + 1, (b, 1, 1), generator=rng)
-    rows = top + torch.arange(CROP)[None, :, None]  # [B, 28, 1]
-    columns = left + torch.arange(CROP)[None, None, :]  # [B, 1, 28]
+    if size > min(h, w):
+        raise UserError(f"crop: got {size}, expected at most the images' {min(h, w)} pixels")
+    top = torch.randint(h - size + 1, (b, 1, 1), generator=rng)
+    left = torch.randint(w - size + 1, (b, 1, 1), generator=rng)
+    rows = top + torch.arange(size)[None, :, None]  # [B, size, 1]
+    columns = left + torch.arange(size)[None, None, :]  # [B, 1, size]
     return images[torch.arange(b)[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
 
 

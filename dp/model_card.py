@@ -41,7 +41,7 @@ def measure(images: int = 2000, steps: int = 10) -> dict:
     rows = []
     for scale in tqdm(SCALES, "guidance scales"):
         seeds = [seed_for(10**6, i) for i in range(images)]
-        made = Generator(pipe, scale, steps).generate(labels, seeds)
+        made = Generator(pipe, scale, steps).generate(labels, seeds).images
         found = diversity(real_features, features(oracle, made))
         recognised = (logits_of(oracle, made).argmax(1) == labels).float().mean().item()
         rows.append({"guidance_scale": scale, "recognised": recognised, **vars(found)})

@@ -7,7 +7,8 @@ from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from dp.data import ASSETS, CLASSES
-from dp.learner import ConvNet, center_crop, normalise
+from dp.learner import CROP, ConvNet, normalise
+from dp.preprocessing import CenterCrop
 
 BUNDLED_ORACLE = ASSETS / "oracle.safetensors"
 
@@ -17,15 +18,15 @@ def new_oracle() -> ConvNet:
     return ConvNet(len(CLASSES), width=32, first_stride=1)
 
 
-def bundled_oracle(path: Path = BUNDLED_ORACLE) -> ConvNet:
-    """The repository's oracle, float32, in eval mode."""
+def bundled_oracle(path: Path = BUNDLED_ORACLE) -> nn.Sequential:
+    """The repository's oracle for whole images [B, 1, 32, 32] in [-1, 1], float32, in eval mode."""
     oracle = new_oracle()
     load_model(oracle, path)
-    return oracle.float().eval().requires_grad_(False)
+    return nn.Sequential(CenterCrop(CROP), *oracle).float().eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def features(oracle: nn.Sequential, images: Tensor, batch_size: int = 500) -> Tensor:
     """What the oracle's last layer reads: float32 [N, F] from uint8 images [N, C, H, W]."""
-    body = nn.Sequential(*list(oracle)[:-1])
-    return torch.cat([body(normalise(center_crop(part))) for part in images.split(batch_size)])
+    body = oracle[:-1]
+    return torch.cat([body(normalise(part)) for part in images.split(batch_size)])

@@ -1,5 +1,7 @@
 """A small class-conditional latent-diffusion pipeline in diffusers' format."""
 
+import inspect
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +12,11 @@ from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from dp.config import PracticeConfig
 from dp.data import ASSETS
 from dp.decoders import LinearDecoder
+from dp.generator import Generator
+from dp.precision import best_device
 
 BUNDLED = ASSETS / "generator"
 DECODERS = ASSETS / "decoders"  # made by dp.fit_decoder for it
@@ -83,9 +88,11 @@ class LatentClassPipeline(DiffusionPipeline):
             latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
         self.scheduler.set_timesteps(num_inference_steps, device=device)
         x_t = latents.to(device) * self.scheduler.init_noise_sigma
+        accepted = inspect.signature(self.scheduler.step).parameters  # not every scheduler takes eta
+        extra = {name: value for name, value in (("eta", eta), ("generator", generator)) if name in accepted}
         for t in self.progress_bar(self.scheduler.timesteps):
             eps = self.predict_noise(x_t, t, labels, guidance_scale)
-            x_t = self.scheduler.step(eps, t, x_t, eta=eta, generator=generator).prev_sample
+            x_t = self.scheduler.step(eps, t, x_t, **extra).prev_sample
         if output_type == "latent":
             images = x_t
         else:
@@ -116,3 +123,14 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     for module in (pipe.vae, pipe.unet):
         module.requires_grad_(False)
     return pipe
+
+
+@cache
+def _loaded() -> LatentClassPipeline:
+    return bundled_pipeline().to(best_device())
+
+
+def bundled_generator(config: PracticeConfig) -> Generator:
+    """The repository's generator with a run's settings, on the best device there is."""
+    decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
+    return Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)

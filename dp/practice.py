@@ -3,171 +3,228 @@
 Train a classifier on generated images only. Whenever its accuracy on a small real validation set stops improving, the
 generator, guided by the classifier's current entropy, makes a few more images that the classifier finds hard.
 
-Static training is rounds = 0; data added without guidance is omega = 0.
+Static training is rounds = 0; data added without guidance is omega = 0; generate-then-prune is over_sampling > 1.
+docs/method.md puts the paper's lines beside these; `dp.run_folder` makes a run survive being killed.
 """
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from dp.data import CLASSES, ImageSet
+from dp.config import PracticeConfig
+from dp.data import ImageSet
 from dp.errors import UserError
-from dp.evaluate import accuracy, logits_of
-from dp.generator import Generator, Learner
-from dp.guidance import entropy
-from dp.learner import build_learner, center_crop, normalise, random_crop, wsd
+from dp.evaluate import accuracy
+from dp.filters import DiffusionClassifier, Disagreement, Filter, LatentDiffusion, RoundTrip, accepted
+from dp.guidance import GuidanceConfig
+from dp.learner import build_learner, normalise, random_crop, wsd
 from dp.patience import Patience
+from dp.pipelines import LatentClassPipeline
+from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, TrainingLoss
 from dp.pool import Pool
 from dp.precision import autocast
+from dp.preprocessing import CenterCrop
+from dp.prune import prune
 from dp.randomness import seed_for, stream
+from dp.samples import Samples
 
 # Random streams of a run: seed_for(run seed, stream, ...).
-IMAGES, BATCHES, WEIGHTS = 1, 2, 3
+IMAGES, BATCHES, WEIGHTS, HELD_OUT, LAYERS = 1, 2, 3, 4, 5
 
 
-@dataclass(frozen=True)
-class PracticeConfig:
-    """One run. Sizes count images; iterations count mini-batches."""
+class ImageGenerator(Protocol):
+    """What makes images: `dp.generator.Generator`, or anything with these two."""
 
-    seed: int = 0
-    n_initial: int = 1000  # N
-    n_per_round: int = 100  # P
-    rounds: int = 10  # additions; the final pool has N + rounds * P images; 0 = static
-    branch_sizes: tuple[int, ...] = ()  # pool sizes at which a copy goes on without additions
-    omega: float = 0.3  # entropy guidance, relative step; 0 = plain images
-    guided_below: float = 0.4  # guide at noise levels t / T below this
-    guidance_scale: float = 3.0  # classifier-free guidance, 1 + lambda_cfg
-    inference_steps: int = 10  # DDIM steps
-    validate_every: int = 50  # tau
-    patience: int = 2  # T_max at the initial pool, in validations
-    incremental: bool = False  # whether T_max grows with the pool
-    backstop: bool = True  # make overdue additions on an even schedule, so that the final size is reached
-    learner: str = "convnet"
-    iterations: int = 5000
-    batch_size: int = 64
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    ema_decay: float = 0.99  # of the averaged weights that validate, guide and are the result
-    warmup: float = 0.1  # fraction of the iterations; no additions
-    cooldown: float = 0.2  # fraction of the iterations; no additions
+    @property
+    def num_classes(self) -> int | None:
+        """Classes it can make."""
 
-    def __post_init__(self) -> None:
-        for name in ("n_initial", "validate_every", "patience", "iterations", "batch_size", "inference_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}: got {getattr(self, name)}, expected 1 or more")
-        for name in ("rounds", "n_per_round", "omega", "lr", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"{name}: got {getattr(self, name)}, expected 0 or more")
-        if self.rounds and not self.n_per_round:
-            raise UserError("n_per_round: got 0 with rounds > 0, expected 1 or more")
-        if self.warmup < 0 or self.cooldown < 0 or self.warmup + self.cooldown >= 1:
-            raise UserError(
-                f"warmup, cooldown: got {self.warmup}, {self.cooldown}; expected fractions that add up to < 1"
-            )
-        reached = {self.n_initial + k * self.n_per_round for k in range(self.rounds)}
-        if not set(self.branch_sizes) <= reached:
-            raise UserError(f"branch_sizes: got {self.branch_sizes}, expected sizes out of {sorted(reached)}")
+    def generate(
+        self,
+        labels: Tensor,
+        seeds: list[int],
+        learner: nn.Module | None = ...,
+        guidance: GuidanceConfig = ...,
+        other: nn.Module | None = ...,
+        round_: int = ...,
+    ) -> Samples:
+        """One image a label, which depends on its label, its seed and the learners alone."""
 
 
 @dataclass
 class State:
     """Everything a run needs to go on; a deep copy is a branch."""
 
-    learner: nn.Module
+    learner: nn.Module  # crops float [B, C, crop, crop] in [-1, 1] -> logits [B, K]
     ema: ModelEmaV3
     optimizer: torch.optim.Optimizer
     pool: Pool
     patience: Patience
     iteration: int = 0
+    pending: str | None = None  # why an addition is due that has not been made yet
+    branch: int | None = None  # the pool size at which this branch left the run; None: the run itself
+    losses: list[Tensor] = field(default_factory=list)  # float32 [], since the last validation
     log: list[dict[str, Any]] = field(default_factory=list)  # one entry a validation
     additions: list[dict[str, Any]] = field(default_factory=list)  # one entry an addition
 
 
-def make_images(
+class Store(Protocol):
+    """Where a run keeps what it must not lose; `InMemory`, or a folder (`dp.run_folder`)."""
+
+    def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
+        """The samples of a round: those there are already, and `make(slots)` of the missing ones."""
+
+    def iteration(self, state: State) -> None:
+        """Called after every iteration and before every addition: the moments at which a run can be interrupted."""
+
+    def put_branch(self, state: State) -> None:
+        """Keep a state that will go on without additions when the run is finished."""
+
+    def branches(self) -> list[int]:
+        """Pool sizes of the branches kept."""
+
+    def resume(self, fresh: State, branch: int | None = None) -> State:
+        """The run (or branch) as it was kept last; `fresh` if there is nothing."""
+
+
+class InMemory:
+    """A store that ends with the process."""
+
+    def __init__(self) -> None:
+        self._branches: dict[int, State] = {}
+
+    def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
+        return make(range(count))
+
+    def iteration(self, state: State) -> None:
+        pass
+
+    def put_branch(self, state: State) -> None:
+        assert state.branch is not None
+        self._branches[state.branch] = copy.deepcopy(state)
+
+    def branches(self) -> list[int]:
+        return sorted(self._branches)
+
+    def resume(self, fresh: State, branch: int | None = None) -> State:
+        return fresh if branch is None else self._branches.pop(branch)
+
+
+def classes_of(generator: ImageGenerator) -> int:
+    """The number of classes; UserError for a generator without."""
+    if not generator.num_classes or generator.num_classes < 2:
+        raise UserError(
+            f"generator: it makes {generator.num_classes or 'no'} classes, expected 2 or more to tell apart"
+        )
+    return generator.num_classes
+
+
+def whole(config: PracticeConfig, net: nn.Module) -> nn.Module:
+    """A net that knows crops, for whole images float [B, C, H, W] in [-1, 1]: it sees their centre; in eval mode."""
+    return (nn.Sequential(CenterCrop(config.crop), net) if config.crop else net).eval()
+
+
+def image_seed(config: PracticeConfig, round_: int, slot: int, attempt: int = 0) -> int:
+    """The seed of an image; the first attempt's is that of its slot."""
+    return seed_for(config.seed, IMAGES, round_, slot, *[attempt] * (attempt > 0))
+
+
+def image_maker(
     config: PracticeConfig,
-    generator: Generator,
+    generator: ImageGenerator,
     round_: int,
-    count: int,
-    first: int = 0,
-    learner: Learner | None = None,
-) -> Pool:
-    """Images `first` .. `first + count - 1` of a round, classes in turn so that every prefix is balanced."""
-    index = torch.arange(first, first + count)
-    labels = index % len(CLASSES)
-    seeds = [seed_for(config.seed, IMAGES, round_, i) for i in index.tolist()]
-    images = generator.generate(labels, seeds, learner, config.omega if learner else 0.0, config.guided_below)
-    return Pool(images, labels, torch.tensor(seeds), torch.full_like(labels, round_))
+    state: State | None = None,
+    keep: Filter | None = None,
+) -> Callable[[range], Samples]:
+    """What makes the images of some slots of a round, classes in turn so that every prefix is balanced.
+
+    An image's seed is named by run, round, slot and attempt: neither the number of slots asked for at once nor that of
+    the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
+    weights; where a filter refuses an image, the slot's next attempt takes its place.
+    """
+    classes = classes_of(generator)
+    averaged = whole(config, state.ema.module) if state else None
+    current = whole(config, state.learner) if state else None
+    guidance = config.guidance if state else replace(config.guidance, omega=0.0)
+
+    def candidates(slots: list[int], attempts: list[int]) -> Samples:
+        labels = torch.tensor(slots) % classes
+        seeds = [image_seed(config, round_, *at) for at in zip(slots, attempts, strict=True)]
+        return generator.generate(labels, seeds, averaged, guidance, current, round_)
+
+    def plain(slots: list[int]) -> Samples:
+        return candidates(slots, [0] * len(slots))
+
+    @cache
+    def hardest() -> Samples:  # of the whole round, whatever part of it is asked for
+        assert averaged is not None
+        return prune(plain, averaged, config.n_per_round, config.over_sampling, classes)
+
+    def make(slots: range) -> Samples:
+        if averaged is None or current is None:
+            return plain(list(slots))
+        if config.over_sampling > 1:
+            return hardest()[slots.start : slots.stop]
+        if keep is None:
+            return plain(list(slots))
+        return accepted(candidates, lambda new: keep(new, current, averaged), list(slots), config.max_attempts)[0]
+
+    return make
 
 
-def start(config: PracticeConfig, pool: Pool) -> State:
-    """A new learner and its optimiser, before the first iteration."""
-    with torch.random.fork_rng(devices=[]):
+def start(config: PracticeConfig, pool: Pool, num_classes: int, net: nn.Module | None = None) -> State:
+    """A learner (a new one, or `net`) and its optimiser, before the first iteration."""
+    with torch.random.fork_rng():
         torch.manual_seed(seed_for(config.seed, WEIGHTS))
-        learner = build_learner(config.learner, len(CLASSES), pool.images.shape[1])
-    optimizer = torch.optim.AdamW(
-        learner.parameters(), config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True
-    )
+        learner = net or build_learner(config.learner, num_classes, pool.images.shape[1], config.crop or None)
+    weights = [p for p in learner.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
     ema = ModelEmaV3(learner, decay=config.ema_decay, use_warmup=True)
-    return State(learner, ema, optimizer, pool, Patience(config.patience, config.incremental))
+    return State(learner, ema, optimizer, pool, Patience(config.patience, config.incremental, signal=config.signal))
 
 
-def train_iteration(config: PracticeConfig, state: State) -> Tensor:
-    """One step on a mini-batch drawn uniformly from the current pool; returns its loss."""
+def train_iteration(config: PracticeConfig, state: State) -> None:
+    """One step on a mini-batch drawn uniformly from the current pool (Algorithm 1, step 2)."""
     rng = stream(config.seed, BATCHES, state.iteration)
-    images, labels = state.pool.batch(config.batch_size, rng)
+    torch.manual_seed(seed_for(config.seed, LAYERS, state.iteration))  # for dropout and the like
+    images, labels = state.pool.batch(config.batch_size, rng, config.newest_weight)
+    device = next(state.learner.parameters()).device
+    crops = random_crop(images, config.crop, rng).to(device) if config.crop else images.to(device)
     lr = config.lr * wsd(state.iteration, config.iterations, config.warmup, config.cooldown)
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     state.learner.train()
-    with autocast(images.device):
-        logits = state.learner(normalise(random_crop(images, rng)))
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+    with autocast(device):
+        logits = state.learner(normalise(crops))
+    loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=config.label_smoothing)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(state.learner.parameters(), 1.0)
     state.optimizer.step()
     state.iteration += 1
     state.ema.update(state.learner, step=state.iteration)
-    return loss.detach()
+    state.losses.append(loss.detach())
 
 
-def add_images(config: PracticeConfig, state: State, generator: Generator, trigger: str) -> None:
-    """Grow the pool by P images guided by the entropy of the current learner (its averaged weights)."""
-    learner = state.ema.module.eval()
-    new = make_images(
-        config, generator, len(state.additions) + 1, config.n_per_round, learner=lambda x: learner(center_crop(x))
-    )
-    logits = logits_of(learner, new.images)
-    state.pool = state.pool.grown(new)
-    state.additions.append(
-        {
-            "iteration": state.iteration,
-            "trigger": trigger,
-            "pool_size": len(state.pool),
-            "entropy": entropy(logits).mean().item(),
-            "correct_at_birth": (logits.argmax(1) == new.labels).float().mean().item(),
-        }
-    )
-
-
-def validate(config: PracticeConfig, state: State, validation: ImageSet, losses: list[Tensor]) -> float:
-    """Accuracy of the averaged weights on real images, logged with the mean loss since the last validation."""
-    value = accuracy(state.ema.module.eval(), validation)
+def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
+    """The value of the signal, logged with the mean loss since the last validation."""
+    value = signal(whole(config, state.learner), whole(config, state.ema.module), state.losses)
     state.log.append(
         {
             "iteration": state.iteration,
-            "train_loss": torch.stack(losses).mean().item(),
-            "validation_accuracy": value,
+            "train_loss": torch.stack(state.losses).mean().item(),
+            signal.name.replace(" ", "_"): value,
             "pool_size": len(state.pool),
         }
     )
+    state.losses = []
     return value
 
 
@@ -178,40 +235,69 @@ def overdue(config: PracticeConfig, state: State) -> bool:
     return config.backstop and state.iteration >= due
 
 
+def add_images(
+    config: PracticeConfig, state: State, generator: ImageGenerator, keep: Filter | None, store: Store
+) -> None:
+    """Grow the pool by P images guided by the current learner (Algorithm 1, step 3)."""
+    round_ = len(state.additions) + 1
+    new = store.round(state, round_, config.n_per_round, image_maker(config, generator, round_, state, keep))
+    state.pool.append(new)
+    state.additions.append(
+        {
+            "iteration": state.iteration,
+            "trigger": state.pending,
+            "pool_size": len(state.pool),
+            "entropy": new.entropy.mean().item(),
+            "correct_at_birth": new.correct.float().mean().item(),
+            "zero_steps": int(new.zero_steps.sum()),
+            "candidates": candidates(config, round_, new),
+        }
+    )
+    state.pending = None
+
+
+def candidates(config: PracticeConfig, round_: int, samples: Samples) -> int:
+    """Images that were generated to get a round: told by the seeds it ended up with."""
+    if config.over_sampling > 1:
+        return round(config.n_per_round * config.over_sampling)
+    total = 0
+    for slot, seed in enumerate(samples.seeds.tolist()):
+        attempts = range(config.max_attempts if config.filter != "none" else 1)
+        total += 1 + next((a for a in attempts if image_seed(config, round_, slot, a) == seed), 0)
+    return total
+
+
 def train(
     config: PracticeConfig,
     state: State,
-    validation: ImageSet,
-    generator: Generator | None,
-    on_branch: Callable[[State], None] | None = None,
+    signal: Signal,
+    generator: ImageGenerator | None,
+    store: Store,
+    keep: Filter | None = None,
     progress: Callable[[State], None] | None = None,
 ) -> State:
-    """Train to the end of the schedule. Without a generator: no (more) additions.
-
-    Args:
-        on_branch: called with a copy of the state just before an addition at a size of `config.branch_sizes`.
-        progress: called after every validation.
-    """
+    """Train to the end of the schedule. Without a generator: no (more) additions."""
     begin, end = config.warmup * config.iterations, (1 - config.cooldown) * config.iterations
-    losses: list[Tensor] = []
     while state.iteration < config.iterations:
-        losses.append(train_iteration(config, state))
-        if state.iteration % config.validate_every and state.iteration != config.iterations:
-            continue
-        value = validate(config, state, validation, losses)
-        losses = []
-        if progress:
-            progress(state)
-        if generator is None or not begin <= state.iteration < end or len(state.additions) == config.rounds:
-            continue
-        growth = len(state.pool) / config.n_initial
-        trigger = (
-            "patience" if state.patience.exhausted(value, growth) else "schedule" if overdue(config, state) else None
-        )
-        if trigger:
-            if on_branch and len(state.pool) in config.branch_sizes:
-                on_branch(copy.deepcopy(state))
-            add_images(config, state, generator, trigger)
+        if state.pending and generator is not None:
+            add_images(config, state, generator, keep, store)
+            if signal.of_pool:
+                state.patience.forget()
+            store.iteration(state)
+        train_iteration(config, state)
+        if state.iteration % config.validate_every == 0 or state.iteration == config.iterations:
+            value = validate(config, state, signal)
+            if progress:
+                progress(state)
+            may_add = begin <= state.iteration < end and len(state.additions) < config.rounds
+            if generator is not None and may_add:
+                if state.patience.exhausted(value, len(state.pool) / config.n_initial):
+                    state.pending = "patience"
+                elif overdue(config, state):
+                    state.pending = "schedule"
+                if state.pending and len(state.pool) in config.branch_sizes:
+                    store.put_branch(replace(state, branch=len(state.pool), pending=None))
+        store.iteration(state)
     return state
 
 
@@ -227,10 +313,14 @@ class Outcome:
 
 def practise(
     config: PracticeConfig,
-    generator: Generator,
+    generator: ImageGenerator,
     validation: ImageSet,
     test: Callable[[], ImageSet],
-    initial: Pool | None = None,
+    net: nn.Module | None = None,
+    initial: Samples | None = None,
+    signal: Signal | None = None,
+    keep: Filter | None = None,
+    store: Store | None = None,
     progress: Callable[[State], None] | None = None,
 ) -> tuple[list[Outcome], State]:
     """A whole run with its branches.
@@ -238,24 +328,67 @@ def practise(
     Args:
         config: settings.
         generator: makes the images.
-        validation: real images for plateau detection.
+        validation: real images for plateau detection (with another signal: for the outcome only).
         test: held-out real images, asked for once, at the end, for the final evaluation.
-        initial: the initial pool if it exists already (see `make_images`).
+        net: trains this module instead of the one that config.learner names; crops in [-1, 1] -> logits.
+        initial: the initial images if they exist already (see `image_maker`).
+        signal: what must stop improving, instead of what config.signal names.
+        keep: refuses harmful outliers, instead of what config.filter names.
+        store: keeps the run; by default it ends with the process.
         progress: called after every validation.
 
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
+    store = store or InMemory()
+    signal = signal or signal_of(config, generator, validation)
+    keep = keep or filter_of(config, generator)
     if initial is None:
-        initial = make_images(config, generator, 0, config.n_initial)
-    branches: list[State] = []
-    state = train(config, start(config, initial), validation, generator, branches.append, progress)
-    left_at = [branch.iteration for branch in branches]
-    for branch in branches:
-        train(config, branch, validation, None, progress=progress)
+        initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
+    fresh = start(config, Pool(initial), classes_of(generator), net)
+    blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
+    with torch.random.fork_rng():
+        state = train(config, store.resume(fresh), signal, generator, store, keep, progress)
+        branches = [store.resume(copy.deepcopy(blank), size) for size in store.branches()]
+        for branch in branches:
+            train(config, branch, signal, None, store, None, progress)
     held_out = test()
-    outcomes = [
-        Outcome(len(each.pool), at, each.log[-1]["validation_accuracy"], accuracy(each.ema.module.eval(), held_out))
-        for each, at in zip([*branches, state], [*left_at, None], strict=True)
-    ]
+    outcomes = []
+    for each in [*branches, state]:
+        learner = whole(config, each.ema.module)
+        left_at = None if each.branch is None else _left_at(state, each.branch)
+        outcomes.append(Outcome(len(each.pool), left_at, accuracy(learner, validation), accuracy(learner, held_out)))
     return outcomes, state
+
+
+def _left_at(state: State, size: int) -> int:
+    """The iteration at which the run outgrew a pool size."""
+    return next(each["iteration"] for each in state.additions if each["pool_size"] > size)
+
+
+def signal_of(config: PracticeConfig, generator: ImageGenerator, validation: ImageSet) -> Signal:
+    """What config.signal names."""
+    if config.signal == "real":
+        return RealAccuracy(validation)
+    if config.signal == "loss":
+        return TrainingLoss()
+    labels = torch.arange(config.n_held_out) % classes_of(generator)
+    seeds = [seed_for(config.seed, HELD_OUT, i) for i in range(config.n_held_out)]
+    held_out = generator.generate(labels, seeds)
+    return SyntheticAccuracy(held_out) if config.signal == "synthetic" else Agreement(held_out.images)
+
+
+def filter_of(config: PracticeConfig, generator: ImageGenerator) -> Filter | None:
+    """What config.filter names."""
+    if config.filter == "none":
+        return None
+    if config.filter == "disagreement":
+        return Disagreement()
+    pipe = getattr(generator, "pipe", None)
+    if not isinstance(pipe, LatentClassPipeline):
+        raise UserError(
+            f"filter: {config.filter} works with a LatentClassPipeline, not with {type(pipe).__name__}; give "
+            "practise a filter of your own (keep=...), or take the filter disagreement"
+        )
+    kind = {"diffusion_classifier": DiffusionClassifier, "round_trip": RoundTrip}[config.filter]
+    return kind(LatentDiffusion.of(pipe))

@@ -11,7 +11,7 @@ The same initial images, with 0, 1 and 2 additions as large as the initial set, 
 
 from dataclasses import dataclass, replace
 
-from dp.practice import PracticeConfig
+from dp.config import PracticeConfig
 from experiments.results import Job
 from experiments.runs import practice_job
 

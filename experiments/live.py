@@ -9,7 +9,7 @@ Expected   both end within a few points of each other: the run is too short to c
 
 from dataclasses import dataclass, replace
 
-from dp.practice import PracticeConfig
+from dp.config import PracticeConfig, plain
 from experiments.results import Job
 from experiments.runs import practice_job
 
@@ -25,5 +25,5 @@ def jobs(settings: Live) -> list[Job]:
     """The DP run and the static one."""
     dp = settings.run
     final = dp.n_initial + dp.rounds * dp.n_per_round
-    static = replace(dp, n_initial=final, rounds=0, n_per_round=0, omega=0.0)
+    static = replace(plain(dp), n_initial=final, rounds=0, n_per_round=0)
     return [practice_job("live", "dp", dp), practice_job("live", "static", static)]

@@ -6,14 +6,9 @@ a file whose hash differs from the one asked for is stale and is computed anew.
 
 import hashlib
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,6 @@ from dp.files import sha256, write_json
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
-PACKAGES = ("deliberate-practice", "numpy", "scipy", "torch", "torchvision", "diffusers", "timm")
 
 Compute = Callable[[dict[str, Any], Callable[[float], None]], dict[str, Any]]  # (config, progress) -> JSON values
 
@@ -87,6 +81,8 @@ def load(profile: str, study: str) -> dict[str, dict[str, Any]]:
 
 def record(profile: str, job: Job, result: dict[str, Any], seconds: float) -> Path:
     """Write a result with what made it."""
+    from dp.provenance import provenance  # imports torch, which merely listing results need not
+
     path = path_of(profile, job)
     header = {
         "study": job.study,
@@ -100,48 +96,8 @@ def record(profile: str, job: Job, result: dict[str, Any], seconds: float) -> Pa
     return path
 
 
-def provenance() -> dict[str, Any]:
-    """Commit, versions and hardware of this process."""
-    import torch
-
-    from dp.precision import best_device, number_format
-
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "*.py")),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "hardware": {"cpu": _cpu_model(), "cores": os.cpu_count(), "device": str(best_device())},
-        "number_format": str(number_format(best_device())).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-    }
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); delete it and it is computed again") from None
-
-
-@cache
-def _git(*arguments: str) -> str | None:
-    run = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return run.stdout.strip() if run.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

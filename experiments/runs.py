@@ -3,8 +3,7 @@
 import base64
 import io
 from collections.abc import Callable
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from dp.config import PracticeConfig, config_from
 from dp.data import BUNDLE, test_images, train_images, validation_images
 from dp.evaluate import logits_of
 from dp.files import atomic
 from dp.generator import Generator
 from dp.guidance import entropy
-from dp.pipelines import BUNDLED, bundled_pipeline
-from dp.pool import Pool
-from dp.practice import PracticeConfig, State, make_images, practise
+from dp.pipelines import BUNDLED, bundled_generator
+from dp.practice import State, image_maker, practise, whole
+from dp.samples import Samples, concatenate
 from experiments.results import BUILD, Job
 
 # What a run's outcome depends on besides its configuration.
@@ -47,7 +47,7 @@ def practice_seconds(config: PracticeConfig) -> float:
 def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
     """The outcomes, the log and the additions of a run, and some of its images."""
     source = values["source"]
-    config = PracticeConfig(**{name: value for name, value in values.items() if name != "source"})
+    config = config_from({name: value for name, value in values.items() if name != "source"})
     generator = bundled_generator(config)
     initial = real_pool(config) if source == "real" else plain_pool(config, generator)
     total = config.iterations * (1 + len(config.branch_sizes))
@@ -58,69 +58,67 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
         iterations += config.validate_every
         progress(min(1.0, iterations / total))
 
-    outcomes, state = practise(config, generator, validation_images(), test_images, initial, report)
+    outcomes, state = practise(config, generator, validation_images(), test_images, initial=initial, progress=report)
     return {
         "outcomes": [asdict(outcome) for outcome in outcomes],
         "log": state.log,
         "additions": state.additions,
-        "samples": samples(state),
+        "samples": samples(config, state),
     }
 
 
-def bundled_generator(config: PracticeConfig) -> Generator:
-    """The repository's generator with the run's settings."""
-    return Generator(_pipeline(), config.guidance_scale, config.inference_steps)
-
-
-@cache
-def _pipeline() -> Any:
-    return bundled_pipeline()
-
-
-def plain_pool(config: PracticeConfig, generator: Generator) -> Pool:
+def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
     """The run's initial images; kept in build/cache, since runs of one seed share them whatever their size."""
+    make = image_maker(config, generator, 0)
     parts = []
     for first in range(0, config.n_initial, CHUNK):
         path = _cache_folder(config) / f"{first:07d}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
-                part = Pool(*(torch.from_numpy(file[name]) for name in ("images", "labels", "seeds", "rounds")))
+                part = Samples(**{each.name: torch.from_numpy(file[each.name]) for each in fields(Samples)})
         else:
-            part = make_images(config, generator, 0, CHUNK, first)
+            part = make(range(first, first + CHUNK))
             with atomic(path) as partial, partial.open("wb") as file:
-                np.savez(file, images=part.images, labels=part.labels, seeds=part.seeds, rounds=part.rounds)
+                np.savez(file, **{each.name: getattr(part, each.name).numpy() for each in fields(Samples)})
         parts.append(part)
-    pool = parts[0]
-    for part in parts[1:]:
-        pool = pool.grown(part)
-    return pool.first(config.n_initial)
+    return concatenate(parts)[: config.n_initial]
 
 
 def _cache_folder(config: PracticeConfig) -> Path:
     weights = Job("", "", {}, compute_practice, GENERATOR_FILES).hash[:12]
-    name = f"{weights}-scale{config.guidance_scale}-steps{config.inference_steps}-seed{config.seed}"
+    name = f"records-{weights}-scale{config.guidance_scale}-steps{config.inference_steps}-seed{config.seed}"
     return BUILD / "cache" / "plain-images" / name
 
 
-def real_pool(config: PracticeConfig) -> Pool:
-    """`n_initial` real training images in a random order of the run's seed."""
+def real_pool(config: PracticeConfig) -> Samples:
+    """`n_initial` real training images in a random order of the run's seed, as if they had been generated."""
     real = train_images()
     index = torch.randperm(len(real), generator=torch.Generator().manual_seed(config.seed))[: config.n_initial]
-    zeros = torch.zeros(len(index), dtype=torch.int64)
-    return Pool(real.images[index], real.labels[index], zeros, zeros)
+    zeros, nan = torch.zeros(len(index), dtype=torch.int64), torch.full((len(index),), torch.nan)
+    return Samples(
+        images=real.images[index],
+        labels=real.labels[index],
+        seeds=zeros,
+        rounds=zeros,
+        omega=torch.zeros(len(index)),
+        entropy_before=nan,
+        entropy=nan,
+        correct=torch.full((len(index),), -1, dtype=torch.int8),
+        zero_steps=zeros,
+    )
 
 
-def samples(state: State, per_class: int = 3) -> list[dict[str, Any]]:
+def samples(config: PracticeConfig, state: State, per_class: int = 3) -> list[dict[str, Any]]:
     """Records of the first images of each class in the initial pool and in the last addition, with their pictures."""
     pool, chosen = state.pool, []
     for round_ in sorted({0, len(state.additions)}):
         for label in pool.labels.unique().tolist():
             chosen += ((pool.rounds == round_) & (pool.labels == label)).nonzero()[:per_class, 0].tolist()
-    logits = logits_of(state.ema.module.eval(), pool.images[chosen])
+    logits = logits_of(whole(config, state.ema.module), pool.images[chosen])
     return [
         {
             "label": pool.labels[i].item(),
-            "seed": pool.seeds[i].item(),
+            "seed": pool.samples.seeds[i].item(),
             "round": pool.rounds[i].item(),
             "final_entropy": h,
             "png": png(pool.images[i]),

@@ -14,7 +14,7 @@ large one, as the paper does, where images are typical and alike, and a small on
 
 from dataclasses import dataclass, replace
 
-from dp.practice import PracticeConfig
+from dp.config import PracticeConfig, plain
 from experiments.results import Job
 from experiments.runs import practice_job
 
@@ -62,14 +62,14 @@ def jobs(settings: Scaling) -> list[Job]:
     found = []
     for seed in settings.seeds:
         base = replace(settings.base, seed=seed)
-        static = replace(base, rounds=0, n_per_round=0, omega=0.0)
+        static = replace(plain(base), rounds=0, n_per_round=0)
         for n in settings.static_sizes:
             found.append(practice_job(settings.name, f"static-{n}-seed{seed}", replace(static, n_initial=n)))
         for preset in settings.presets:
             run = preset.apply(base)
             found.append(practice_job(settings.name, f"dp-{preset.label}-seed{seed}", run))
         for preset in settings.plain_presets:
-            run = replace(preset.apply(base), omega=0.0, branch_sizes=())
+            run = replace(plain(preset.apply(base)), branch_sizes=())
             found.append(practice_job(settings.name, f"plain-{preset.label}-seed{seed}", run))
         for n in settings.real_sizes:
             run = replace(static, n_initial=n)

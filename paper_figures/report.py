@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from experiments.results import provenance
+from dp.provenance import provenance
 from paper_figures import published
 from paper_figures.exhibit import Claim, Exhibit, Rows
 

@@ -6,7 +6,7 @@ python -m experiments run         # the same without the figures
 
 from dataclasses import replace
 
-from dp.practice import PracticeConfig
+from dp.config import PracticeConfig
 from experiments.dynamics import Dynamics
 from experiments.live import Live
 from experiments.profiles import Profile

@@ -5,7 +5,7 @@ make figures PROFILE=smoke        # about 3 minutes on 2 cores
 
 from dataclasses import replace
 
-from dp.practice import PracticeConfig
+from dp.config import PracticeConfig
 from experiments.dynamics import Dynamics
 from experiments.live import Live
 from experiments.profiles import Profile

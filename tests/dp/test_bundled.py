@@ -1,23 +1,21 @@
-"""The generator and the oracle of the repository, and what guidance does to finished images."""
+"""The generator and the oracle of the repository."""
 
-import itertools
 from pathlib import Path
 
 import pytest
 import torch
 
+from dp.config import PracticeConfig
 from dp.data import ASSETS, BUNDLE, validation_images
 from dp.diversity import diversity
 from dp.evaluate import accuracy, logits_of
 from dp.generator import Generator
-from dp.guidance import entropy
-from dp.learner import center_crop
 from dp.model_card import reconstructed
 from dp.oracle import bundled_oracle, features
 from dp.pipelines import BUNDLED, bundled_pipeline
-from dp.practice import PracticeConfig, make_images, start, train
+from dp.practice import image_maker
 
-CONFIG = PracticeConfig(n_initial=1000, rounds=0, n_per_round=0, iterations=400, seed=123)
+CONFIG = PracticeConfig(n_initial=1000, rounds=0, n_per_round=0, seed=123)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,8 @@ def pipe():
 
 @pytest.fixture(scope="module")
 def plain(pipe):
-    return make_images(CONFIG, Generator(pipe, CONFIG.guidance_scale, CONFIG.inference_steps), 0, CONFIG.n_initial)
+    generator = Generator(pipe, CONFIG.guidance_scale, CONFIG.inference_steps)
+    return image_maker(CONFIG, generator, 0)(range(CONFIG.n_initial))
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +62,3 @@ def test_samples_are_diverse_and_real_images_more_so(plain, oracle):
     assert 0.3 < generated.coverage < other_real.coverage
     collapsed = features(oracle, plain.images[:10]).repeat(100, 1)
     assert diversity(real[:1000], collapsed + 1e-3 * torch.randn(1000, 128)).coverage < generated.coverage / 2
-
-
-def test_entropy_of_finished_images_rises_with_omega(pipe, plain):
-    """Against plain images of the same seeds, over four values of omega, for a learner that was trained a little."""
-    generator = Generator(pipe, CONFIG.guidance_scale, CONFIG.inference_steps)
-    state = train(CONFIG, start(CONFIG, plain), validation_images(), None)
-    learner = state.ema.module.eval()
-    labels = torch.arange(300) % 10
-    seeds = list(range(300))
-
-    def hardness(omega: float) -> torch.Tensor:
-        images = generator.generate(labels, seeds, lambda x: learner(center_crop(x)), omega)
-        return entropy(logits_of(learner, images))
-
-    omegas = (0.0, 0.05, 0.1, 0.2, 0.4)
-    measured = [hardness(omega) for omega in omegas]
-    for lower, higher in itertools.pairwise(measured):
-        gain = higher - lower
-        assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5

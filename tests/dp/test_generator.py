@@ -1,8 +1,15 @@
+from dataclasses import fields
+
+import numpy as np
 import pytest
 import torch
 
+from dp.decoders import LinearDecoder
 from dp.errors import UserError
 from dp.generator import Generator
+from dp.guidance import GuidanceConfig, entropy
+from dp.randomness import stream
+from dp.samples import concatenate
 
 LABELS = torch.arange(7) % 10
 SEEDS = [11, 22, 33, 44, 55, 66, 77]
@@ -20,39 +27,113 @@ def learner(images: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("omega", [0.0, 0.5])
 def test_an_image_depends_on_its_own_label_and_seed_alone(generator, omega):
-    every = generator.generate(LABELS, SEEDS, learner, omega)
-    alone = torch.cat([generator.generate(LABELS[i : i + 1], SEEDS[i : i + 1], learner, omega) for i in range(7)])
-    backwards = generator.generate(LABELS.flip(0), SEEDS[::-1], learner, omega).flip(0)
-    assert every.dtype == torch.uint8 and every.shape == (7, 1, 32, 32)
-    assert torch.equal(every, alone)
-    assert torch.equal(every, backwards)
+    guidance = GuidanceConfig(omega)
+    every = generator.generate(LABELS, SEEDS, learner, guidance)
+    alone = concatenate([generator.generate(LABELS[i : i + 1], SEEDS[i : i + 1], learner, guidance) for i in range(7)])
+    backwards = generator.generate(LABELS.flip(0), SEEDS[::-1], learner, guidance)[torch.arange(6, -1, -1)]
+    assert every.images.dtype == torch.uint8 and every.images.shape == (7, 1, 32, 32)
+    for field in fields(every):
+        for other in (alone, backwards):
+            assert torch.equal(getattr(every, field.name).nan_to_num(), getattr(other, field.name).nan_to_num())
+
+
+def test_records_say_what_was_done(generator):
+    guided = generator.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5), round_=3)
+    logits = learner(guided.images.float() / 127.5 - 1)
+    assert guided.seeds.tolist() == SEEDS and guided.labels.tolist() == LABELS.tolist()
+    assert guided.rounds.tolist() == [3] * 7 and guided.omega.tolist() == [0.5] * 7
+    assert torch.allclose(guided.entropy, entropy(logits), atol=1e-3)
+    assert guided.correct.tolist() == (logits.argmax(1) == LABELS).int().tolist()
+    assert guided.zero_steps.tolist() == [0] * 7 and guided.entropy_before.isfinite().all()
+    plain = generator.generate(LABELS, SEEDS)
+    assert plain.omega.tolist() == [0.0] * 7 and plain.correct.tolist() == [-1] * 7
+    assert plain.entropy.isnan().all() and plain.entropy_before.isnan().all()
+    judged = generator.generate(LABELS, SEEDS, learner)
+    assert torch.equal(judged.images, plain.images) and judged.entropy.isfinite().all()
+
+
+def test_guided_images_are_harder(generator):
+    before = generator.generate(LABELS, SEEDS, learner).entropy
+    for gradient in ("x0", "unet"):
+        after = generator.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5, gradient=gradient)).entropy
+        assert (after > before).all()
+
+
+def test_a_raw_linear_decoder_guides_too(tiny_pipe):
+    cheap = Generator(tiny_pipe, 2.0, 4, batch_size=4, decoder=LinearDecoder(4, 1, 4))
+    images = cheap.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5)).images
+    assert not torch.equal(images, cheap.generate(LABELS, SEEDS).images)
+
+
+def test_prompts_name_the_classes(stable_diffusion):
+    """Text-to-image: the class names are the prompts, with a template of one's own."""
+    labels = torch.tensor([0, 1, 1])
+    named = Generator(stable_diffusion, 3.0, 3, batch_size=3, classes=("cat", "dog"))
+    photo = Generator(stable_diffusion, 3.0, 3, batch_size=3, classes=("cat", "dog"), template="a {} b")
+    images = named.generate(labels, [1, 2, 2]).images
+    assert images.shape == (3, 3, 16, 16) and torch.equal(images[1], images[2])
+    assert not torch.equal(images, photo.generate(labels, [1, 2, 2]).images)
+    rngs = [stream(seed) for seed in (1, 2, 2)]
+    stock = stable_diffusion(["cat", "dog", "dog"], num_inference_steps=3, guidance_scale=3.0, generator=rngs)
+    # float32 there, mixed precision here
+    assert (images[0].permute(1, 2, 0).int() - torch.tensor(np.array(stock.images[0])).int()).abs().max() <= 8
+
+
+def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):
+    assert Generator(tiny_pipe, 2.0).batch_size == 100
+    monkeypatch.setattr("dp.generator.MEMORY_PER_IMAGE_BYTE", 10**9)
+    assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < 100
 
 
 def test_other_seed_or_label_is_another_image(generator):
-    base = generator.generate(LABELS[:1], [1])
-    assert not torch.equal(base, generator.generate(LABELS[:1], [2]))
-    assert not torch.equal(base, generator.generate(LABELS[:1] + 1, [1]))
+    base = generator.generate(LABELS[:1], [1]).images
+    assert not torch.equal(base, generator.generate(LABELS[:1], [2]).images)
+    assert not torch.equal(base, generator.generate(LABELS[:1] + 1, [1]).images)
 
 
 def test_guidance_is_gone_after_use(generator):
-    plain = generator.generate(LABELS, SEEDS)
-    guided = generator.generate(LABELS, SEEDS, learner, 0.5)
+    plain = generator.generate(LABELS, SEEDS).images
+    guided = generator.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5)).images
     assert not torch.equal(plain, guided)
-    assert torch.equal(plain, generator.generate(LABELS, SEEDS))
+    assert torch.equal(plain, generator.generate(LABELS, SEEDS).images)
 
 
 def test_guidance_is_gone_after_a_learner_that_fails(generator):
     def broken(images):
-        raise RuntimeError("learner")
+        raise RuntimeError("out of order")
 
-    with pytest.raises(RuntimeError, match="learner"):
-        generator.generate(LABELS, SEEDS, broken, 0.5)
+    with pytest.raises(UserError, match=r"learner: cannot classify images \[4, 1, 32, 32\] \(out of order\)"):
+        generator.generate(LABELS, SEEDS, broken, GuidanceConfig(0.5))
     assert generator.pipe.scheduler.guidance is None
 
 
-def test_seeds_must_match_labels(generator):
-    with pytest.raises(UserError, match="seeds: got 2 for 7 labels"):
-        generator.generate(LABELS, [1, 2])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g: g.generate(LABELS, [1, 2]), "seeds: got 2 for 7 labels"),
+        (lambda g: g.generate(LABELS[:0], []), "seeds: got 0 for 0 labels; give one or more labels"),
+        (lambda g: g.generate(LABELS.int(), SEEDS), r"labels: got torch.int32 in 0 \.\. 6, expected int64"),
+        (lambda g: g.generate(LABELS - 1, SEEDS), r"labels: got torch.int64 in -1 \.\. 5, expected int64 in 0 \.\. 9"),
+        (lambda g: g.generate(LABELS + 4, SEEDS), r"labels: got torch.int64 in 4 \.\. 10"),
+        (lambda g: g.generate(LABELS, SEEDS, None, GuidanceConfig(0.3)), "learner: none given with omega 0.3"),
+        (
+            lambda g: g.generate(LABELS, SEEDS, learner, GuidanceConfig(0.3, objective="disagreement")),
+            "other: none given; the objective disagreement needs a second learner",
+        ),
+        (lambda g: Generator(g.pipe, 2.0, steps=0), "steps, batch_size: got 0 and None, expected 1 or more"),
+        (lambda g: Generator(g.pipe, 2.0, batch_size=0), "steps, batch_size: got 10 and 0"),
+    ],
+)
+def test_bad_requests_are_named(generator, call, message):
+    with pytest.raises(UserError, match=message):
+        call(generator)
+
+
+def test_a_prompted_pipeline_needs_class_names(stable_diffusion):
+    with pytest.raises(
+        UserError, match="classes: StableDiffusionPipeline takes prompts; give the names of the classes"
+    ):
+        Generator(stable_diffusion, 3.0)
 
 
 def test_pipeline_survives_saving(generator, tmp_path):
@@ -60,7 +141,7 @@ def test_pipeline_survives_saving(generator, tmp_path):
     pipe = type(generator.pipe).from_pretrained(tmp_path, local_files_only=True, low_cpu_mem_usage=False)
     pipe.set_progress_bar_config(disable=True)
     again = Generator(pipe, guidance_scale=2.0, steps=4, batch_size=4)
-    assert torch.equal(generator.generate(LABELS, SEEDS), again.generate(LABELS, SEEDS))
+    assert torch.equal(generator.generate(LABELS, SEEDS).images, again.generate(LABELS, SEEDS).images)
     assert not list(tmp_path.rglob("*.bin"))
 
 

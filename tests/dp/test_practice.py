@@ -1,12 +1,17 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
+from dp.config import PracticeConfig, config_from, plain
 from dp.data import ImageSet
 from dp.errors import UserError
 from dp.generator import Generator
-from dp.practice import PracticeConfig, make_images, practise
+from dp.guidance import GuidanceConfig
+from dp.learner import build_learner
+from dp.practice import image_maker, practise
+from dp.samples import Samples
 
 CONFIG = PracticeConfig(
     n_initial=40,
@@ -40,7 +45,7 @@ def test_the_pool_grows_to_its_final_size_and_says_why(generator, real):
     assert outcomes[-1].pool_size == len(state.pool) == 80
     assert state.pool.rounds.bincount().tolist() == [40, 20, 20]
     assert state.pool.labels.bincount().tolist() == [8] * 10
-    assert len(state.pool.seeds.unique()) == 80
+    assert len(state.pool.samples.seeds.unique()) == 80
     assert [a["pool_size"] for a in state.additions] == [60, 80]
     assert {a["trigger"] for a in state.additions} <= {"patience", "schedule"}
     begin, end = 0.1 * CONFIG.iterations, 0.8 * CONFIG.iterations
@@ -73,16 +78,16 @@ def test_a_branch_is_the_run_that_stops_adding_there(generator, real):
 
 
 def test_guided_additions_differ_from_plain_ones_of_the_same_seeds(generator, real):
-    _, guided = practise(replace(CONFIG, omega=0.5), generator, real, lambda: real)
-    _, plain = practise(replace(CONFIG, omega=0.0), generator, real, lambda: real)
-    assert torch.equal(guided.pool.images[:40], plain.pool.images[:40])
-    assert torch.equal(guided.pool.seeds, plain.pool.seeds)
-    assert not torch.equal(guided.pool.images[40:], plain.pool.images[40:])
+    _, guided = practise(replace(CONFIG, guidance=GuidanceConfig(0.5)), generator, real, lambda: real)
+    _, without = practise(plain(CONFIG), generator, real, lambda: real)
+    assert torch.equal(guided.pool.images[:40], without.pool.images[:40])
+    assert torch.equal(guided.pool.samples.seeds, without.pool.samples.seeds)
+    assert not torch.equal(guided.pool.images[40:], without.pool.images[40:])
 
 
 def test_images_of_a_round_are_balanced_prefixes(generator):
-    whole = make_images(CONFIG, generator, 1, 30)
-    part = make_images(CONFIG, generator, 1, 10, first=20)
+    make = image_maker(CONFIG, generator, 1)
+    whole, part = make(range(30)), make(range(20, 30))
     assert torch.equal(whole.images[20:], part.images)
     assert whole.labels.bincount().tolist() == [3] * 10
 
@@ -91,9 +96,9 @@ def test_images_of_a_round_are_balanced_prefixes(generator):
     ("change", "message"),
     [
         ({"n_initial": 0}, "n_initial: got 0, expected 1 or more"),
-        ({"rounds": -1}, "rounds: got -1, expected 0 or more"),
-        ({"omega": -0.1}, "omega: got -0.1"),
-        ({"omega": float("nan")}, "omega: got nan"),
+        ({"rounds": -1}, "rounds: got -1, expected a finite number of 0 or more"),
+        ({"lr": float("nan")}, "lr: got nan, expected a finite number above 0"),
+        ({"over_sampling": 4.0}, "over_sampling: got 4.0 with omega 0.3"),
         ({"n_per_round": 0}, "n_per_round: got 0 with rounds > 0"),
         ({"warmup": 0.9}, "warmup, cooldown: got 0.9"),
         ({"branch_sizes": (70,)}, r"branch_sizes: got \(70,\), expected sizes out of \[40, 60\]"),
@@ -114,3 +119,120 @@ def test_other_learners_run_and_guide(generator, real, learner):
     config = replace(CONFIG, learner=learner, iterations=8, validate_every=2, rounds=1)
     _, state = practise(config, generator, real, lambda: real)
     assert len(state.pool) == 60 and all(p.isfinite().all() for p in state.learner.parameters())
+
+
+def test_settings_survive_json():
+    config = replace(CONFIG, branch_sizes=(60,), guidance=GuidanceConfig(0.1, (0.1, 0.5), every=2))
+    assert config_from(json.loads(json.dumps(asdict(config)))) == config
+    with pytest.raises(UserError, match="settings: omegas: unknown or missing"):
+        config_from(asdict(config) | {"omegas": 1})
+
+
+def test_pruning_adds_the_hardest_of_many_plain_images(generator, real):
+    config = replace(plain(CONFIG), over_sampling=3.0)
+    _, state = practise(config, generator, real, lambda: real)
+    pruned, unpruned = state.pool.samples, practise(plain(CONFIG), generator, real, lambda: real)[1].pool.samples
+    assert pruned.rounds.bincount().tolist() == [40, 20, 20] and pruned.omega.abs().max() == 0
+    assert pruned.labels.bincount().tolist() == [8] * 10
+    assert state.additions[0]["candidates"] == 60
+    assert pruned.entropy[40:60].mean() > unpruned.entropy[40:60].mean()
+
+
+class Strict:
+    """A filter that refuses every image whose seed is odd."""
+
+    def __call__(self, samples, learner, averaged):
+        assert not learner.training and not averaged.training
+        return samples.seeds % 2 == 0
+
+
+def test_a_filter_refuses_and_the_round_stays_whole(generator, real):
+    _, state = practise(replace(CONFIG, max_attempts=20), generator, real, lambda: real, keep=Strict())
+    assert (state.pool.samples.seeds[40:] % 2 == 0).all() and state.pool.rounds.bincount().tolist() == [40, 20, 20]
+    assert state.pool.labels.bincount().tolist() == [8] * 10
+
+
+@pytest.mark.parametrize("name", ["diffusion_classifier", "round_trip", "disagreement"])
+def test_named_filters_run_and_count(generator, real, name):
+    _, state = practise(replace(CONFIG, filter=name, rounds=1), generator, real, lambda: real)
+    assert len(state.pool) == 60 and 20 <= state.additions[0]["candidates"] <= 60
+
+
+@pytest.mark.parametrize("signal", ["synthetic", "loss", "agreement"])
+def test_additions_need_no_real_validation(generator, real, signal):
+    config = replace(CONFIG, signal=signal, n_held_out=20, backstop=False, validate_every=2)
+    _, state = practise(config, generator, real, lambda: real)
+    assert state.additions and {each["trigger"] for each in state.additions} == {"patience"}
+    assert not any("validation" in name for name in state.log[0])
+
+
+def test_the_newest_images_can_be_drawn_more_often(generator, real):
+    runs = [practise(replace(CONFIG, newest_weight=w), generator, real, lambda: real)[1] for w in (1.0, 1.0, 5.0)]
+    assert torch.equal(weights(runs[0]), weights(runs[1])) and not torch.equal(weights(runs[0]), weights(runs[2]))
+
+
+def test_a_learner_of_ones_own_is_an_argument(generator, real):
+    """Any module from crops to logits; only what asks for gradients is trained."""
+    net = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(784, 12), torch.nn.Dropout(0.2), torch.nn.Linear(12, 10)
+    )
+    net[1].requires_grad_(False)
+    before = [p.detach().clone() for p in net.parameters()]
+    _, state = practise(CONFIG, generator, real, lambda: real, net=net)
+    assert state.learner is net
+    moved = [not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)]
+    assert moved == [False, False, True, True]
+
+
+def test_a_linear_probe_trains_its_head_alone(generator, real):
+    _, state = practise(
+        replace(CONFIG, learner="probe:resnet10t", rounds=0, n_per_round=0), generator, real, lambda: real
+    )
+    fresh = build_learner("probe:resnet10t", 10)
+    assert not state.learner.backbone.training
+    assert [p.requires_grad for p in state.learner.backbone.parameters()].count(True) == 0
+    assert state.learner.head.weight.shape == fresh.head.weight.shape == (10, 512)
+
+
+def test_a_hugging_face_classifier_is_a_learner(generator, real, tmp_path):
+    from transformers import ViTConfig, ViTForImageClassification
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vit = ViTForImageClassification(ViTConfig(image_size=28, patch_size=7, num_channels=1, num_labels=10, **sizes))
+    vit.save_pretrained(tmp_path)
+    _, state = practise(replace(CONFIG, learner=f"hf:{tmp_path}", rounds=1), generator, real, lambda: real)
+    assert len(state.pool) == 60
+    with pytest.raises(UserError, match="has 10 classes, the generator 3"):
+        build_learner(f"hf:{tmp_path}", 3)
+
+
+class Stripes:
+    """A generator of one's own, no diffusion in it: stripes whose direction is the class."""
+
+    num_classes = 2
+
+    def generate(self, labels, seeds, learner=None, guidance=None, other=None, round_=0):
+        images = torch.zeros(len(labels), 1, 32, 32, dtype=torch.uint8)
+        for image, label, seed in zip(images[:, 0], labels.tolist(), seeds, strict=True):
+            offset = seed % 4
+            (image if label else image.T)[offset::4] = 255
+        nothing = torch.full((len(labels),), torch.nan)
+        rounds = torch.full_like(labels, round_)
+        unknown = torch.full((len(labels),), -1, dtype=torch.int8)
+        zeros = torch.zeros_like(labels)
+        return Samples(images, labels, torch.tensor(seeds), rounds, zeros.float(), nothing, nothing, unknown, zeros)
+
+
+def test_a_generator_of_ones_own_is_an_argument():
+    real = Stripes().generate(torch.arange(20) % 2, list(range(20)))
+    outcomes, _ = practise(
+        CONFIG, Stripes(), ImageSet(real.images, real.labels), lambda: ImageSet(real.images, real.labels)
+    )
+    assert outcomes[-1].test_accuracy == 100
+
+
+def test_a_generator_without_classes_is_refused(real):
+    nothing = Stripes()
+    nothing.num_classes = None
+    with pytest.raises(UserError, match="generator: it makes no classes, expected 2 or more"):
+        practise(CONFIG, nothing, real, lambda: real)

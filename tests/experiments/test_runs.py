@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dp.practice import PracticeConfig, make_images
+from dp.config import PracticeConfig
+from dp.practice import image_maker
 from experiments import runs
 
 CONFIG = PracticeConfig(n_initial=230, rounds=0, n_per_round=0, seed=5, inference_steps=2)
@@ -20,7 +21,7 @@ def own_cache(tmp_path, monkeypatch):
 
 def test_kept_images_are_those_that_would_be_made(own_cache):
     generator = runs.bundled_generator(CONFIG)
-    made = make_images(CONFIG, generator, 0, CONFIG.n_initial)
+    made = image_maker(CONFIG, generator, 0)(range(CONFIG.n_initial))
     for _ in range(2):  # first generated, then read
         pool = runs.plain_pool(CONFIG, generator)
         assert len(pool) == 230

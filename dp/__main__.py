@@ -1,0 +1,324 @@
+"""Deliberate Practice on the command line.
+
+    python -m dp run FOLDER                                # a run; the same command goes on where it stopped
+    python -m dp run FOLDER --rounds 5 --guidance.omega 0.2 --dry-run
+    python -m dp generate POOL --count 1000                # plain images
+    python -m dp generate POOL --count 1000 --guided-by FOLDER --omega 0.3
+    python -m dp prune POOL OUT --guided-by FOLDER --keep 250
+    python -m dp evaluate FOLDER                           # a run's learner on held-out real images
+    python -m dp pool show FOLDER/pool                     # or check, repair, export
+    python -m dp train-generator FOLDER                    # the repository's own generator, from real images
+
+`dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings. A mistake ends with one line and
+exit code 2, Ctrl-C with 130.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+from diffusers import DiffusionPipeline
+from torch import nn
+from tqdm import tqdm
+
+from dp import pool_export
+from dp.config import PracticeConfig, config_from
+from dp.data import CLASSES, ImageSet, image_folder, test_images, validation_images
+from dp.errors import UserError, run_command
+from dp.evaluate import accuracy, logits_of
+from dp.generator import Generator, image_shape_of
+from dp.guidance import GuidanceConfig
+from dp.objectives import entropy
+from dp.pipelines import bundled_generator
+from dp.pool import Pool
+from dp.pool_folder import PoolFolder
+from dp.pool_repair import check
+from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
+from dp.precision import best_device
+from dp.provenance import provenance
+from dp.prune import SCORES, hardest
+from dp.randomness import seed_for
+from dp.run_folder import RunFolder, read_checkpoint, read_settings, repair_pool
+from dp.train_generator import train as train_generator
+
+Folder = tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from; nothing given: the repository's generator and Fashion-MNIST."""
+
+    pipeline: Path | None = None  # a saved diffusers pipeline
+    classes: tuple[str, ...] = ()  # names, in order of the labels; the prompts of a text-to-image pipeline
+    template: str = "{}"  # of the prompts, {} standing for the name
+
+    def names(self) -> tuple[str, ...]:
+        """The class names."""
+        if self.pipeline is None:
+            return CLASSES
+        if len(self.classes) < 2:
+            raise UserError(f"classes: got {len(self.classes)} with a pipeline of your own, expected 2 or more names")
+        return self.classes
+
+    def generator(self, config: PracticeConfig) -> Generator:
+        """The generator with a run's settings."""
+        if self.pipeline is None:
+            return bundled_generator(config)
+        if not (self.pipeline / "model_index.json").is_file():
+            raise UserError(f"pipeline: {self.pipeline} holds no diffusers pipeline (model_index.json)")
+        pipe = DiffusionPipeline.from_pretrained(self.pipeline, local_files_only=True, use_safetensors=True)
+        pipe.set_progress_bar_config(disable=True)
+        generator = Generator(
+            pipe.to(best_device()),
+            config.guidance_scale,
+            config.inference_steps,
+            classes=self.names(),
+            template=self.template,
+        )
+        return generator
+
+
+def run(
+    folder: Folder,
+    config: Annotated[PracticeConfig, tyro.conf.arg(name="")] = PracticeConfig(),
+    source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
+    validation: Path | None = None,
+    test: Path | None = None,
+    tensorboard: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Practise: train a classifier on images that the generator makes to challenge it.
+
+    Args:
+        folder: everything of the run goes here; the same command goes on where it stopped.
+        config: settings of the loop.
+        source: the generator.
+        validation: real images in one subfolder a class, for plateau detection; by default Fashion-MNIST's.
+        test: held-out real images, for the final evaluation.
+        tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
+        dry_run: say what would be done, and do nothing.
+    """
+    if (source.pipeline is None) != (validation is None) or (validation is None) != (test is None):
+        raise UserError("pipeline, validation, test: give all three for images of your own, or none of them")
+    settings = {
+        "config": asdict(config),
+        "source": {**asdict(source), "pipeline": source.pipeline and str(source.pipeline.resolve())},
+        "validation": validation and str(validation.resolve()),
+        "test": test and str(test.resolve()),
+    }
+    result = folder / "result.json"
+    if dry_run:
+        final = config.n_initial + config.rounds * config.n_per_round
+        state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
+        print(json.dumps(settings, indent=1))
+        print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
+        return
+    generator = source.generator(config)
+    shape = image_shape_of(generator.pipe)
+    with RunFolder.open(folder, settings, config, source.names(), shape) as store:
+        if not result.exists():
+            real = image_folder(validation, source.names(), shape) if validation else validation_images()
+
+            def held_out() -> ImageSet:
+                return image_folder(test, source.names(), shape) if test else test_images()
+
+            with tqdm(total=config.iterations * (1 + len(config.branch_sizes)), unit="it", desc="practising") as bar:
+                report = Progress(bar, config, folder / "tensorboard" if tensorboard else None)
+                outcomes, last = practise(config, generator, real, held_out, store=store, progress=report)
+            store.finish(
+                {
+                    "outcomes": [asdict(each) for each in outcomes],
+                    "additions": last.additions,
+                    "settings": settings,
+                    "made_by": provenance(),
+                }
+            )
+    print(result.read_text())
+
+
+class Progress:
+    """Shows and logs a run after every validation."""
+
+    def __init__(self, bar: tqdm, config: PracticeConfig, tensorboard: Path | None):
+        self.bar = bar
+        self.config = config
+        self.writer: Any = None
+        if tensorboard is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise UserError("tensorboard: not installed; pip install tensorboard, or run without it") from None
+            self.writer = SummaryWriter(tensorboard)
+
+    def __call__(self, state: State) -> None:
+        done = self.config.branch_sizes.index(state.branch) + 1 if state.branch else 0
+        self.bar.update(done * self.config.iterations + state.iteration - self.bar.n)
+        shown = {name: value for name, value in state.log[-1].items() if name not in ("iteration", "pool_size")}
+        self.bar.set_postfix(images=len(state.pool), **shown)
+        for name, value in state.log[-1].items() if self.writer else ():
+            self.writer.add_scalar(f"{state.branch or 'run'}/{name}", value, state.iteration)
+
+
+def generate(
+    pool: Folder,
+    count: int = 100,
+    seed: int = 0,
+    omega: float = 0.0,
+    guided_by: Path | None = None,
+    guidance_scale: float = 3.0,
+    steps: int = 10,
+    source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
+) -> None:
+    """Generate images of all classes in turn into a pool; the same command goes on where it stopped.
+
+    Args:
+        pool: a new pool folder; `dp pool export` makes pictures of it.
+        count: images.
+        seed: another seed, other images.
+        omega: guidance strength; needs guided_by.
+        guided_by: a run whose learner guides, and judges, the images.
+        guidance_scale: classifier-free guidance, 1 + lambda_cfg.
+        steps: DDIM steps.
+        source: the generator.
+    """
+    config = PracticeConfig(seed=seed, guidance_scale=guidance_scale, inference_steps=steps)
+    guidance = GuidanceConfig(omega=omega)
+    if omega > 0 and guided_by is None:
+        raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
+    generator = source.generator(config)
+    learner = learner_of(guided_by) if guided_by else None
+    with PoolFolder.create(pool, source.names(), image_shape_of(generator.pipe), exist_ok=True) as folder:
+        missing = folder.shards_missing(0, count)
+        for slots in tqdm(missing, "shards", disable=len(missing) < 2):
+            labels = torch.tensor(slots) % classes_of(generator)
+            seeds = [seed_for(seed, IMAGES, 0, slot) for slot in slots]
+            made = generator.generate(labels, seeds, learner, guidance, progress="images")
+            folder.write(0, slots.start, made)
+        folder.commit(0, count)
+    pool_command("show", pool)
+
+
+def prune(
+    pool: Folder, out: Folder, guided_by: Path, keep: int, score: Literal["entropy", "margin"] = "entropy"
+) -> None:
+    """Keep the images of a pool that a run's learner finds hardest, as many of each class, in a new pool.
+
+    Args:
+        pool: the candidates.
+        out: a new pool folder.
+        guided_by: the run whose learner scores them.
+        keep: images to keep.
+        score: entropy of the learner, or closeness of its two likeliest classes.
+    """
+    candidates = PoolFolder.open(pool)
+    samples = candidates.read()
+    if not 1 <= keep <= len(samples):
+        raise UserError(f"keep: got {keep}, expected 1 .. {len(samples)}, the images of {pool}")
+    logits = logits_of(learner_of(guided_by), samples.images)
+    rows = hardest(SCORES[score](logits), samples.labels, keep, len(candidates.layout.classes))
+    correct = (logits.argmax(1) == samples.labels).to(torch.int8)
+    kept = replace(samples, entropy=entropy(logits), correct=correct, rounds=torch.zeros_like(samples.rounds))[rows]
+    with PoolFolder.create(out, candidates.layout.classes, candidates.layout.image_shape, exist_ok=True) as folder:
+        for slots in folder.shards_missing(0, len(kept)):
+            folder.write(0, slots.start, kept[slots.start : slots.stop])
+        folder.commit(0, len(kept))
+    pool_command("show", out)
+
+
+def evaluate(folder: Folder, images: Path | None = None) -> None:
+    """Accuracy of a run's learner, as JSON.
+
+    Args:
+        folder: the run.
+        images: real images in one subfolder a class; by default Fashion-MNIST's held-out test images.
+    """
+    layout = PoolFolder.open(folder / "pool").layout
+    real = image_folder(images, layout.classes, layout.image_shape) if images else test_images()
+    value = accuracy(learner_of(folder), real)
+    print(json.dumps({"run": str(folder), "images": len(real), "accuracy": value}))
+
+
+def pool_command(
+    action: tyro.conf.Positional[Literal["show", "check", "repair", "export"]],
+    folder: Folder,
+    out: Path | None = None,
+    format: Literal["imagefolder", "datasets"] = "imagefolder",
+) -> None:
+    """Look after a pool of images.
+
+    Args:
+        action: show numbers of each round, check every file's checksum, make damaged shards of a run again (with the
+            learners that guided them), or export the images.
+        folder: the pool.
+        out: where an export goes; absent or empty.
+        format: of an export: pictures in one subfolder a class, or a folder for Hugging Face datasets.
+    """
+    if action == "repair":
+        run_settings = read_settings(folder.parent)
+        config = config_from(run_settings["config"])
+        source = run_settings["source"]
+        pipeline = source["pipeline"] and Path(source["pipeline"])
+        generator = Source(pipeline, tuple(source["classes"]), source["template"]).generator(config)
+        made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
+        print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")
+        return
+    pool = PoolFolder.open(folder)
+    if action == "check":
+        problems = check(pool)
+        if problems:
+            print("\n".join(str(problem) for problem in problems))
+            raise UserError(
+                f"{folder}: {len(problems)} problems, see above; python -m dp pool repair {folder} mends them"
+            )
+        print(f"{folder}: {len(pool)} images in {len(pool.rounds)} rounds, all whole")
+    elif action == "export":
+        if out is None:
+            raise UserError("out: none given; say where the images are to go: --out FOLDER")
+        export = {"imagefolder": pool_export.export_imagefolder, "datasets": pool_export.export_datasets}[format]
+        export(pool, out)
+        print(f"{len(pool)} images in {out}")
+    else:
+        print("round  images  entropy  correct  zero steps      bytes")
+        for row in pool_export.summary(pool):
+            hard = f"{row.entropy:7.3f}" if row.entropy is not None else "      -"
+            right = f"{row.correct:7.1%}" if row.correct is not None else "      -"
+            print(f"{row.round:5d} {row.images:7d}  {hard}  {right}  {row.zero_steps:10d} {row.bytes:10d}")
+
+
+def learner_of(folder: Path) -> nn.Module:
+    """The averaged weights of a run as they were kept last, for whole images; in eval mode."""
+    config = config_from(read_settings(folder)["config"])
+    pool = PoolFolder.open(folder / "pool")
+    state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
+    if not (folder / "checkpoint.safetensors").exists():
+        raise UserError(f"{folder}: no checkpoint yet; let the run go on for a while first")
+    read_checkpoint(folder / "checkpoint.safetensors", state)
+    return whole(config, state.ema.module).to(best_device())
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "run": run,
+    "generate": generate,
+    "prune": prune,
+    "evaluate": evaluate,
+    "pool": pool_command,
+    "train-generator": train_generator,
+}
+
+
+def main() -> None:
+    """Parse the command line and do what it says."""
+    tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dp", description=__doc__)
+
+
+def entry() -> None:
+    """The console script `dp`."""
+    run_command(main)
+
+
+if __name__ == "__main__":
+    entry()

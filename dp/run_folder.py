@@ -1,0 +1,288 @@
+"""The folder of a run: everything that must survive a kill, so that the same command goes on where it stopped.
+
+    settings.json                 the resolved settings; a folder belongs to one run
+    pool/                         the images (see `dp.pool_folder`); its lock keeps a second run out
+    checkpoint.safetensors        weights, averaged weights, optimiser and progress
+    learners/round-0003.safetensors   the weights that guided round 3, to make its images again
+    branches/2000.safetensors     a branch that left the run at 2,000 images
+    log.jsonl                     one line a validation
+    result.json                   outcomes and what made them; written last
+
+A checkpoint is written once a minute, before every addition, and when the process is told to stop.
+"""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from dp.checkpoint import load_state, save_state
+from dp.config import PracticeConfig
+from dp.errors import Stopped, UserError
+from dp.files import atomic, write_json
+from dp.filters import Filter
+from dp.pool import Pool
+from dp.pool_folder import PoolFolder
+from dp.pool_repair import repair
+from dp.practice import ImageGenerator, State, classes_of, image_maker, start
+from dp.samples import Samples, concatenate
+from dp.shards import SHARD_SIZE
+
+FORMAT = 1
+CHECKPOINT_SECONDS = 60.0
+PORTION = 100  # images made between two looks at whether the process is to stop
+
+
+class RunFolder:
+    """A `Store` in a folder; open it with `RunFolder.open`."""
+
+    def __init__(self, folder: Path, config: PracticeConfig, pool: PoolFolder):
+        """See `open`."""
+        self.folder = folder
+        self.config = config
+        self.pool = pool
+        self._stop: int | None = None  # the signal that asked to stop
+        self._saved = time.monotonic()
+        self._logged = 0
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        folder: Path,
+        settings: dict[str, Any],
+        config: PracticeConfig,
+        classes: tuple[str, ...],
+        image_shape: tuple[int, int, int],
+        shard_size: int = SHARD_SIZE,
+    ) -> Iterator["RunFolder"]:
+        """Enter a new folder, or one of a run with the same settings; SIGTERM and Ctrl-C then end in a checkpoint.
+
+        Args:
+            folder: absent, empty, or that of the run.
+            settings: JSON values that define the run.
+            config: the settings of the loop, part of them.
+            classes: names, in order of the labels.
+            image_shape: (C, H, W) of the images.
+            shard_size: images in a file of the pool.
+
+        Raises:
+            UserError: the folder is another run's, or a run is going on in it.
+            Stopped: the process was told to stop; everything is kept.
+        """
+        _claim(folder, settings)
+        # The pool's lock is the run's: whoever has it is alone in the folder.
+        pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, exist_ok=True)
+        for leftover in folder.rglob(".*.partial"):
+            leftover.unlink(missing_ok=True)
+        run = cls(folder, config, pool)
+        handlers = {number: signal.signal(number, run._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield run
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            pool.close()
+
+    def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
+        """The samples of a round: shards that are there already are kept, the others are made."""
+        if state is not None:
+            self._save_learner(state, round_)
+        for slots in self.pool.shards_missing(round_, count):
+            parts = []
+            for first in slots[::PORTION]:
+                self._end_if_asked()  # the checkpoint is from before the addition, finished shards are kept
+                parts.append(make(range(first, min(first + PORTION, slots.stop))))
+            self.pool.write(round_, slots.start, concatenate(parts))
+        self.pool.commit(round_, count)
+        return self.pool.read_round(round_)
+
+    def iteration(self, state: State) -> None:
+        """Checkpoint if it is time to, or if the process is to stop."""
+        if self._stop is not None or state.pending or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save(state)
+        if state.iteration == self.config.iterations and state.branch is None:
+            self.save(state)
+        self._end_if_asked()
+        if len(state.log) > self._logged and state.branch is None:
+            with (self.folder / "log.jsonl").open("a") as file:
+                file.writelines(json.dumps(entry) + "\n" for entry in state.log[self._logged :])
+            self._logged = len(state.log)
+
+    def save(self, state: State) -> None:
+        """Write the checkpoint of the run or of a branch."""
+        save_state(
+            self._checkpoint(state.branch),
+            {"learner": state.learner, "ema": state.ema},
+            state.optimizer,
+            format=FORMAT,
+            iteration=state.iteration,
+            pending=state.pending,
+            branch=state.branch,
+            pool_size=len(state.pool),
+            losses=[loss.item() for loss in state.losses],
+            patience=asdict(state.patience) | {"best": _finite(state.patience.best)},
+            log=state.log,
+            additions=state.additions,
+        )
+        self._saved = time.monotonic()
+
+    def put_branch(self, state: State) -> None:
+        """Keep a state that will go on without additions when the run is finished."""
+        self.save(state)
+
+    def branches(self) -> list[int]:
+        """Pool sizes of the branches kept."""
+        return sorted(int(path.stem) for path in (self.folder / "branches").glob("[0-9]*.safetensors"))
+
+    def resume(self, fresh: State, branch: int | None = None) -> State:
+        """The run (or branch) as it was kept last; `fresh` if there is nothing yet."""
+        path = self._checkpoint(branch)
+        if path.exists():
+            read_checkpoint(path, fresh)
+            size = self.config.n_initial + len(fresh.additions) * self.config.n_per_round
+            fresh.pool = Pool(self.pool.read(1 + len(fresh.additions)))
+            if len(fresh.pool) != size:
+                raise UserError(
+                    f"{path}: expects {size} images, the pool has {len(fresh.pool)}; restore both from a copy"
+                )
+        if branch is None:
+            with atomic(self.folder / "log.jsonl") as partial:
+                partial.write_text("".join(json.dumps(entry) + "\n" for entry in fresh.log))
+            self._logged = len(fresh.log)
+        return fresh
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write result.json."""
+        write_json(self.folder / "result.json", result)
+
+    def _checkpoint(self, branch: int | None) -> Path:
+        return self.folder / ("checkpoint.safetensors" if branch is None else f"branches/{branch}.safetensors")
+
+    def _save_learner(self, state: State, round_: int) -> None:
+        """The weights that guide a round, before its first image is made."""
+        path = learner_file(self.folder, round_)
+        parts = {"learner": state.learner, "ema": state.ema}
+        tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+        with atomic(path) as partial:
+            save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, partial)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._stop = number  # acted upon between iterations and between portions of images
+
+    def _end_if_asked(self) -> None:
+        if self._stop is not None:
+            raise Stopped(self._stop)
+
+
+def learner_file(folder: Path, round_: int) -> Path:
+    """Where the weights that guided a round are."""
+    return folder / "learners" / f"round-{round_:04d}.safetensors"
+
+
+def read_checkpoint(path: Path, state: State) -> None:
+    """Put a checkpoint into a fresh state of the same configuration, all but the pool.
+
+    Raises:
+        UserError: it is damaged, of another configuration or of a newer version.
+    """
+    progress = load_state(path, {"learner": state.learner, "ema": state.ema}, state.optimizer)
+    if progress.get("format") != FORMAT:
+        raise UserError(
+            f"{path}: format {progress.get('format')}, this version reads {FORMAT}; use the version that wrote it"
+        )
+    state.iteration, state.pending, state.branch = (progress[name] for name in ("iteration", "pending", "branch"))
+    state.losses = [torch.tensor(loss) for loss in progress["losses"]]
+    state.log, state.additions = progress["log"], progress["additions"]
+    for name, value in progress["patience"].items():
+        setattr(state.patience, name, float("-inf") if name == "best" and value is None else value)
+
+
+def load_learner(folder: Path, round_: int, state: State) -> None:
+    """Put the weights that guided a round into a state."""
+    path = learner_file(folder, round_)
+    if not path.exists():
+        raise UserError(
+            f"{path}: missing; without the learner that guided round {round_} its images cannot be made again"
+        )
+    parts: dict[str, dict[str, torch.Tensor]] = {"learner": {}, "ema": {}}
+    try:
+        with safe_open(path, "pt") as file:
+            for name in file.keys():
+                part, key = name.split("/", 1)
+                parts[part][key] = file.get_tensor(name)
+        state.learner.load_state_dict(parts["learner"])
+        state.ema.load_state_dict(parts["ema"])
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not the learner of this run ({reason}); restore it from a copy") from None
+
+
+def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator, keep: Filter | None) -> list[str]:
+    """Make the damaged shards of a run's pool again, with the learners that guided them; returns the files made."""
+
+    def make(round_: int, slots: range, _labels: Any, _seeds: Any) -> Samples:
+        if round_ == 0:
+            return image_maker(config, generator, 0)(slots)
+        state = start(config, Pool(pool.read(0)), classes_of(generator))
+        load_learner(folder, round_, state)
+        return image_maker(config, generator, round_, state, keep)(slots)
+
+    with PoolFolder.open(folder / "pool", writable=True) as pool:
+        return repair(pool, make)
+
+
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Write the settings into a new folder, or make sure that they are the folder's."""
+    path = folder / "settings.json"
+    if not path.exists():
+        if folder.is_file() or (folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir())):
+            raise UserError(f"{folder}: not a run's folder (no settings.json) and not empty; give a new one")
+        write_json(path, {"format": FORMAT} | settings)
+        return
+    found = read_settings(folder)
+    wanted = json.loads(json.dumps(settings))
+    different = [
+        f"{name}: {_brief(found.get(name))} there, {_brief(wanted.get(name))} asked for"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    if different:
+        raise UserError(f"{folder}: another run's folder ({'; '.join(different)}); use its settings or another folder")
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a run, as JSON values.
+
+    Raises:
+        UserError: there is no run, its settings are damaged or of a newer version.
+    """
+    path = folder / "settings.json"
+    try:
+        settings = json.loads(path.read_text())
+        number = settings.pop("format")
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no run here (no settings.json); name the folder that `dp run` was given") from None
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error}); restore it from a copy") from None
+    if number != FORMAT:
+        raise UserError(f"{path}: format {number}, this version reads {FORMAT}; use the version that wrote it")
+    return settings
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 80 else text[:77] + "..."
+
+
+def _finite(value: float) -> float | None:
+    return value if value > float("-inf") else None

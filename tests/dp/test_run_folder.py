@@ -1,0 +1,212 @@
+"""A run in a folder, killed with real signals and started again."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dp.config import PracticeConfig, plain
+from dp.data import ImageSet
+from dp.errors import Stopped, UserError
+from dp.generator import Generator
+from dp.guidance import GuidanceConfig
+from dp.pipelines import LatentClassPipeline
+from dp.pool_folder import PoolFolder
+from dp.pool_repair import check
+from dp.practice import InMemory, image_maker, practise
+from dp.run_folder import RunFolder, repair_pool
+from dp.samples import concatenate
+from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
+
+CLASSES = tuple("abcdefghij")
+CONFIG = PracticeConfig(
+    n_initial=40,
+    n_per_round=20,
+    rounds=3,
+    branch_sizes=(60,),
+    guidance=GuidanceConfig(0.5),
+    iterations=60,
+    validate_every=4,
+    patience=1,
+    batch_size=16,
+    inference_steps=2,
+)
+SETTINGS = {"config": asdict(CONFIG)}
+
+
+def small_generator() -> Generator:
+    torch.manual_seed(0)
+    config = GeneratorConfig(vae_channels=(8, 8, 8), unet_channels=(16, 16))
+    pipe = LatentClassPipeline(new_vae(config).eval(), new_unet(config).eval(), new_scheduler())
+    pipe.set_progress_bar_config(disable=True)
+    return Generator(pipe, 1.5, 2, batch_size=10)
+
+
+def real_images() -> ImageSet:
+    rng = torch.Generator().manual_seed(0)
+    return ImageSet(torch.randint(256, (50, 1, 32, 32), generator=rng).byte(), torch.arange(50) % 10)
+
+
+def run(folder: Path, config: PracticeConfig = CONFIG) -> None:
+    """What the command line does, with a small generator."""
+    settings = {"config": asdict(config)}
+    with RunFolder.open(folder, settings, config, CLASSES, (1, 32, 32), shard_size=8) as store:
+        real = real_images()
+        outcomes, _ = practise(config, small_generator(), real, lambda: real, store=store)
+        store.finish({"outcomes": [asdict(each) for each in outcomes]})
+
+
+def process(folder: Path) -> None:
+    """A process of its own; its exit code is that of the command line."""
+    torch.set_num_threads(1)
+    try:
+        run(folder)
+    except Stopped as stopped:
+        os._exit(128 + stopped.number)
+
+
+def started(folder: Path) -> multiprocessing.Process:
+    context = multiprocessing.get_context("fork")  # a start in milliseconds; nothing here has used threads
+    child = context.Process(target=process, args=(folder,))
+    child.start()
+    return child
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    child = started(folder)
+    child.join()
+    assert child.exitcode == 0
+    return folder
+
+
+def content(folder: Path) -> dict[str, object]:
+    """Every file that a run leaves."""
+    files: dict[str, object] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"):
+        files[str(path.relative_to(folder))] = path.read_bytes()
+    return files
+
+
+def assert_same(folder: Path, expected: Path) -> None:
+    ours, theirs = content(folder), content(expected)
+    assert sorted(ours) == sorted(theirs)  # nothing missing, no orphans
+    for name in ours:
+        if name.startswith("branches/"):  # how far a branch had come when it was saved last depends on time
+            continue
+        if name.endswith(".safetensors"):
+            a, b = load_file(folder / name), load_file(expected / name)
+            assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a), name
+        else:
+            assert ours[name] == theirs[name], name
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(uninterrupted, tmp_path, number):
+    """50 kill -9, and the signals that ask: in training, in generation, while shards and checkpoints are written."""
+    rng = random.Random(number)
+    began = time.monotonic()
+    started(tmp_path / "timing").join()
+    whole = time.monotonic() - began
+    kills = 0
+    for attempt in range(100):
+        folder = tmp_path / str(attempt)
+        while True:
+            child = started(folder)
+            child.join(timeout=rng.uniform(0, 0.6 * whole))
+            if child.exitcode is not None:
+                break
+            os.kill(child.pid, number)
+            child.join()
+            kills += 1
+            assert child.exitcode in (-number, 128 + number, 0)
+            if child.exitcode == 0:
+                break
+        assert child.exitcode == 0
+        assert_same(folder, uninterrupted)
+        if kills >= (50 if number == signal.SIGKILL else 8):
+            return
+    raise AssertionError(f"only {kills} kills")
+
+
+def test_the_folder_changes_nothing(uninterrupted):
+    real = real_images()
+    outcomes, state = practise(CONFIG, small_generator(), real, lambda: real, store=InMemory())
+    recorded = json.loads((uninterrupted / "result.json").read_text())["outcomes"]
+    assert recorded == [asdict(each) for each in outcomes]
+    stored = PoolFolder.open(uninterrupted / "pool").read()
+    assert torch.equal(stored.images, state.pool.images)
+    assert len((uninterrupted / "log.jsonl").read_text().splitlines()) == len(state.log)
+    weights = load_file(uninterrupted / "checkpoint.safetensors")
+    assert all(torch.equal(weights[f"learner/{name}"], value) for name, value in state.learner.state_dict().items())
+
+
+@pytest.mark.parametrize("where", ["round-0000/00002.parquet", "round-0002/00001.parquet", "round-0003/slots.json"])
+def test_a_flipped_bit_is_found_and_repaired_exactly(uninterrupted, tmp_path, where):
+    run(tmp_path / "run")
+    pool = tmp_path / "run" / "pool"
+    path = pool / where
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    assert [problem.file for problem in check(PoolFolder.open(pool))] == [where]
+    if where.endswith("parquet"):
+        with pytest.raises(UserError, match=f"{where}: damaged"):
+            run(tmp_path / "run", CONFIG)
+    assert repair_pool(tmp_path / "run", CONFIG, small_generator(), None) == [where]
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_any_number_of_processes_and_any_batch_make_the_same_pool(uninterrupted, tmp_path, world):
+    """Each process makes its share of the shards; asked for in other portions, images are the same."""
+    pool = PoolFolder.create(tmp_path / "pool", CLASSES, (1, 32, 32), shard_size=8)
+
+    def share(rank: int) -> None:
+        torch.set_num_threads(1)
+        own = pool if rank == 0 else PoolFolder.open(tmp_path / "pool", writable=True, rank=rank)
+        make = image_maker(CONFIG, small_generator(), 0)
+        for slots in own.shards_missing(0, 40, rank, world):
+            portions = [make(range(i, min(i + world, slots.stop))) for i in range(slots.start, slots.stop, world)]
+            own.write(0, slots.start, concatenate(portions))
+
+    others = [multiprocessing.get_context("fork").Process(target=share, args=(rank,)) for rank in range(1, world)]
+    for child in others:
+        child.start()
+    share(0)
+    for child in others:
+        child.join()
+        assert child.exitcode == 0
+    pool.commit(0, 40)
+    for k in range(5):
+        name = f"round-0000/{k:05d}.parquet"
+        assert (tmp_path / "pool" / name).read_bytes() == (uninterrupted / "pool" / name).read_bytes()
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    with (
+        RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32)),
+        pytest.raises(UserError, match=f"two runs in one folder: process {os.getpid()} is writing here"),
+    ):
+        run(tmp_path)
+
+
+def test_another_runs_folder_is_refused(uninterrupted):
+    with pytest.raises(UserError, match=r"another run's folder \(config: "):
+        run(uninterrupted, replace(plain(CONFIG), iterations=61))
+
+
+def test_a_pruning_run_goes_on_in_its_folder(tmp_path):
+    config = replace(plain(CONFIG), over_sampling=2.0, rounds=1, branch_sizes=())
+    run(tmp_path / "a", config)
+    state = practise(config, small_generator(), real_images(), real_images)[1]
+    assert torch.equal(PoolFolder.open(tmp_path / "a" / "pool").read().images, state.pool.images)
