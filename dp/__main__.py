@@ -14,7 +14,7 @@ exit code 2, Ctrl-C with 130.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,18 +68,18 @@ class Source:
         """The generator with a run's settings."""
         if self.pipeline is None:
             return bundled_generator(config)
+        names = self.names()
         if not (self.pipeline / "model_index.json").is_file():
             raise UserError(f"pipeline: {self.pipeline} holds no diffusers pipeline (model_index.json)")
         pipe = DiffusionPipeline.from_pretrained(self.pipeline, local_files_only=True, use_safetensors=True)
         pipe.set_progress_bar_config(disable=True)
-        generator = Generator(
+        return Generator(
             pipe.to(best_device()),
             config.guidance_scale,
             config.inference_steps,
-            classes=self.names(),
+            classes=names,
             template=self.template,
         )
-        return generator
 
 
 def run(
@@ -310,9 +310,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def main() -> None:
-    """Parse the command line and do what it says."""
-    tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dp", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line (by default the process's) and do what it says."""
+    tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dp", description=__doc__, args=arguments)
 
 
 def entry() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dp.errors import UserError
-from dp.files import atomic
+from dp.files import atomic, pickle_in
 
 
 def save_state(
@@ -44,7 +44,7 @@ def load_state(path: Path, modules: dict[str, torch.nn.Module], optimizer: torch
         for name, module in modules.items():
             module.load_state_dict(parts[name])
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = pickle_in(path.read_bytes()) or str(error).splitlines()[0]
         raise UserError(f"{path}: not a checkpoint of this configuration ({reason}); remove it to start anew") from None
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in parts["optimizer"].items():

@@ -43,3 +43,10 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pickle_in(data: bytes) -> str | None:
+    """What to say of a file that is a pickle, or a zip archive as `torch.save` makes; None if it is neither."""
+    starts = {b"\x80": "a Python pickle", b"PK": "a zip archive (as torch.save makes)"}
+    kind = next((kind for start, kind in starts.items() if data.startswith(start)), None)
+    return f"got {kind}, which is not opened since it can run any code" if kind else None

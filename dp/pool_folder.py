@@ -24,7 +24,7 @@ import torch
 
 from dp import pool_lock, pool_manifest
 from dp.errors import UserError
-from dp.files import atomic
+from dp.files import atomic, pickle_in
 from dp.pool_files import (
     LOCK,
     MANIFEST,
@@ -39,7 +39,7 @@ from dp.pool_files import (
 )
 from dp.pool_manifest import Listed, Manifest
 from dp.samples import Samples, concatenate
-from dp.shards import DTYPES, SHARD_SIZE, Layout, decode, encode, pickle_in, verified, writer
+from dp.shards import DTYPES, SHARD_SIZE, Layout, decode, encode, verified, writer
 
 
 class PoolFolder:

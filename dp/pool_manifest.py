@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dp.errors import UserError
-from dp.files import write_json
+from dp.files import pickle_in, write_json
 from dp.pool_files import MANIFEST, durable, inside, read_bytes, shard_name, slots_name
-from dp.shards import Layout, pickle_in
+from dp.shards import Layout
 
 FORMAT = "deliberate-practice pool"
 VERSION = 1

@@ -8,6 +8,7 @@ docs/method.md puts the paper's lines beside these; `dp.run_folder` makes a run 
 """
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
+from dp.checks import check_images, check_learner
 from dp.config import PracticeConfig
 from dp.data import ImageSet
 from dp.errors import UserError
@@ -215,11 +217,14 @@ def train_iteration(config: PracticeConfig, state: State) -> None:
 
 def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
     """The value of the signal, logged with the mean loss since the last validation."""
+    loss = torch.stack(state.losses).mean().item()
+    if not math.isfinite(loss):
+        raise UserError(f"lr: the training loss is {loss} at iteration {state.iteration}; training diverged, lower lr")
     value = signal(whole(config, state.learner), whole(config, state.ema.module), state.losses)
     state.log.append(
         {
             "iteration": state.iteration,
-            "train_loss": torch.stack(state.losses).mean().item(),
+            "train_loss": loss,
             signal.name.replace(" ", "_"): value,
             "pool_size": len(state.pool),
         }
@@ -341,11 +346,18 @@ def practise(
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
     store = store or InMemory()
-    signal = signal or signal_of(config, generator, validation)
-    keep = keep or filter_of(config, generator)
     if initial is None:
         initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
-    fresh = start(config, Pool(initial), classes_of(generator), net)
+    classes = classes_of(generator)
+    check_images("initial", initial.images, initial.labels, classes)
+    check_images("validation", validation.images, validation.labels, classes)
+    if config.crop > min(initial.images.shape[2:]):
+        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(initial.images.shape[2:])} pixels")
+    signal = signal or signal_of(config, generator, validation)
+    keep = keep or filter_of(config, generator)
+    fresh = start(config, Pool(initial), classes, net)
+    for images in (initial.images[:2], validation.images[:2]):
+        check_learner(whole(config, fresh.learner), images, classes)
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
     with torch.random.fork_rng():
         state = train(config, store.resume(fresh), signal, generator, store, keep, progress)
@@ -353,6 +365,7 @@ def practise(
         for branch in branches:
             train(config, branch, signal, None, store, None, progress)
     held_out = test()
+    check_images("test", held_out.images, held_out.labels, classes)
     outcomes = []
     for each in [*branches, state]:
         learner = whole(config, each.ema.module)

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from dp.checkpoint import load_state, save_state
 from dp.config import PracticeConfig
 from dp.errors import Stopped, UserError
-from dp.files import atomic, write_json
+from dp.files import atomic, pickle_in, write_json
 from dp.filters import Filter
 from dp.pool import Pool
 from dp.pool_folder import PoolFolder
@@ -223,7 +223,7 @@ def load_learner(folder: Path, round_: int, state: State) -> None:
         state.learner.load_state_dict(parts["learner"])
         state.ema.load_state_dict(parts["ema"])
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = pickle_in(path.read_bytes()) or str(error).splitlines()[0]
         raise UserError(f"{path}: not the learner of this run ({reason}); restore it from a copy") from None
 
 
@@ -272,7 +272,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         number = settings.pop("format")
     except FileNotFoundError:
         raise UserError(f"{folder}: no run here (no settings.json); name the folder that `dp run` was given") from None
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); restore it from a copy") from None
     if number != FORMAT:
         raise UserError(f"{path}: format {number}, this version reads {FORMAT}; use the version that wrote it")

@@ -18,6 +18,7 @@ from PIL import Image, features
 from torch import Tensor
 
 from dp.errors import UserError
+from dp.files import pickle_in
 from dp.samples import Samples
 
 SHARD_SIZE = 1000
@@ -205,13 +206,6 @@ def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) 
 def pngs(table: pa.Table) -> list[bytes]:
     """The PNG files of a table's images."""
     return [image["bytes"] for image in table["image"].to_pylist()]
-
-
-def pickle_in(data: bytes) -> str | None:
-    """What to say of a file that is a pickle, or a zip archive as `torch.save` makes; None if it is neither."""
-    starts = {b"\x80": "a Python pickle", b"PK": "a zip archive (as torch.save makes)"}
-    kind = next((kind for start, kind in starts.items() if data.startswith(start)), None)
-    return f"got {kind}, which is not opened since it can run any code" if kind else None
 
 
 def _check(samples: Samples, layout: Layout) -> None:

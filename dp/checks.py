@@ -1,0 +1,38 @@
+"""What a run is given, checked before it costs anything."""
+
+import torch
+from torch import Tensor, nn
+
+from dp.errors import UserError
+from dp.objectives import logits_of
+
+
+def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> None:
+    """Images uint8 [N, C, H, W] with labels int64 [N] in 0 .. classes - 1, N >= 1.
+
+    Raises:
+        UserError: they are anything else; names `what` they are.
+    """
+    if len(images) == 0:
+        raise UserError(f"{what}: got no images, expected 1 or more")
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise UserError(f"{what}: images: got {images.dtype} {list(images.shape)}, expected uint8 [N, C, H, W]")
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise UserError(
+            f"{what}: labels: got {labels.dtype} {list(labels.shape)}, expected int64 [{len(images)}], one an image"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(f"{what}: labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {classes - 1}")
+
+
+def check_learner(learner: nn.Module, images: Tensor, classes: int) -> None:
+    """Asks the learner about a few images [n, C, H, W], uint8.
+
+    Raises:
+        UserError: it cannot classify them, or knows another number of classes.
+    """
+    device = next((p.device for p in learner.parameters()), images.device)
+    with torch.no_grad():
+        logits = logits_of(learner, images.to(device).float() / 127.5 - 1)
+    if logits.shape[1] != classes:
+        raise UserError(f"learner: gave {list(logits.shape)} logits, but the generator makes {classes} classes")
