@@ -195,9 +195,11 @@ def start(config: PracticeConfig, pool: Pool, num_classes: int, net: nn.Module |
 def train_iteration(config: PracticeConfig, state: State) -> None:
     """One step on a mini-batch drawn uniformly from the current pool (Algorithm 1, step 2)."""
     rng = stream(config.seed, BATCHES, state.iteration)
-    torch.manual_seed(seed_for(config.seed, LAYERS, state.iteration))  # for dropout and the like
     images, labels = state.pool.batch(config.batch_size, rng, config.newest_weight)
     device = next(state.learner.parameters()).device
+    # For dropout and the like. torch.manual_seed asks for every kind of device there may be, which takes its time.
+    seed_layers = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
+    seed_layers(seed_for(config.seed, LAYERS, state.iteration))
     crops = random_crop(images, config.crop, rng).to(device) if config.crop else images.to(device)
     lr = config.lr * wsd(state.iteration, config.iterations, config.warmup, config.cooldown)
     for group in state.optimizer.param_groups:
