@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dp.pool import Pool
-from dp.pool_folder import PoolFolder
+from dp.pool.folder import PoolFolder
+from dp.pool.memory import Pool
 from dp.samples import Samples, concatenate
 
 RESULTS = Path(__file__).parent / "results" / "pool.json"

@@ -28,7 +28,7 @@ from torch import nn
 from dp.config import PracticeConfig
 from dp.files import write_json
 from dp.learner import build_learner, normalise, random_crop, wsd
-from dp.pool import Pool
+from dp.pool.memory import Pool
 from dp.practice import InMemory, Store, start, train_iteration
 from dp.precision import autocast
 from dp.provenance import provenance

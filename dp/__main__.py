@@ -25,7 +25,6 @@ from diffusers import DiffusionPipeline
 from torch import nn
 from tqdm import tqdm
 
-from dp import pool_export
 from dp.config import PracticeConfig, config_from
 from dp.data import CLASSES, ImageSet, image_folder, test_images, validation_images
 from dp.errors import UserError, run_command
@@ -34,9 +33,10 @@ from dp.generator import Generator, image_shape_of
 from dp.guidance import GuidanceConfig
 from dp.objectives import entropy
 from dp.pipelines import bundled_generator
-from dp.pool import Pool
-from dp.pool_folder import PoolFolder
-from dp.pool_repair import check
+from dp.pool import export as pool_export
+from dp.pool.folder import PoolFolder
+from dp.pool.memory import Pool
+from dp.pool.repair import check
 from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
 from dp.precision import best_device
 from dp.provenance import provenance

@@ -30,7 +30,7 @@ from dp.learner import build_learner, normalise, random_crop, wsd
 from dp.patience import Patience
 from dp.pipelines import LatentClassPipeline
 from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, TrainingLoss
-from dp.pool import Pool
+from dp.pool.memory import Pool
 from dp.precision import autocast
 from dp.preprocessing import CenterCrop
 from dp.prune import prune

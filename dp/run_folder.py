@@ -1,7 +1,7 @@
 """The folder of a run: everything that must survive a kill, so that the same command goes on where it stopped.
 
     settings.json                 the resolved settings; a folder belongs to one run
-    pool/                         the images (see `dp.pool_folder`); its lock keeps a second run out
+    pool/                         the images (see `dp.pool.folder`); its lock keeps a second run out
     checkpoint.safetensors        weights, averaged weights, optimiser and progress
     learners/round-0003.safetensors   the weights that guided round 3, to make its images again
     branches/2000.safetensors     a branch that left the run at 2,000 images
@@ -30,12 +30,12 @@ from dp.config import PracticeConfig
 from dp.errors import Stopped, UserError
 from dp.files import atomic, pickle_in, write_json
 from dp.filters import Filter
-from dp.pool import Pool
-from dp.pool_folder import PoolFolder
-from dp.pool_repair import repair
+from dp.pool.folder import PoolFolder
+from dp.pool.memory import Pool
+from dp.pool.repair import repair
+from dp.pool.shards import SHARD_SIZE
 from dp.practice import ImageGenerator, State, classes_of, image_maker, start
 from dp.samples import Samples, concatenate
-from dp.shards import SHARD_SIZE
 
 FORMAT = 1
 CHECKPOINT_SECONDS = 60.0

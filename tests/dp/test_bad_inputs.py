@@ -1,7 +1,7 @@
 """Every mistake of a user gives one line that names it, and exit code 2; nothing is lost.
 
 Most are made on the command line; tensors of the wrong kind where a program would give them. Of a pool's own files
-there are more in test_pool_folder.py and test_shards.py.
+there are more in pool/test_folder.py and pool/test_shards.py.
 """
 
 import json

@@ -19,8 +19,8 @@ from dp.errors import Stopped, UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.pipelines import LatentClassPipeline
-from dp.pool_folder import PoolFolder
-from dp.pool_repair import check
+from dp.pool.folder import PoolFolder
+from dp.pool.repair import check
 from dp.practice import InMemory, image_maker, practise
 from dp.run_folder import RunFolder, repair_pool
 from dp.samples import concatenate

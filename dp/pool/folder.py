@@ -1,7 +1,7 @@
 """The growing training pool on disk: a folder of Parquet shards that survives being killed at any moment.
 
     folder/manifest.json             what is in the pool: every file with its SHA-256
-    folder/round-0003/00005.parquet  a shard (see `dp.shards`): slots 5000 .. 5999 of round 3
+    folder/round-0003/00005.parquet  a shard (see `dp.pool.shards`): slots 5000 .. 5999 of round 3
     folder/round-0003/slots.json     label and seed of each slot of round 3
     folder/.lock                     held by the one run that writes
 
@@ -22,10 +22,11 @@ from types import TracebackType
 
 import torch
 
-from dp import pool_lock, pool_manifest
 from dp.errors import UserError
 from dp.files import atomic, pickle_in
-from dp.pool_files import (
+from dp.pool import lock as pool_lock
+from dp.pool import manifest as pool_manifest
+from dp.pool.files import (
     LOCK,
     MANIFEST,
     REPAIR,
@@ -37,9 +38,9 @@ from dp.pool_files import (
     slots_name,
     sync,
 )
-from dp.pool_manifest import Listed, Manifest
+from dp.pool.manifest import Listed, Manifest
+from dp.pool.shards import DTYPES, SHARD_SIZE, Layout, decode, encode, verified, writer
 from dp.samples import Samples, concatenate
-from dp.shards import DTYPES, SHARD_SIZE, Layout, decode, encode, verified, writer
 
 
 class PoolFolder:

@@ -12,8 +12,8 @@ from typing import Any
 
 from dp.errors import UserError
 from dp.files import pickle_in, write_json
-from dp.pool_files import MANIFEST, durable, inside, read_bytes, shard_name, slots_name
-from dp.shards import Layout
+from dp.pool.files import MANIFEST, durable, inside, read_bytes, shard_name, slots_name
+from dp.pool.shards import Layout
 
 FORMAT = "deliberate-practice pool"
 VERSION = 1

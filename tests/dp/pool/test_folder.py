@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 
 from dp.errors import UserError
-from dp.pool_export import export_datasets, export_imagefolder, summary
-from dp.pool_folder import PoolFolder
-from dp.pool_repair import check, repair
+from dp.pool.export import export_datasets, export_imagefolder, summary
+from dp.pool.folder import PoolFolder
+from dp.pool.repair import check, repair
+from dp.pool.shards import encode
 from dp.samples import Samples, concatenate
-from dp.shards import encode
 
 CLASSES, SHAPE, SIZE = ("boot", "bag, large"), (1, 6, 5), 4
 COUNTS = (10, 3)

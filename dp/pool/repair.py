@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from dp.errors import UserError
-from dp.pool_files import LOCK, MANIFEST, inside, read_bytes
-from dp.pool_folder import PoolFolder, slots_text
-from dp.pool_manifest import Listed, Manifest
+from dp.pool.files import LOCK, MANIFEST, inside, read_bytes
+from dp.pool.folder import PoolFolder, slots_text
+from dp.pool.manifest import Listed, Manifest
+from dp.pool.shards import encode, records, writer
 from dp.samples import Samples
-from dp.shards import encode, records, writer
 
 # (round, slots, labels int64 [n], seeds) -> the samples of these slots as they were made first.
 Make = Callable[[int, range, Tensor, list[int]], Samples]

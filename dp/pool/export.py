@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dp.errors import UserError
-from dp.pool_folder import PoolFolder
-from dp.pool_manifest import Listed
-from dp.shards import COLUMNS, pngs, records
+from dp.pool.folder import PoolFolder
+from dp.pool.manifest import Listed
+from dp.pool.shards import COLUMNS, pngs, records
 
 
 @dataclass(frozen=True)

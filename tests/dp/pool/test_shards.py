@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dp.errors import UserError
+from dp.pool.shards import DTYPES, Layout, decode, encode, pngs, records, verified
 from dp.samples import Samples
-from dp.shards import DTYPES, Layout, decode, encode, pngs, records, verified
 
 CLASSES = ("t-shirt", "ankle boot", 'Ωmega, "quoted"')
 LAYOUT = Layout(CLASSES, (1, 5, 4), 8)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp.errors import UserError
-from dp.pool import FIELDS, Pool
+from dp.pool.memory import FIELDS, Pool
 from dp.samples import Samples, concatenate
 
 
