@@ -40,7 +40,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from benchmarks.guidance_choice import DROP, Curve, at_drop, compared, promising, recommended
+from benchmarks.guidance_choice import DROP, GOAL, KEPT, Curve, at_drop, compared, promising, recommended
 from benchmarks.guidance_cost import SD15_STEPS, memory_by_steps, stock_ratio, variant_costs
 from benchmarks.guidance_quality import BATCH, STEPS, VARIANTS, Cell, Study, Variant, measure, new_learner, train
 from dp.errors import UserError, run_command
@@ -208,28 +208,43 @@ def table(results: dict[str, Any]) -> str:
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Gain, as a fraction of the exact variant's at equal recognition, against counted cost at full size."""
+    """Gain, as a fraction of the exact variant's at equal recognition, against the counted extra cost at full size."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import PercentFormatter
 
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    looks = {"vae": ("#000000", "o"), "tiny": ("#D55E00", "s"), "linear": ("#7FB7DA", "^")}
-    for row in results["variants"]:
-        colour, marker = looks[row["decoder"]]
-        filled = colour if row["gradient"] == "x0" else "none"
-        x, y = row["sd15_cost_ratio"], row["entropy_gain_fraction"]
-        axes.plot(x, y, marker, color=colour, markerfacecolor=filled, markersize=7)
-        axes.annotate(label(row), (x, y), (4, 4), textcoords="offset points", fontsize=6)
-    axes.set(xscale="log", xlabel="counted cost of an image on Stable Diffusion 1.5 (plain = 1)")
-    axes.set_ylabel("entropy gain at equal recognition (exact = 1)")
+    figure, panels = plt.subplots(1, 2, figsize=(10, 5.2), sharex=True, sharey=True, layout="constrained")
+    looks = {"vae": ("#000000", "o"), "tiny": ("#D55E00", "s"), "linear": ("#56B4E9", "^")}
+    titles = {"x0": "noise prediction held fixed (x0)", "unet": "through the U-Net"}
+    for axes, (gradient, title) in zip(panels, titles.items(), strict=True):
+        axes.axhline(KEPT, color="0.6", linewidth=0.8, linestyle="--")
+        axes.axvline(GOAL - 1, color="0.6", linewidth=0.8, linestyle="--")
+        for row in results["variants"]:
+            if row["gradient"] == gradient:
+                colour, marker = looks[row["decoder"]]
+                x, y = row["sd15_cost_ratio"] - 1, row["entropy_gain_fraction"]
+                face = colour if row["every"] == 1 else "white"
+                axes.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=7)
+                side, aligned = ((6, -3), "left") if row["every"] == 1 else ((-6, -3), "right")
+                text = f"{row['interval'][1]:g}"
+                axes.annotate(text, (x, y), side, textcoords="offset points", ha=aligned, fontsize=7)
+                for name, label in ((results["recommended"]["name"], "recommended"), (results["exact"], "exact")):
+                    if row["name"] == name:
+                        axes.plot(x, y, "o", color="black", markerfacecolor="none", markersize=15)
+                        axes.annotate(label, (x, y), (0, -17), textcoords="offset points", ha="center", fontsize=8)
+        axes.set(title=title, xscale="log", xlabel="extra cost of an image, Stable Diffusion 1.5 (counted)")
+        axes.set_xlim(0.0025, 6)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    for decoder, (colour, marker) in looks.items():
+        panels[0].plot([], [], marker, color=colour, label=f"{decoder} decoder")
+    panels[0].plot([], [], "D", color="0.4", label="every step")
+    panels[0].plot([], [], "D", color="0.4", markerfacecolor="white", label="every second step")
+    panels[0].plot([], [], " ", label="number: guided where t / T < it")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=6)
+    panels[0].set_ylabel("entropy gain at equal recognition (exact = 1)")
     figure.savefig(path, dpi=150)
-
-
-def label(row: dict[str, Any]) -> str:
-    """Such as t<0.4, every 2nd."""
-    return f"t<{row['interval'][1]:g}" + (", every 2nd" if row["every"] == 2 else "")
 
 
 if __name__ == "__main__":

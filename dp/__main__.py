@@ -21,7 +21,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from diffusers import DiffusionPipeline
 from torch import nn
 from tqdm import tqdm
 
@@ -32,7 +31,7 @@ from dp.evaluate import accuracy, logits_of
 from dp.generator import Generator, image_shape_of
 from dp.guidance import GuidanceConfig
 from dp.objectives import entropy
-from dp.pipelines import bundled_generator
+from dp.pipelines import bundled_generator, load_pipeline
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
@@ -69,12 +68,8 @@ class Source:
         if self.pipeline is None:
             return bundled_generator(config)
         names = self.names()
-        if not (self.pipeline / "model_index.json").is_file():
-            raise UserError(f"pipeline: {self.pipeline} holds no diffusers pipeline (model_index.json)")
-        pipe = DiffusionPipeline.from_pretrained(self.pipeline, local_files_only=True, use_safetensors=True)
-        pipe.set_progress_bar_config(disable=True)
         return Generator(
-            pipe.to(best_device()),
+            load_pipeline(self.pipeline).to(best_device()),
             config.guidance_scale,
             config.inference_steps,
             classes=names,

@@ -16,14 +16,14 @@ from typing import Annotated, Any, Literal
 import torch
 import torch.nn.functional as F
 import tyro
-from diffusers import AutoencoderTiny, DiffusionPipeline
+from diffusers import AutoencoderTiny
 from torch import Tensor
 from tqdm import tqdm
 
 from dp.decoders import LinearDecoder
 from dp.errors import UserError, run_command
 from dp.generator import Generator
-from dp.pipelines import bundled_pipeline
+from dp.pipelines import bundled_pipeline, load_pipeline
 from dp.precision import best_device
 from dp.randomness import seed_for
 
@@ -160,12 +160,7 @@ def latents_and_images(generator: Generator, count: int, seed: int = 0) -> tuple
 
 def main(config: FitConfig) -> None:
     """Make the latents, fit, say how near the fit is on held-out ones, save."""
-    if config.pipeline is None:
-        pipe: Any = bundled_pipeline()
-    elif config.pipeline.is_dir():
-        pipe = DiffusionPipeline.from_pretrained(config.pipeline, local_files_only=True)
-    else:
-        raise UserError(f"pipeline: {config.pipeline} is no folder; save the pipeline with save_pretrained first")
+    pipe: Any = load_pipeline(config.pipeline) if config.pipeline else bundled_pipeline()
     if not hasattr(pipe, "vae"):
         raise UserError(f"pipeline: {type(pipe).__name__} works in pixels; it needs no decoder")
     if config.images < 10:

@@ -163,6 +163,11 @@ class Generator:
                 f"batch_size: {self.batch_size} images at once do not fit the memory of {self.pipe.device}; give a "
                 "smaller one"
             ) from None
+        if guide is not None and guide.guided_steps == 0:
+            raise UserError(
+                f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
+                f"{guidance.omega} would do nothing; take more steps or a wider interval"
+            )
         guided = guide is not None and guide.before is not None and guide.zero_steps is not None
         unknown = torch.full((n,), torch.nan)
         return Samples(

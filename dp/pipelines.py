@@ -1,6 +1,7 @@
 """A small class-conditional latent-diffusion pipeline in diffusers' format."""
 
 import inspect
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from torch import Tensor
 from dp.config import PracticeConfig
 from dp.data import ASSETS
 from dp.decoders import LinearDecoder
+from dp.errors import UserError
 from dp.generator import Generator
 from dp.precision import best_device
 
@@ -122,6 +124,22 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     pipe.set_progress_bar_config(disable=True)
     for module in (pipe.vae, pipe.unet):
         module.requires_grad_(False)
+    return pipe
+
+
+def load_pipeline(folder: Path) -> Any:
+    """A diffusers pipeline that was saved in a folder, of this package's kind or of diffusers' own; on the CPU.
+
+    Raises:
+        UserError: there is none.
+    """
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise UserError(f"pipeline: {folder} holds no diffusers pipeline (model_index.json); use save_pretrained")
+    own = json.loads(index.read_text()).get("_class_name") == LatentClassPipeline.__name__
+    kind = LatentClassPipeline if own else DiffusionPipeline
+    pipe = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False)
+    pipe.set_progress_bar_config(disable=True)
     return pipe
 
 

@@ -26,7 +26,7 @@ from dp.practice import practise
 from dp.samples import Samples
 
 SIZES = ["--n-initial", "20", "--n-per-round", "10", "--rounds", "1"]
-SHORT = [*SIZES, "--iterations", "20", "--validate-every", "10", "--inference-steps", "2"]
+SHORT = [*SIZES, "--iterations", "20", "--validate-every", "10", "--inference-steps", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,7 @@ def test_a_wrong_setting(capsys, tmp_path, words, message):
 
 
 LEARNERS = [
+    ("--inference-steps 2", "interval: none of the 2 steps is at a noise level in (0.0, 0.4)"),
     ("--learner vit_hugest", 'learner: "vit_hugest" is no architecture of timm'),
     ("--learner probe:nothing", 'learner: "nothing" is no architecture of timm'),
     ("--learner hf:nowhere", "learner: nowhere holds no saved transformers classifier"),
@@ -297,7 +298,7 @@ def test_a_full_disk(capsys, monkeypatch, run):
 
 
 CONFIG = PracticeConfig(
-    n_initial=20, n_per_round=10, rounds=1, iterations=20, validate_every=5, batch_size=8, inference_steps=2
+    n_initial=20, n_per_round=10, rounds=1, iterations=20, validate_every=5, batch_size=8, inference_steps=4
 )
 
 
@@ -353,4 +354,4 @@ TENSORS = [
 def test_a_wrong_tensor(tiny_pipe, changes, message):
     arguments = {"validation": real(), "test": real} | changes
     with pytest.raises(UserError, match=message):
-        practise(CONFIG, Generator(tiny_pipe, 1.5, 2, batch_size=16), **arguments)
+        practise(CONFIG, Generator(tiny_pipe, 1.5, 4, batch_size=16), **arguments)

@@ -120,6 +120,10 @@ def test_guidance_is_gone_after_a_learner_that_fails(generator):
             lambda g: g.generate(LABELS, SEEDS, learner, GuidanceConfig(0.3, objective="disagreement")),
             "other: none given; the objective disagreement needs a second learner",
         ),
+        (
+            lambda g: g.generate(LABELS, SEEDS, learner, GuidanceConfig(0.3, (0.6, 0.7))),
+            r"interval: none of the 4 steps is at a noise level in \(0.6, 0.7\), so omega 0.3 would do nothing",
+        ),
         (lambda g: Generator(g.pipe, 2.0, steps=0), "steps, batch_size: got 0 and None, expected 1 or more"),
         (lambda g: Generator(g.pipe, 2.0, batch_size=0), "steps, batch_size: got 10 and 0"),
     ],

@@ -1,0 +1,123 @@
+"""The command line as a user has it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from dp.__main__ import COMMANDS, main
+from dp.data import CLASSES, test_images
+from dp.pool.folder import PoolFolder
+
+SHORT = "--n-initial 20 --n-per-round 10 --rounds 1 --iterations 20 --validate-every 10 --inference-steps 4".split()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    main(["run", str(folder), *SHORT])
+    return folder
+
+
+@pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS]])
+def test_help_says_what_there_is(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "guidance.omega" in text if command == ["run"] else "usage: dp" in text
+
+
+def test_a_dry_run_changes_nothing(capsys, tmp_path):
+    main(["run", str(tmp_path / "run"), *SHORT, "--dry-run"])
+    assert "is new: 20 images growing to 30, 20 iterations" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_says_so_again(capsys, run):
+    written = (run / "result.json").read_text()
+    main(["run", str(run), *SHORT])
+    assert capsys.readouterr().out.strip() == written.strip()
+
+
+def test_evaluate_gives_the_recorded_accuracy(capsys, run, tmp_path):
+    main(["evaluate", str(run)])
+    found = json.loads(capsys.readouterr().out)
+    recorded = json.loads((run / "result.json").read_text())["outcomes"][-1]["test_accuracy"]
+    assert found["accuracy"] == recorded and found["images"] == 10_000
+    real = test_images()
+    for i, (image, label) in enumerate(zip(real.images[:200], real.labels[:200].tolist(), strict=True)):
+        (tmp_path / CLASSES[label]).mkdir(exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(tmp_path / CLASSES[label] / f"{i}.png")
+    main(["evaluate", str(run), "--images", str(tmp_path)])
+    assert json.loads(capsys.readouterr().out)["images"] == 200
+
+
+def test_generate_prune_and_export(capsys, run, tmp_path):
+    generate = ["--count", "40", "--steps", "4"]
+    main(["generate", str(tmp_path / "plain"), *generate])
+    main(["generate", str(tmp_path / "guided"), *generate, "--guided-by", str(run), "--omega", "0.5"])
+    plain, guided = (PoolFolder.open(tmp_path / name).read() for name in ("plain", "guided"))
+    assert torch.equal(plain.seeds, guided.seeds) and not torch.equal(plain.images, guided.images)
+    assert plain.entropy.isnan().all() and guided.entropy.isfinite().all()
+
+    main(["prune", str(tmp_path / "guided"), str(tmp_path / "hard"), "--guided-by", str(run), "--keep", "20"])
+    hard = PoolFolder.open(tmp_path / "hard").read()
+    assert hard.labels.bincount().tolist() == [2] * 10 and hard.entropy.mean() > guided.entropy.mean()
+    assert set(hard.seeds.tolist()) < set(guided.seeds.tolist())
+
+    main(["pool", "export", str(tmp_path / "hard"), "--out", str(tmp_path / "pictures")])
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == 20
+    capsys.readouterr()
+    main(["pool", "show", str(tmp_path / "hard")])
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["0", "20"]
+
+
+def test_generate_goes_on_where_it_stopped(tmp_path):
+    """The same command twice, and the same images as from another machine's shards."""
+    for _ in range(2):
+        main(["generate", str(tmp_path / "pool"), "--count", "20", "--steps", "4"])
+    assert len(PoolFolder.open(tmp_path / "pool")) == 20
+
+
+def test_tensorboard_is_there_for_those_who_have_it(tmp_path):
+    pytest.importorskip("tensorboard")
+    main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path):
+    tiny_pipe.save_pretrained(tmp_path / "pipeline")
+    names = [f"kind {i}" for i in range(10)]
+    for name in names:
+        (tmp_path / "real" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 50), (len(name), 90, 30)).save(tmp_path / "real" / name / "1.jpg")
+    own = ["--pipeline", tmp_path / "pipeline", "--validation", tmp_path / "real", "--test", tmp_path / "real"]
+    main(["run", str(tmp_path / "run"), *SHORT, *map(str, own), "--classes", *names])
+    assert list(PoolFolder.open(tmp_path / "run" / "pool").layout.classes) == names
+
+
+def test_a_stopped_command_says_so_and_goes_on(tmp_path):
+    """A process of its own, stopped in the middle; longer than the others, so that there is a middle."""
+    words = [*SHORT, "--iterations", "200", "--validate-every", "20"]
+    command = [sys.executable, "-m", "dp", "run", str(tmp_path / "run"), *words]
+    log = tmp_path / "run" / "log.jsonl"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        while process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 1):
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "stopped; the same command goes on from here" and "Traceback" not in errors
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+    main(["run", str(tmp_path / "run"), *words])
+    main(["run", str(tmp_path / "whole"), *words])
+    outcomes = [json.loads((tmp_path / name / "result.json").read_text())["outcomes"] for name in ("run", "whole")]
+    assert outcomes[0] == outcomes[1]
