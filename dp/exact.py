@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from diffusers import DDIMScheduler
 from torch import Tensor
 
 from dp.errors import UserError
@@ -38,6 +39,11 @@ def sample(
         steps: DDIM steps.
         eta, generator: DDIM's stochasticity, as for the pipeline.
     """
+    if not isinstance(scheduler, DDIMScheduler):
+        raise UserError(
+            f'pipe.scheduler: found {type(scheduler).__name__}, but gradient "unet" samples with DDIM; take gradient '
+            '"x0", or EntropyGuidedDDIMScheduler'
+        )
     scheduler.set_timesteps(steps, device=noise.device)
     x_t = noise * scheduler.init_noise_sigma
     for t in scheduler.timesteps:

@@ -35,8 +35,8 @@ class Generator:
     `batch_size` images, the last one filled up, so neither the request's size nor its order changes a bit.
 
     Attributes:
-        pipe: a class-conditional, text-to-image or unconditional pipeline; its scheduler is replaced by the guided
-            DDIM scheduler of the same configuration.
+        pipe: a class-conditional, text-to-image or unconditional pipeline; a scheduler that does not guide is
+            replaced by the guided DDIM scheduler of the same configuration.
         guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
         steps: DDIM steps.
         batch_size: images computed at once; by default as many as memory is sure to hold, at most 100.
@@ -57,7 +57,7 @@ class Generator:
     ):
         if steps < 1 or (batch_size is not None and batch_size < 1):
             raise UserError(f"steps, batch_size: got {steps} and {batch_size}, expected 1 or more")
-        if not isinstance(getattr(pipe, "scheduler", None), EntropyGuidedDDIMScheduler):
+        if not hasattr(pipe.scheduler, "guidance"):
             pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
         self.pipe = pipe
         self.guidance_scale = guidance_scale

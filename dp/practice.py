@@ -31,7 +31,7 @@ from dp.patience import Patience
 from dp.pipelines import LatentClassPipeline
 from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, TrainingLoss
 from dp.pool.memory import Pool
-from dp.precision import autocast
+from dp.precision import autocast, best_device
 from dp.preprocessing import CenterCrop
 from dp.prune import prune
 from dp.randomness import seed_for, stream
@@ -186,6 +186,7 @@ def start(config: PracticeConfig, pool: Pool, num_classes: int, net: nn.Module |
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(config.seed, WEIGHTS))
         learner = net or build_learner(config.learner, num_classes, pool.images.shape[1], config.crop or None)
+    learner.to(best_device())
     weights = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
     ema = ModelEmaV3(learner, decay=config.ema_decay, use_warmup=True)
@@ -269,8 +270,7 @@ def candidates(config: PracticeConfig, round_: int, samples: Samples) -> int:
         return round(config.n_per_round * config.over_sampling)
     total = 0
     for slot, seed in enumerate(samples.seeds.tolist()):
-        attempts = range(config.max_attempts if config.filter != "none" else 1)
-        total += 1 + next((a for a in attempts if image_seed(config, round_, slot, a) == seed), 0)
+        total += 1 + next((a for a in range(config.max_attempts) if image_seed(config, round_, slot, a) == seed), 0)
     return total
 
 

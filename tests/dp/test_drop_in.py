@@ -178,6 +178,18 @@ def plain_entropy(classifier, samples):
     return Entropy(classifier)(samples.images.float() / 127.5 - 1).mean()
 
 
+def test_dpm_solver_generates_too(dit, classifier):
+    """The generator keeps a scheduler that guides; the exact gradient needs DDIM's steps."""
+    dit.scheduler = EntropyGuidedDPMSolverScheduler.from_config(dit.scheduler.config)
+    generator = Generator(dit, 3.0, 10, batch_size=3)
+    labels = torch.arange(3)
+    plain = generator.generate(labels, [1, 2, 3]).images
+    assert not torch.equal(generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5)).images, plain)
+    assert isinstance(dit.scheduler, EntropyGuidedDPMSolverScheduler)
+    with pytest.raises(UserError, match='but gradient "unet" samples with DDIM'):
+        generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5, gradient="unet"))
+
+
 def test_inference_mode_is_no_obstacle(call, classifier):
     pipe, sample = call("stable_diffusion")
     pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
