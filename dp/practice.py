@@ -315,14 +315,14 @@ class Outcome:
     pool_size: int
     branched_at: int | None  # iteration at which the branch left the run; None for the run itself
     validation_accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None  # None: not looked at
 
 
 def practise(
     config: PracticeConfig,
     generator: ImageGenerator,
     validation: ImageSet,
-    test: Callable[[], ImageSet],
+    test: Callable[[], ImageSet] | None,
     net: nn.Module | None = None,
     initial: Samples | None = None,
     signal: Signal | None = None,
@@ -336,7 +336,7 @@ def practise(
         config: settings.
         generator: makes the images.
         validation: real images for plateau detection (with another signal: for the outcome only).
-        test: held-out real images, asked for once, at the end, for the final evaluation.
+        test: held-out real images, asked for once, at the end, for the final evaluation; None while tuning.
         net: trains this module instead of the one that config.learner names; crops in [-1, 1] -> logits.
         initial: the initial images if they exist already (see `image_maker`).
         signal: what must stop improving, instead of what config.signal names.
@@ -366,13 +366,15 @@ def practise(
         branches = [store.resume(copy.deepcopy(blank), size) for size in store.branches()]
         for branch in branches:
             train(config, branch, signal, None, store, None, progress)
-    held_out = test()
-    check_images("test", held_out.images, held_out.labels, classes)
+    held_out = test() if test else None
+    if held_out is not None:
+        check_images("test", held_out.images, held_out.labels, classes)
     outcomes = []
     for each in [*branches, state]:
         learner = whole(config, each.ema.module)
         left_at = None if each.branch is None else _left_at(state, each.branch)
-        outcomes.append(Outcome(len(each.pool), left_at, accuracy(learner, validation), accuracy(learner, held_out)))
+        result = None if held_out is None else accuracy(learner, held_out)
+        outcomes.append(Outcome(len(each.pool), left_at, accuracy(learner, validation), result))
     return outcomes, state
 
 

@@ -13,23 +13,25 @@ from typing import Annotated
 import tyro
 
 from dp.errors import UserError, run_command
-from experiments import dynamics, live, results, scaling, theory
+from experiments import dynamics, live, results, scaling, theory, tuning
 from experiments.profiles import Profile, profile
 from experiments.results import Job
 from experiments.run import run as run_jobs
 
-STUDIES = ("theory", "dynamics", "scaling")
+STUDIES = ("theory", "dynamics", "scaling")  # what figures are drawn from
+ON_REQUEST = ("tuning",)
 Studies = Annotated[tuple[str, ...], tyro.conf.Positional]
 
 
 def jobs_of(settings: Profile, studies: tuple[str, ...] = ()) -> list[Job]:
     """The jobs of the named studies, or of all."""
     for study in studies:
-        if study not in STUDIES:
-            raise UserError(f'study: got "{study}", expected one of {", ".join(STUDIES)}')
+        if study not in STUDIES + ON_REQUEST:
+            raise UserError(f'study: got "{study}", expected one of {", ".join(STUDIES + ON_REQUEST)}')
     every = {
         "theory": theory.jobs(settings.theory),
         "dynamics": dynamics.jobs(settings.dynamics),
+        "tuning": tuning.jobs(settings.tuning),
         "scaling": [job for study in settings.scaling for job in scaling.jobs(study)],
     }
     return [job for study in studies or STUDIES for job in every[study]]
@@ -39,7 +41,7 @@ def run(studies: Studies = (), profile_name: Annotated[str, tyro.conf.arg(name="
     """Compute every result that is absent or stale.
 
     Args:
-        studies: theory, dynamics, scaling; all if none is named.
+        studies: theory, dynamics, scaling (all three if none is named), tuning.
         profile_name: cpu (recorded in the repository) or smoke (always computed anew).
     """
     jobs = jobs_of(profile(profile_name), studies)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,23 +31,29 @@ GENERATOR_FILES = (
 CHUNK = 200  # plain images are kept in files of this many
 
 
-def practice_job(study: str, name: str, config: PracticeConfig, source: str = "generated") -> Job:
-    """A run of Algorithm 1; `source` "real" trains on as many real images instead."""
-    values = asdict(config) | {"source": source}
+def practice_job(
+    study: str,
+    name: str,
+    config: PracticeConfig,
+    source: Literal["generated", "real"] = "generated",
+    purpose: Literal["result", "tuning"] = "result",
+) -> Job:
+    """A run of Algorithm 1, or training on as many real images; while tuning, test images are not looked at."""
+    values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose == "tuning" else {})
     return Job(study, name, values, compute_practice, (*GENERATOR_FILES, BUNDLE), practice_seconds(config))
 
 
 def practice_seconds(config: PracticeConfig) -> float:
     """A rough time on one core of a laptop: iterations, branches (about 60% of a run each) and images."""
-    per_iteration = {"convnet": 0.017, "vit": 0.08}.get(config.learner, 0.1)
-    images = config.n_initial + config.rounds * config.n_per_round
+    per_iteration = {"convnet": 0.017, "vit": 0.03}.get(config.learner, 0.1)
+    images = config.n_initial + config.rounds * config.n_per_round * config.over_sampling
     return config.iterations * per_iteration * (1 + 0.6 * len(config.branch_sizes)) + 0.018 * images
 
 
 def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
     """The outcomes, the log and the additions of a run, and some of its images."""
-    source = values["source"]
-    config = config_from({name: value for name, value in values.items() if name != "source"})
+    source, tuning = values["source"], values.get("purpose") == "tuning"
+    config = config_from({name: value for name, value in values.items() if name not in ("source", "purpose")})
     generator = bundled_generator(config)
     initial = real_pool(config) if source == "real" else plain_pool(config, generator)
     total = config.iterations * (1 + len(config.branch_sizes))
@@ -58,12 +64,13 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
         iterations += config.validate_every
         progress(min(1.0, iterations / total))
 
-    outcomes, state = practise(config, generator, validation_images(), test_images, initial=initial, progress=report)
+    test = None if tuning else test_images
+    outcomes, state = practise(config, generator, validation_images(), test, initial=initial, progress=report)
     return {
         "outcomes": [asdict(outcome) for outcome in outcomes],
         "log": state.log,
         "additions": state.additions,
-        "samples": samples(config, state),
+        "samples": [] if tuning else samples(config, state),
     }
 
 

@@ -7,6 +7,7 @@ from experiments.dynamics import Dynamics
 from experiments.live import Live
 from experiments.scaling import Scaling
 from experiments.theory import Theory
+from experiments.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Profile:
     dynamics: Dynamics
     theory: Theory
     live: Live
+    tuning: Tuning
 
 
 def profile(name: str) -> Profile:

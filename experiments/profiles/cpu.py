@@ -12,6 +12,7 @@ from experiments.live import Live
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.theory import Theory
+from experiments.tuning import Tuning
 
 BASE = PracticeConfig()  # guidance scale 3 is lambda_cfg = 2 of the paper's table 1
 SEEDS = (0, 1, 2)
@@ -39,5 +40,6 @@ PROFILE = Profile(
     ),
     dynamics=Dynamics(base=replace(BASE, n_initial=1000, n_per_round=1000, patience=4, backstop=False), seeds=SEEDS),
     theory=Theory(),
+    tuning=Tuning(base=replace(BASE, seed=100), learners=("convnet", "vit"), size=4000, trials=16),
     live=Live(run=replace(BASE, n_initial=500, n_per_round=100, rounds=8, iterations=1500)),
 )

@@ -11,6 +11,7 @@ from experiments.live import Live
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.theory import Theory
+from experiments.tuning import Tuning
 
 BASE = PracticeConfig(iterations=300, validate_every=25, patience=1)
 
@@ -37,5 +38,6 @@ PROFILE = Profile(
     ),
     dynamics=Dynamics(base=replace(BASE, n_initial=200, n_per_round=200), seeds=(0, 1)),
     theory=Theory(replicates=4),
+    tuning=Tuning(base=BASE, learners=("convnet",), size=400, trials=1),
     live=Live(run=replace(BASE, n_initial=200, n_per_round=100, rounds=2)),
 )
