@@ -207,7 +207,7 @@ def prune(
         out: a new pool folder.
         guided_by: the run whose learner scores them.
         keep: images to keep.
-        score: entropy of the learner, or closeness of its two likeliest classes.
+        score: entropy of the learner, or how near its two likeliest classes are.
     """
     candidates = PoolFolder.open(pool)
     samples = candidates.read()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dp.errors import UserError
-from dp.objectives import logits_of
+from dp.objectives import checked_logits
 
 
 def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> None:
@@ -33,6 +33,6 @@ def check_learner(learner: nn.Module, images: Tensor, classes: int) -> None:
     """
     device = next((p.device for p in learner.parameters()), images.device)
     with torch.no_grad():
-        logits = logits_of(learner, images.to(device).float() / 127.5 - 1)
+        logits = checked_logits(learner, images.to(device).float() / 127.5 - 1)
     if logits.shape[1] != classes:
         raise UserError(f"learner: gave {list(logits.shape)} logits, but the generator makes {classes} classes")

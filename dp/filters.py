@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from dp.errors import UserError
 from dp.evaluate import logits_of
-from dp.guidance import entropy
 from dp.learner import normalise
+from dp.objectives import divergence
 from dp.pipelines import LatentClassPipeline
 from dp.precision import autocast
 from dp.randomness import stream
@@ -260,13 +260,6 @@ class RoundTrip:
         return ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 
-def js_divergence(logits: Tensor, other: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of softmax(logits) and softmax(other) [n, K]: float32 [n], nats, 0 .. log 2."""
-    log_mean = torch.logaddexp(logits.float().log_softmax(-1), other.float().log_softmax(-1)) - math.log(2)
-    # Logarithms of probabilities are logits; rounding may leave a tiny negative number where both are equal.
-    return (entropy(log_mean) - (entropy(logits) + entropy(other)) / 2).clamp_min(0)
-
-
 @dataclass(frozen=True)
 class Disagreement:
     """Keep an image if the learner and its averaged weights (or any two learners) agree enough on it.
@@ -292,7 +285,7 @@ class Disagreement:
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
         logits, other = (logits_in_tiles(model, samples.images, self.tile) for model in (learner, averaged))
-        return js_divergence(logits, other) <= self.threshold
+        return divergence(logits, other) <= self.threshold
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dp import exact
 from dp.decoders import decoder_of, latent_decoder, pixels
 from dp.errors import UserError
 from dp.guidance import Guidance, GuidanceConfig
-from dp.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, entropy, logits_of
+from dp.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, checked_logits, entropy
 from dp.precision import autocast
 from dp.randomness import stream
 from dp.samples import Samples, concatenate
@@ -240,7 +240,7 @@ def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | N
 @torch.no_grad()
 def judge(learner: Learner, images: Tensor) -> Tensor:
     """The learner's logits float32 [B, K] on finished images uint8 [B, C, H, W]."""
-    return logits_of(learner, images.float() / 127.5 - 1).float()
+    return checked_logits(learner, images.float() / 127.5 - 1).float()
 
 
 def _to_uint8(images: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ An objective is any callable of images, float [B, C, H, W] in [-1, 1] -> float32
 paper's; the others are there to compare it with. To steer toward easy images, negate one.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -31,9 +32,10 @@ def margin(logits: Tensor) -> Tensor:
 
 
 def divergence(logits: Tensor, others: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of two learners' softmaxes in nats, float32 [B]; 0 .. log 2."""
-    p, q = logits.float().softmax(-1), others.float().softmax(-1)
-    return entropy(((p + q) / 2).clamp_min(1e-30).log()) - (entropy(logits) + entropy(others)) / 2
+    """Jensen-Shannon divergence of two learners' softmaxes in nats, float32 [B], from logits [B, K]; 0 .. log 2."""
+    log_mean = torch.logaddexp(logits.float().log_softmax(-1), others.float().log_softmax(-1)) - math.log(2)
+    # Logarithms of probabilities are logits; rounding may leave a tiny negative number where both are equal.
+    return (entropy(log_mean) - (entropy(logits) + entropy(others)) / 2).clamp_min(0)
 
 
 class Entropy:
@@ -44,7 +46,7 @@ class Entropy:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
-        return entropy(logits_of(self.learner, images))
+        return entropy(checked_logits(self.learner, images))
 
 
 class Margin:
@@ -55,7 +57,7 @@ class Margin:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B], <= 0."""
-        return margin(logits_of(self.learner, images))
+        return margin(checked_logits(self.learner, images))
 
 
 class LabelLoss:
@@ -67,7 +69,7 @@ class LabelLoss:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
-        logits = logits_of(self.learner, images)
+        logits = checked_logits(self.learner, images)
         if len(self.labels) != len(logits) or self.labels.min() < 0 or self.labels.max() >= logits.shape[1]:
             raise UserError(
                 f"labels: got {_brief(self.labels)} for {len(logits)} images of a learner with {logits.shape[1]} "
@@ -85,7 +87,7 @@ class Disagreement:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B], 0 .. log 2."""
-        return divergence(logits_of(self.learner, images), logits_of(self.other, images))
+        return divergence(checked_logits(self.learner, images), checked_logits(self.other, images))
 
 
 @contextmanager
@@ -111,7 +113,7 @@ def frozen(*parts: Any) -> Iterator[None]:
             p.requires_grad_(flag)
 
 
-def logits_of(learner: Learner, images: Tensor) -> Tensor:
+def checked_logits(learner: Learner, images: Tensor) -> Tensor:
     """The learner's logits [B, K] on float images in [-1, 1], in eval mode, checked; differentiable in the images.
 
     HuggingFace classifiers (an output with `.logits`) and half-precision modules are served as they are.

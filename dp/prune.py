@@ -12,17 +12,10 @@ from torch import Tensor, nn
 
 from dp.errors import UserError
 from dp.filters import check_labels, logits_in_tiles
-from dp.guidance import entropy
+from dp.objectives import entropy, margin
 from dp.samples import Samples, concatenate
 
-
-def closeness(logits: Tensor) -> Tensor:
-    """Minus the margin between the two largest probabilities: float32 [n] from logits [n, K], K >= 2; -1 .. 0."""
-    first, second = logits.float().softmax(-1).topk(2).values.unbind(-1)
-    return second - first
-
-
-SCORES: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy, "margin": closeness}  # larger = harder
+SCORES: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy, "margin": margin}  # larger = harder
 
 
 def hardest(scores: Tensor, labels: Tensor, keep: int, num_classes: int | None = None) -> Tensor:
@@ -69,7 +62,7 @@ def prune(
         num_classes: K: keep as many images of each class; None: of any class. Balance is what Deliberate Practice and
             static training have: without it the most confusable classes fill the set, and a comparison measures their
             share as well as the images' hardness.
-        score: "entropy", or "margin" between the two largest probabilities.
+        score: "entropy", or "margin": how near the two likeliest classes are (`dp.objectives`).
         chunk: candidates made at a time.
 
     Returns:

@@ -8,7 +8,7 @@ from torch import nn
 from dp.decoders import LinearDecoder, latent_decoder, pixels
 from dp.errors import UserError
 from dp.guidance import Guidance, GuidanceConfig, predict_eps, predict_x0
-from dp.objectives import Disagreement, Entropy, LabelLoss, Margin, divergence, entropy, frozen, logits_of, margin
+from dp.objectives import Disagreement, Entropy, LabelLoss, Margin, checked_logits, divergence, entropy, frozen, margin
 from dp.schedulers import EntropyGuidedDDIMScheduler
 
 SCHEDULER = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
@@ -288,7 +288,7 @@ def test_an_output_with_logits_inside_is_understood(learner):
     class Output:
         logits = torch.ones(6, 5)
 
-    assert logits_of(lambda images: Output, torch.zeros(6, 1, 8, 8)) is Output.logits
+    assert checked_logits(lambda images: Output, torch.zeros(6, 1, 8, 8)) is Output.logits
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, -1], []])

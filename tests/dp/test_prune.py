@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dp.errors import UserError
-from dp.prune import closeness, hardest, prune
+from dp.prune import hardest, prune
 from dp.samples import Samples
 
 
@@ -127,13 +127,6 @@ def test_pruning_what_two_parts_kept_is_pruning_the_whole(rows, keep, data):
         held = torch.cat(parts)
         again = held[hardest(scores[held], labels[held], keep, num_classes)]
         assert again.tolist() == hardest(scores, labels, keep, num_classes).tolist()
-
-
-def test_closeness_rises_as_the_margin_falls():
-    logits = torch.tensor([[9.0, 0.0, 0.0], [1.0, 0.9, -5.0], [2.0, 2.0, 2.0]])
-    p = logits.softmax(1).sort(dim=1, descending=True).values
-    torch.testing.assert_close(closeness(logits), p[:, 1] - p[:, 0])
-    assert closeness(logits).argsort().tolist() == [0, 1, 2] and closeness(logits)[2] == 0
 
 
 @pytest.mark.parametrize(
