@@ -91,7 +91,7 @@ def record(path: Path, small: bool) -> None:
         "cosines": _stage(folder / "cosines.json", study.cosines),
         "costs": _stage(folder / "costs.json", lambda: variant_costs(variants, learner, GUIDANCE_SCALE, turns)),
         "memory": _stage(folder / "memory.json", lambda: memory_by_steps(learner, GUIDANCE_SCALE)),
-        "generator_over_stock": _stage(folder / "stock.json", lambda: [stock_ratio(GUIDANCE_SCALE, 3 * turns)]),
+        "generator_over_stock": _stage(folder / "stock.json", lambda: [stock_ratio(GUIDANCE_SCALE, 6 * turns)]),
     }
     costs = {row["name"]: row for row in stages["costs"]["rows"]}
 
@@ -116,7 +116,7 @@ def record(path: Path, small: bool) -> None:
             "steps": STEPS,
             "seeds": n,
             "fresh_seeds": fresh,
-            "equal_recognition": f"{DROP:.0%} below plain images",
+            "equal_recognition": f"{100 * DROP:g} points below plain images",
             "sd15": f"{SD15_STEPS} DDIM steps, 512 px, two UNet passes a step, ViT-B/16 as learner",
         },
         "plain": {
@@ -205,6 +205,17 @@ def table(results: dict[str, Any]) -> str:
     )
     lines.append(f"dp.generator over the pipeline called directly: {results['generator_over_stock']['ratio']:.3f}")
     return "\n".join(lines)
+
+
+def markdown(row: dict[str, Any]) -> str:
+    """A variant as a line of the table in docs/guidance.md."""
+    low, high = row["entropy_gain_fraction_95"]
+    steps = f"t < {row['interval'][1]:g} T" + (", every 2nd" if row["every"] == 2 else "")
+    return (
+        f"| {row['gradient']} | {row['decoder']} | {steps} | {row['omega']:.2f} | {row['entropy_gain']:.2f} | "
+        f"{row['entropy_gain_fraction']:.2f} ({low:.2f} to {high:.2f}) | {row['sd15_cost_ratio']:.2f} | "
+        f"{row['measured_cost_ratio']:.2f} | {row['memory_ratio']:.1f} |"
+    )
 
 
 def plot(results: dict[str, Any], path: Path) -> None:

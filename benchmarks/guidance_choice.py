@@ -40,9 +40,9 @@ class Curve:
         spread = 1.96 * self.gain.std(axis=1, ddof=1) / self.gain.shape[1] ** 0.5
         return {
             "omega": self.omega.tolist(),
-            "entropy_gain": self.gain.mean(axis=1).round(4).tolist(),
-            "entropy_gain_95": spread.round(4).tolist(),
-            "recognised": self.recognised.mean(axis=1).round(4).tolist(),
+            "entropy_gain": [round(float(gain), 4) for gain in self.gain.mean(axis=1)],
+            "entropy_gain_95": [round(float(half), 4) for half in spread],
+            "recognised": [round(float(fraction), 4) for fraction in self.recognised.mean(axis=1)],
         }
 
 

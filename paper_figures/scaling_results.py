@@ -29,7 +29,7 @@ def _row(study: str, method: str, config: dict[str, Any], outcome: dict[str, Any
         "n_per_round": config["n_per_round"],
         "rounds": len(made),
         "pool_size": outcome["pool_size"],
-        "omega": config["omega"],
+        "omega": config["guidance"]["omega"],
         "patience": config["patience"],
         "triggered_by_patience": sum(a["trigger"] == "patience" for a in made),
         "branch_iteration": outcome["branched_at"],
