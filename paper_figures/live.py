@@ -8,6 +8,7 @@ from matplotlib.figure import SubFigure
 from PIL import Image
 
 from dp.data import CLASSES
+from dp.errors import UserError
 from experiments.results import load
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.style import COLOURS, style
@@ -16,6 +17,8 @@ from paper_figures.style import COLOURS, style
 def make(profile: str) -> Exhibit:
     """From the live run; `profile` is not used."""
     results = load("live", "live")
+    if not {"dp", "static"} <= results.keys():
+        raise UserError("live: no live run yet; make one with python -m experiments live (make figures does)")
     rows: Rows = []
     with style():
         figure = plt.figure(figsize=(10, 3.9), layout="constrained")
