@@ -3,7 +3,7 @@
 Command   python benchmarks/guidance.py                       (measures; writes benchmarks/results/guidance.*)
           python benchmarks/guidance.py --recorded [--json]   (prints what is recorded there)
           python benchmarks/guidance.py --small               (minutes, in build/ only; for trying it out)
-Time      about 45 minutes on one core; goes on where it stopped, from build/guidance/
+Time      about 50 minutes on one core; goes on where it stopped, from build/guidance/
 Expected  a way that keeps 90% of the exact variant's entropy gain at equal recognition, at a counted cost of at most
           1.10 plain images on Stable Diffusion 1.5; dp.generator as fast as the pipeline called directly, within 2%
 
@@ -238,13 +238,15 @@ def plot(results: dict[str, Any], path: Path) -> None:
                 x, y = row["sd15_cost_ratio"] - 1, row["entropy_gain_fraction"]
                 face = colour if row["every"] == 1 else "white"
                 axes.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=7)
-                side, aligned = ((6, -3), "left") if row["every"] == 1 else ((-6, -3), "right")
+                # Where its number goes: so that none covers another marker.
+                side = (12, -3) if row["every"] == 1 else (-12, -3)
+                side = {("linear", 1): (0, -12), ("tiny", 2): (0, 6)}.get((row["decoder"], row["every"]), side)
                 text = f"{row['interval'][1]:g}"
-                axes.annotate(text, (x, y), side, textcoords="offset points", ha=aligned, fontsize=7)
+                axes.annotate(text, (x, y), side, textcoords="offset points", ha="center", fontsize=7)
                 for name, label in ((results["recommended"]["name"], "recommended"), (results["exact"], "exact")):
                     if row["name"] == name:
                         axes.plot(x, y, "o", color="black", markerfacecolor="none", markersize=15)
-                        axes.annotate(label, (x, y), (0, -17), textcoords="offset points", ha="center", fontsize=8)
+                        axes.annotate(label, (x, y), (0, 11), textcoords="offset points", ha="center", fontsize=8)
         axes.set(title=title, xscale="log", xlabel="extra cost of an image, Stable Diffusion 1.5 (counted)")
         axes.set_xlim(0.0025, 6)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
