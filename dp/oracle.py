@@ -1,4 +1,4 @@
-"""The oracle: a classifier trained on real images, which judges generated ones. It never trains or guides anything."""
+"""The oracle: a classifier trained on real images, which judges generated ones. No experiment trains or guides by it."""
 
 from pathlib import Path
 
