@@ -1,4 +1,4 @@
-"""The oracle: a classifier trained on real images, which judges generated ones. No experiment trains or guides by it."""
+"""The oracle: a classifier trained on real images that judges generated ones. No experiment trains or guides by it."""
 
 from pathlib import Path
 
