@@ -109,7 +109,9 @@ class LatentClassPipeline(DiffusionPipeline):
 def bundled_decoder(name: Literal["linear", "tiny"]) -> Any:
     """A cheap decoder of the repository's generator, for guidance (see `dp.decoders`)."""
     kind = {"linear": LinearDecoder, "tiny": AutoencoderTiny}[name]
-    return kind.from_pretrained(DECODERS / name, local_files_only=True, low_cpu_mem_usage=False).requires_grad_(False)
+    path = DECODERS / name
+    made = kind.from_pretrained(path, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True)
+    return made.requires_grad_(False)
 
 
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
@@ -117,7 +119,7 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     logging.disable_progress_bar()
     try:
         pipe = LatentClassPipeline.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False
+            folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
         )
     finally:
         logging.enable_progress_bar()
@@ -131,14 +133,23 @@ def load_pipeline(folder: Path) -> Any:
     """A diffusers pipeline that was saved in a folder, of this package's kind or of diffusers' own; on the CPU.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or its weights are not safetensors.
     """
     index = folder / "model_index.json"
     if not index.is_file():
         raise UserError(f"pipeline: {folder} holds no diffusers pipeline (model_index.json); use save_pretrained")
     own = json.loads(index.read_text()).get("_class_name") == LatentClassPipeline.__name__
     kind = LatentClassPipeline if own else DiffusionPipeline
-    pipe = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False)
+    logging.disable_progress_bar()
+    try:
+        pipe = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"pipeline: {str(error).strip().splitlines()[0]} Expected what save_pretrained writes, weights as "
+            "safetensors; other formats are pickles, which are not opened since they can run any code"
+        ) from None
+    finally:
+        logging.enable_progress_bar()
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

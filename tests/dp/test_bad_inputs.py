@@ -202,6 +202,16 @@ def test_a_learner_without_which_nothing_can_be_repaired(capsys, run):
     assert not list(run.rglob("mark")) and {k: v for k, v in before.items() if "learners" not in k} == content(run)
 
 
+@pytest.mark.parametrize("name", ["diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"])
+def test_a_pipeline_with_a_pickle_for_weights(capsys, tiny_pipe, tmp_path, name):
+    tiny_pipe.save_pretrained(tmp_path / "pipeline")
+    (tmp_path / "pipeline" / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    trap(tmp_path / "pipeline" / "unet" / name)
+    words = ["generate", str(tmp_path / "pool"), "--pipeline", str(tmp_path / "pipeline"), "--classes", *CLASSES]
+    assert "pickles, which are not opened since they can run any code" in refused(capsys, words)
+    assert not list(tmp_path.rglob("mark"))
+
+
 def picture(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", (32, 32)).save(path)
