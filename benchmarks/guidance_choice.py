@@ -53,11 +53,14 @@ def at_drop(curve: Curve, rows: np.ndarray | slice = slice(None), drop: float = 
     """
     lost = np.maximum.accumulate(curve.recognised[:1, rows].mean(1) - curve.recognised[:, rows].mean(1))
     gain = curve.gain[:, rows].mean(1)
-    after = int(np.argmax(lost >= drop)) if lost[-1] >= drop else len(lost) - 1
     if lost[-1] < drop:
         return float(curve.omega[-1]), float(gain[-1])
+    after = int(np.argmax(lost >= drop))
     share = (drop - lost[after - 1]) / (lost[after] - lost[after - 1])
-    between = lambda y: float(y[after - 1] + share * (y[after] - y[after - 1]))  # noqa: E731
+
+    def between(y: np.ndarray) -> float:
+        return float(y[after - 1] + share * (y[after] - y[after - 1]))
+
     return between(curve.omega), between(gain)
 
 

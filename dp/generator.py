@@ -168,20 +168,20 @@ class Generator:
                 f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
                 f"{guidance.omega} would do nothing; take more steps or a wider interval"
             )
-        guided = guide is not None and guide.before is not None and guide.zero_steps is not None
+        before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)
         unknown = torch.full((n,), torch.nan)
         return Samples(
             images=images[:n].cpu(),
             labels=labels,
             seeds=torch.tensor(seeds),
             rounds=torch.full_like(labels, round_),
-            omega=torch.full((n,), guidance.omega if guided else 0.0),
-            entropy_before=guide.before[:n].cpu() if guided else unknown,  # type: ignore[union-attr,index]
+            omega=torch.full((n,), guidance.omega if guide else 0.0),
+            entropy_before=unknown if before is None else before[:n].cpu(),
             entropy=unknown if logits is None else entropy(logits)[:n].cpu(),
             correct=torch.full((n,), -1, dtype=torch.int8)
             if logits is None
             else (logits.argmax(1).cpu()[:n] == labels).to(torch.int8),
-            zero_steps=guide.zero_steps[:n].cpu() if guided else torch.zeros_like(labels),  # type: ignore[union-attr,index]
+            zero_steps=torch.zeros_like(labels) if zero_steps is None else zero_steps[:n].cpu(),
         )
 
     def _sample(self, labels: Tensor, rngs: list[torch.Generator], guide: Guidance | None) -> Tensor:
