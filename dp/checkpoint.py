@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dp.errors import UserError
@@ -20,12 +20,14 @@ def save_state(
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
+    write_tensors(path, tensors, {"progress": json.dumps(progress)})
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, atomically."""
+    content = save({key: value.detach().clone().contiguous() for key, value in tensors.items()}, metadata)
     with atomic(path) as partial:
-        save_file(
-            {k: v.detach().clone().contiguous() for k, v in tensors.items()},
-            partial,
-            {"progress": json.dumps(progress)},
-        )
+        partial.write_bytes(content)  # `save_file` would leave a temporary file of its own when it is killed
 
 
 def load_state(path: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:

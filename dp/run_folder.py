@@ -23,9 +23,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from dp.checkpoint import load_state, save_state
+from dp.checkpoint import load_state, save_state, write_tensors
 from dp.config import PracticeConfig
 from dp.errors import Stopped, UserError
 from dp.files import atomic, pickle_in, write_json
@@ -170,11 +169,9 @@ class RunFolder:
 
     def _save_learner(self, state: State, round_: int) -> None:
         """The weights that guide a round, before its first image is made."""
-        path = learner_file(self.folder, round_)
         parts = {"learner": state.learner, "ema": state.ema}
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
-        with atomic(path) as partial:
-            save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, partial)
+        write_tensors(learner_file(self.folder, round_), tensors)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._stop = number  # acted upon between iterations and between portions of images
