@@ -126,7 +126,7 @@ def run(
                 outcomes, last = practise(config, generator, real, held_out, store=store, progress=report)
             store.finish(
                 {
-                    "outcomes": [asdict(each) for each in outcomes],
+                    "outcomes": [each.numbers() for each in outcomes],
                     "additions": last.additions,
                     "settings": settings,
                     "made_by": provenance(),

@@ -10,7 +10,7 @@ docs/method.md puts the paper's lines beside these; `dp.run_folder` makes a run 
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -316,6 +316,11 @@ class Outcome:
     branched_at: int | None  # iteration at which the branch left the run; None for the run itself
     validation_accuracy: float
     test_accuracy: float | None  # None: not looked at
+    learner: nn.Module = field(repr=False, compare=False)  # in eval mode; images [B, C, H, W] in [-1, 1] -> logits
+
+    def numbers(self) -> dict[str, float | None]:
+        """All but the learner, as JSON values."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "learner"}
 
 
 def practise(
@@ -374,7 +379,7 @@ def practise(
         learner = whole(config, each.ema.module)
         left_at = None if each.branch is None else _left_at(state, each.branch)
         result = None if held_out is None else accuracy(learner, held_out)
-        outcomes.append(Outcome(len(each.pool), left_at, accuracy(learner, validation), result))
+        outcomes.append(Outcome(len(each.pool), left_at, accuracy(learner, validation), result, learner))
     return outcomes, state
 
 

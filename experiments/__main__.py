@@ -1,66 +1,94 @@
-"""Run studies, see what is recorded.
+"""Run studies, see what is recorded, judge the paper's claims.
 
 python -m experiments run                     # compute what is absent or stale of the cpu profile
-python -m experiments run scaling             # one study
-python -m experiments status                  # which results are present, stale or absent
+python -m experiments run scaling ablation    # some studies
+python -m experiments status                  # how many results of each study are present, stale or absent
 python -m experiments live                    # a short live run
 """
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from typing import Annotated
 
 import tyro
 
 from dp.errors import UserError, run_command
-from experiments import dynamics, live, results, scaling, theory, tuning
+from experiments import (
+    ablation,
+    comparison,
+    dynamics,
+    generators,
+    grids,
+    live,
+    results,
+    scaling,
+    selection,
+    theory,
+    tuning,
+)
 from experiments.profiles import Profile, profile
 from experiments.results import Job
 from experiments.run import run as run_jobs
 
-STUDIES = ("theory", "dynamics", "scaling")  # what figures are drawn from
-ON_REQUEST = ("tuning",)
+STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
+    "theory": lambda settings, _: theory.jobs(settings.theory),
+    "tuning": lambda settings, name: tuning.jobs(settings.tuning, name),
+    "dynamics": lambda settings, _: dynamics.jobs(settings.dynamics),
+    "grids": lambda settings, _: grids.jobs(settings.grids),
+    "scaling": lambda settings, _: [job for each in settings.scaling for job in scaling.jobs(each)],
+    "comparison": lambda settings, _: [job for each in settings.comparison for job in comparison.jobs(each)],
+    "selection": lambda settings, _: selection.jobs(settings.selection),
+    "ablation": lambda settings, _: ablation.jobs(settings.ablation),
+    "generators": lambda settings, _: generators.jobs(settings.generators),
+}
 Studies = Annotated[tuple[str, ...], tyro.conf.Positional]
+Name = Annotated[str, tyro.conf.arg(name="profile")]
 
 
-def jobs_of(settings: Profile, studies: tuple[str, ...] = ()) -> list[Job]:
+def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str = "cpu") -> list[Job]:
     """The jobs of the named studies, or of all."""
     for study in studies:
-        if study not in STUDIES + ON_REQUEST:
-            raise UserError(f'study: got "{study}", expected one of {", ".join(STUDIES + ON_REQUEST)}')
-    every = {
-        "theory": theory.jobs(settings.theory),
-        "dynamics": dynamics.jobs(settings.dynamics),
-        "tuning": tuning.jobs(settings.tuning),
-        "scaling": [job for study in settings.scaling for job in scaling.jobs(study)],
-    }
-    return [job for study in studies or STUDIES for job in every[study]]
+        if study not in STUDIES:
+            raise UserError(f'study: got "{study}", expected one of {", ".join(STUDIES)}')
+    return [job for study in studies or STUDIES for job in STUDIES[study](settings, profile_name)]
 
 
-def run(studies: Studies = (), profile_name: Annotated[str, tyro.conf.arg(name="profile")] = "cpu") -> None:
-    """Compute every result that is absent or stale.
+def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None = None) -> None:
+    """Compute every result that is absent or stale. Can be stopped at any time; the same command goes on.
 
     Args:
-        studies: theory, dynamics, scaling (all three if none is named), tuning.
+        studies: theory, tuning, dynamics, grids, scaling, comparison, selection, ablation, generators; all if none.
         profile_name: cpu (recorded in the repository) or smoke (always computed anew).
+        workers: processes, by default as many as there are cores.
     """
-    jobs = jobs_of(profile(profile_name), studies)
+    settings = profile(profile_name)
     if profile_name == "smoke":
         shutil.rmtree(results.folder("smoke"), ignore_errors=True)
-    made = run_jobs(profile_name, jobs)
+    made = 0
+    # What a search tries next depends on what it has found: list the jobs again until there is nothing to do.
+    while new := run_jobs(profile_name, jobs := jobs_of(settings, studies, profile_name), workers):
+        made += new
     print(f"{profile_name}: {len(jobs) - made} recorded results used, {made} computed")
 
 
-def status(profile_name: Annotated[str, tyro.conf.arg(name="profile")] = "cpu") -> None:
-    """Say which results are present, stale (settings or inputs have changed) or absent."""
-    found = [(results.state(profile_name, job), job) for job in jobs_of(profile(profile_name))]
+def status(studies: Studies = (), profile_name: Name = "cpu") -> None:
+    """Say which results are present, stale (settings or inputs have changed) or absent.
+
+    Args:
+        studies: as for run.
+        profile_name: cpu or smoke.
+    """
+    found = [(results.state(profile_name, job), job) for job in jobs_of(profile(profile_name), studies, profile_name)]
     for state, job in found:
         if state != "present":
             print(f"{state:8} {job.study}/{job.name}")
-    print(", ".join(f"{count} {state}" for state, count in Counter(state for state, _ in found).items()))
+    for study in dict.fromkeys(job.study for _, job in found):
+        counts = Counter(state for state, job in found if job.study == study)
+        print(f"{study}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
 
 
-def run_live(profile_name: Annotated[str, tyro.conf.arg(name="profile")] = "cpu") -> None:
+def run_live(profile_name: Name = "cpu") -> None:
     """Run Deliberate Practice and static training for a short while, side by side."""
     shutil.rmtree(results.folder("live"), ignore_errors=True)
     run_jobs("live", live.jobs(profile(profile_name).live))

@@ -26,4 +26,4 @@ def jobs(settings: Live) -> list[Job]:
     dp = settings.run
     final = dp.n_initial + dp.rounds * dp.n_per_round
     static = replace(plain(dp), n_initial=final, rounds=0, n_per_round=0)
-    return [practice_job("live", "dp", dp), practice_job("live", "static", static)]
+    return [practice_job("live", name, run, purpose="live") for name, run in (("dp", dp), ("static", static))]

@@ -1,13 +1,13 @@
 """Result files: what was asked, what came out, and what made it.
 
-A result is found by the hash of its configuration and of the files it depends on. Its file name says which run it is;
-a file whose hash differs from the one asked for is stale and is computed anew.
+A result's file name says which run it is. It is of use while the configuration in it, and the checksums of the files
+it was made from, are those asked for; else it is stale and is computed anew. A setting that did not exist yet when a
+result was made counts as having its default: a new setting's default must mean what was done before.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ class Job:
         study: name of the study, a folder of results.
         name: file stem, unique in the study.
         config: JSON values that define the result, seeds included.
-        depends: files whose content the result depends on.
         compute: module-level function that makes the result.
+        depends: files whose content the result depends on.
+        defaults: values of settings that an older result's configuration may lack.
         estimate: seconds it takes on one core of a laptop.
     """
 
@@ -39,18 +40,17 @@ class Job:
     config: dict[str, Any]
     compute: Compute
     depends: tuple[Path, ...] = ()
+    defaults: dict[str, Any] = field(default_factory=dict)
     estimate: float = 60.0
 
     @property
-    def hash(self) -> str:
-        """SHA-256 of the study, the configuration and the files depended on."""
-        inputs = {str(path.relative_to(ROOT)): _file_hash(path) for path in self.depends}
-        canonical = json.dumps([self.study, self.config, inputs], sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of each file depended on, by its path in the repository."""
+        return {str(path.relative_to(ROOT)): _checksum(path) for path in self.depends}
 
 
 @cache
-def _file_hash(path: Path) -> str:
+def _checksum(path: Path) -> str:
     if not path.is_file():
         raise UserError(f"{path}: missing; it is part of the repository, restore it with git checkout")
     return sha256(path)
@@ -71,7 +71,20 @@ def state(profile: str, job: Job) -> str:
     path = path_of(profile, job)
     if not path.exists():
         return "absent"
-    return "present" if _read(path).get("config_hash") == job.hash else "stale"
+    found = _read(path)
+    made_with = _completed(found.get("config", {}), job.defaults)
+    # Through JSON, as the file has been: tuples become lists.
+    asked_for = json.loads(json.dumps(job.config))
+    return "present" if made_with == asked_for and found.get("inputs") == job.inputs else "stale"
+
+
+def _completed(config: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the settings it lacks, those of its parts too."""
+    filled = json.loads(json.dumps(defaults)) | config
+    for name, value in defaults.items():
+        if isinstance(value, dict):
+            filled[name] = _completed(config.get(name, {}), value)
+    return filled
 
 
 def load(profile: str, study: str) -> dict[str, dict[str, Any]]:
@@ -87,9 +100,8 @@ def record(profile: str, job: Job, result: dict[str, Any], seconds: float) -> Pa
     header = {
         "study": job.study,
         "name": job.name,
-        "config_hash": job.hash,
         "config": job.config,
-        "inputs": {str(p.relative_to(ROOT)): _file_hash(p) for p in job.depends},
+        "inputs": job.inputs,
         "made_by": provenance() | {"seconds": round(seconds, 1)},
     }
     write_json(path, header | result)

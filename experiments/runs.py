@@ -1,7 +1,10 @@
 """Runs of the practice loop on the bundled generator, as jobs of a study."""
 
 import base64
+import copy
+import hashlib
 import io
+import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,18 +13,19 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from dp.config import PracticeConfig, config_from
-from dp.data import BUNDLE, test_images, train_images, validation_images
-from dp.evaluate import logits_of
+from dp.data import BUNDLE, ImageSet, test_images, train_images, validation_images
+from dp.evaluate import accuracy, logits_of
 from dp.files import atomic
 from dp.generator import Generator
 from dp.guidance import entropy
 from dp.pipelines import BUNDLED, bundled_generator
-from dp.practice import State, image_maker, practise, whole
+from dp.practice import InMemory, State, image_maker, practise, whole
 from dp.samples import Samples, concatenate
 from experiments.results import BUILD, Job
+from experiments.shift_sets import shift_sets
 
 # What a run's outcome depends on besides its configuration.
 GENERATOR_FILES = (
@@ -36,26 +40,47 @@ def practice_job(
     name: str,
     config: PracticeConfig,
     source: Literal["generated", "real"] = "generated",
-    purpose: Literal["result", "tuning"] = "result",
+    purpose: Literal["result", "tuning", "live"] = "result",
 ) -> Job:
-    """A run of Algorithm 1, or training on as many real images; while tuning, test images are not looked at."""
-    values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose == "tuning" else {})
-    return Job(study, name, values, compute_practice, (*GENERATOR_FILES, BUNDLE), practice_seconds(config))
+    """A run of Algorithm 1, or training on as many real images.
+
+    While tuning, test images are not looked at. A live run keeps some of its pictures.
+    """
+    values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose != "result" else {})
+    files = (*GENERATOR_FILES, BUNDLE)
+    return Job(study, name, values, compute_practice, files, asdict(PracticeConfig()), practice_seconds(config))
 
 
 def practice_seconds(config: PracticeConfig) -> float:
     """A rough time on one core of a laptop: iterations, branches (about 60% of a run each) and images."""
-    per_iteration = {"convnet": 0.017, "vit": 0.03}.get(config.learner, 0.1)
+    per_iteration = {"convnet": 0.016, "vit": 0.032}.get(config.learner, 0.1)
     images = config.n_initial + config.rounds * config.n_per_round * config.over_sampling
-    return config.iterations * per_iteration * (1 + 0.6 * len(config.branch_sizes)) + 0.018 * images
+    return config.iterations * per_iteration * (1 + 0.6 * len(config.branch_sizes)) + 0.01 * images
+
+
+def settings_of(values: dict[str, Any]) -> PracticeConfig:
+    """The settings in a job's configuration."""
+    names = {each.name for each in fields(PracticeConfig)}
+    return config_from({name: value for name, value in values.items() if name in names})
 
 
 def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """The outcomes, the log and the additions of a run, and some of its images."""
-    source, tuning = values["source"], values.get("purpose") == "tuning"
-    config = config_from({name: value for name, value in values.items() if name not in ("source", "purpose")})
+    """A run with the repository's generator; see `outcomes_of`."""
+    purpose, config = values.get("purpose", "result"), settings_of(values)
     generator = bundled_generator(config)
-    initial = real_pool(config) if source == "real" else plain_pool(config, generator)
+    initial = real_pool(config) if values["source"] == "real" else plain_pool(config, generator)
+    result, state = outcomes_of(config, generator, initial, progress, with_test=purpose != "tuning")
+    return result | ({"samples": samples(config, state)} if purpose == "live" else {})
+
+
+def outcomes_of(
+    config: PracticeConfig,
+    generator: Generator,
+    initial: Samples,
+    progress: Callable[[float], None],
+    with_test: bool = True,
+) -> tuple[dict[str, Any], State]:
+    """The outcomes, the log and the additions of a run (see `examined` and `hardness`), and its final state."""
     total = config.iterations * (1 + len(config.branch_sizes))
     iterations = 0
 
@@ -64,14 +89,62 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
         iterations += config.validate_every
         progress(min(1.0, iterations / total))
 
-    test = None if tuning else test_images
-    outcomes, state = practise(config, generator, validation_images(), test, initial=initial, progress=report)
-    return {
-        "outcomes": [asdict(outcome) for outcome in outcomes],
+    test = test_images if with_test else None
+    store = Observed(config)
+    outcomes, state = practise(
+        config, generator, validation_images(), test, initial=initial, store=store, progress=report
+    )
+    result = {
+        "outcomes": [each.numbers() | (examined(each.learner) if with_test else {}) for each in outcomes],
         "log": state.log,
-        "additions": state.additions,
-        "samples": [] if tuning else samples(config, state),
+        "additions": [each | more for each, more in zip(state.additions, store.observed, strict=True)],
+        "hardness": hardness([*store.learners, outcomes[-1].learner], state.pool.samples),
     }
+    return result, state
+
+
+class Observed(InMemory):
+    """Keeps the learner that guided each addition, and how long the addition took to generate."""
+
+    def __init__(self, config: PracticeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.learners: list[nn.Module] = []
+        self.observed: list[dict[str, float]] = []
+
+    def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
+        """As in memory."""
+        assert state is not None  # the initial images are given
+        self.learners.append(whole(self.config, copy.deepcopy(state.ema.module)))
+        began = time.perf_counter()
+        new = super().round(state, round_, count, make)
+        self.observed.append({"generation_seconds": round(time.perf_counter() - began, 2)})
+        return new
+
+
+def examined(learner: nn.Module) -> dict[str, Any]:
+    """What a trained learner makes of the test images: its predictions, a digit each, and its accuracy on shifts."""
+    predictions = logits_of(learner, test_images().images).argmax(1)
+    return {
+        "test_predictions": "".join(map(str, predictions.tolist())),
+        "shift_accuracy": {name: accuracy(learner, shifted) for name, shifted in shift_sets().items()},
+    }
+
+
+def hardness(learners: list[nn.Module], pool: Samples) -> dict[str, Any]:
+    """How hard the images that were misclassified at birth are to the learners of a run.
+
+    Returns:
+        misclassified: of each addition, how many images the learner that guided it got wrong.
+        error: [learner][addition] percent of those images that the learner gets wrong. Learner k guided addition
+            k + 1, the last one is the final learner; null where an addition had none wrong.
+    """
+    wrong = [pool[(pool.rounds == k) & (pool.correct == 0)] for k in range(1, len(learners))]
+    error = [
+        [100 - accuracy(learner, ImageSet(each.images, each.labels)) if len(each) else None for each in wrong]
+        for learner in learners
+    ]
+    return {"misclassified": [len(each) for each in wrong], "error": error}
 
 
 def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
@@ -92,8 +165,9 @@ def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
 
 
 def _cache_folder(config: PracticeConfig) -> Path:
-    weights = Job("", "", {}, compute_practice, GENERATOR_FILES).hash[:12]
-    name = f"records-{weights}-scale{config.guidance_scale}-steps{config.inference_steps}-seed{config.seed}"
+    weights = Job("", "", {}, compute_practice, GENERATOR_FILES).inputs
+    digest = hashlib.sha256("".join(weights.values()).encode()).hexdigest()[:12]
+    name = f"{digest}-scale{config.guidance_scale}-steps{config.inference_steps}-seed{config.seed}"
     return BUILD / "cache" / "plain-images" / name
 
 

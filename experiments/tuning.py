@@ -1,13 +1,15 @@
 """Tuning: the same search, with the same budget, for every method; on validation images only.
 
 Question   What is each method at its own best? (both comparisons of the report need it)
-Feeds      the settings of the profiles; the table of the search
+Feeds      the settings of the other studies (experiments/profiles/cpu.py); the table of the search
 Command    python -m experiments run tuning
-Time       about 75 minutes on 2 cores for each learner
-Expected   static training prefers a small guidance scale; the others need more than that
+Time       about 2 hours on 2 cores for the cpu profile
+Expected   static training prefers a small guidance scale; a growing pool needs no other
 
-Every method gets `trials` settings drawn at random, without repetition, from its own space: the axes all share, and its
-own. All end with the same number of images. The held-out test images are not looked at.
+Every method has its own space: the axes all share, and those it alone has. Trial 0 is a guess, the next ones are
+drawn at random, without repetition; the others change one axis of the best of those, each time another one or the
+other way. All runs end with the same number of images. The held-out test images are not looked at. One run a trial:
+the best of a search is partly luck, so the studies run the settings it ends with on seeds of their own.
 """
 
 import itertools
@@ -17,25 +19,38 @@ from typing import Any
 import numpy as np
 
 from dp.config import PracticeConfig
-from experiments.results import Job
+from experiments.results import Job, load, state
 from experiments.runs import practice_job
 
+Point = dict[str, Any]
+
 SHARED: dict[str, tuple[Any, ...]] = {
-    "guidance_scale": (1.25, 1.5, 2.0, 3.0),
-    "lr": (5e-4, 1e-3, 2e-3),
-    "iterations": (5000, 8000),
+    "guidance_scale": (1.0, 1.25, 1.5, 2.0),
+    "lr": (1e-3, 2e-3, 4e-3),
+    "length": (2 / 3, 1.0),  # of the base's iterations
 }
 GROWING: dict[str, tuple[Any, ...]] = {
     "initial": (1 / 8, 1 / 4, 1 / 2),  # of the final size
-    "additions": (6, 15, 30),  # about: the nearest number that divides the rest
-    "patience": (1, 2, 4),
+    "additions": (7, 15, 30),  # about: the nearest number that divides the rest
+    "patience": (1, 2, 3),
 }
 # What a method can choose besides what all can.
 METHODS: dict[str, dict[str, tuple[Any, ...]]] = {
     "static": {},
-    "DP": GROWING | {"omega": (0.2, 0.3, 0.45), "late": (0.3, 0.4, 0.6), "filter": ("none", "round_trip")},
+    "DP": GROWING | {"omega": (0.1, 0.15, 0.2, 0.3), "late": (0.2, 0.3, 0.4)},
     "prune": GROWING | {"over_sampling": (2.0, 4.0, 8.0)},
     "omega = 0": GROWING,
+}
+GUESS: Point = {
+    "guidance_scale": 1.25,
+    "lr": 2e-3,
+    "length": 1.0,
+    "initial": 1 / 4,
+    "additions": 15,
+    "patience": 2,
+    "omega": 0.15,
+    "late": 0.4,
+    "over_sampling": 4.0,
 }
 
 
@@ -47,42 +62,93 @@ class Tuning:
         base: what no method chooses.
         learners: tuned separately.
         size: images at the end of a run.
-        trials: settings a method may try.
+        random: trials drawn from the whole space, the guess included.
+        neighbours: trials beside the best of those.
     """
 
     base: PracticeConfig
     learners: tuple[str, ...]
     size: int
-    trials: int
+    random: int
+    neighbours: int
 
 
-def jobs(settings: Tuning) -> list[Job]:
-    """One result a trial; the methods in turn, so that a search that is not finished is as far for each."""
-    found = []
+def jobs(settings: Tuning, profile: str) -> list[Job]:
+    """One result a trial; the methods in turn, so that a search that is not finished is as far for each.
+
+    Trials beside a search's best are listed once its random ones are recorded.
+    """
+    first, second = [], []
+    drawn = {method: draw(method, settings) for method in METHODS}
     for learner in settings.learners:
         base = replace(settings.base, learner=learner)
-        drawn = {method: draw(method, settings) for method in METHODS}
-        for trial, method in itertools.product(range(settings.trials), METHODS):
+        for trial, method in itertools.product(range(settings.random), METHODS):
             if trial < len(drawn[method]):
-                name = f"{learner}-{method.replace(' = ', '')}-{trial:02d}"
-                config = apply(base, method, drawn[method][trial], settings.size)
-                found.append(practice_job("tuning", name, config, purpose="tuning"))
-    return found
+                first.append(_job(base, method, trial, drawn[method][trial], settings.size))
+    done = {job.name for job in first if state(profile, job) == "present"}
+    recorded = load(profile, "tuning")
+    for learner in settings.learners:
+        base = replace(settings.base, learner=learner)
+        around = {}
+        for method in METHODS:
+            names = [trial_name(learner, method, trial) for trial in range(len(drawn[method]))]
+            if set(names) <= done:
+                best = max(range(len(names)), key=lambda trial: validation_accuracy(recorded[names[trial]]))
+                around[method] = beside(drawn[method][best], method, drawn[method], settings)
+        for number, method in itertools.product(range(settings.neighbours), around):
+            if number < len(around[method]):
+                trial = len(drawn[method]) + number
+                second.append(_job(base, method, trial, around[method][number], settings.size))
+    return first + second
 
 
-def draw(method: str, settings: Tuning) -> list[dict[str, Any]]:
-    """`trials` different points of the method's space, or all if it has fewer; the same for every learner."""
+def _job(base: PracticeConfig, method: str, trial: int, point: Point, size: int) -> Job:
+    config = apply(base, method, point, size)
+    return practice_job("tuning", trial_name(base.learner, method, trial), config, purpose="tuning")
+
+
+def trial_name(learner: str, method: str, trial: int) -> str:
+    """The name of a trial's result."""
+    return f"{learner}-{method.replace(' = ', '')}-{trial:02d}"
+
+
+def validation_accuracy(result: dict[str, Any]) -> float:
+    """Of the finished run, percent."""
+    return result["outcomes"][-1]["validation_accuracy"]
+
+
+def draw(method: str, settings: Tuning) -> list[Point]:
+    """The guess and other points of the method's space, `random` in all; the same for every learner."""
     space = SHARED | METHODS[method]
+    guess = {axis: GUESS[axis] for axis in space}
     points = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    points.remove(guess)
     rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method)])
-    return [points[i] for i in rng.permutation(len(points))[: settings.trials]]
+    return [guess, *(points[i] for i in rng.permutation(len(points)))][: settings.random]
 
 
-def apply(base: PracticeConfig, method: str, point: dict[str, Any], size: int) -> PracticeConfig:
+def beside(point: Point, method: str, tried: list[Point], settings: Tuning) -> list[Point]:
+    """Points that differ from `point` by one step on one axis and have not been tried, in random order."""
+    space = SHARED | METHODS[method]
+    found = []
+    for axis, values in space.items():
+        at = values.index(point[axis])
+        found += [point | {axis: values[i]} for i in (at - 1, at + 1) if 0 <= i < len(values)]
+    new = [each for each in found if each not in tried]
+    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method), 1])
+    return [new[i] for i in rng.permutation(len(new))[: settings.neighbours]]
+
+
+def apply(base: PracticeConfig, method: str, point: Point, size: int) -> PracticeConfig:
     """The run at a point of a method's space, ending with `size` images."""
-    config = replace(base, **{name: point[name] for name in SHARED})
-    omega = point.get("omega", 0.0)
-    config = replace(config, guidance=replace(config.guidance, omega=omega, interval=(0.0, point.get("late", 0.4))))
+    late = point.get("late", base.guidance.interval[1])
+    config = replace(
+        base,
+        guidance_scale=point["guidance_scale"],
+        lr=point["lr"],
+        iterations=round(base.iterations * point["length"]),
+        guidance=replace(base.guidance, omega=point.get("omega", 0.0), interval=(0.0, late)),
+    )
     if method == "static":
         return replace(config, n_initial=size, rounds=0, n_per_round=0)
     n_initial = round(size * point["initial"])
@@ -95,5 +161,4 @@ def apply(base: PracticeConfig, method: str, point: dict[str, Any], size: int) -
         n_per_round=rest // rounds,
         patience=point["patience"],
         over_sampling=point.get("over_sampling", 1.0),
-        filter=point.get("filter", "none"),
     )

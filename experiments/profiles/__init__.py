@@ -3,22 +3,32 @@
 from dataclasses import dataclass
 
 from dp.errors import UserError
+from experiments.ablation import Ablation
+from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
+from experiments.generators import Generators
+from experiments.grids import Grids
 from experiments.live import Live
 from experiments.scaling import Scaling
+from experiments.selection import Selection
 from experiments.theory import Theory
 from experiments.tuning import Tuning
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Settings of every study."""
+    """Settings of every study; those that are made for each learner are tuples."""
 
-    scaling: tuple[Scaling, ...]
-    dynamics: Dynamics
     theory: Theory
-    live: Live
     tuning: Tuning
+    scaling: tuple[Scaling, ...]
+    comparison: tuple[Comparison, ...]
+    dynamics: Dynamics
+    selection: Selection
+    ablation: Ablation
+    generators: Generators
+    grids: Grids
+    live: Live
 
 
 def profile(name: str) -> Profile:

@@ -1,45 +1,90 @@
 """The default: real images (Fashion-MNIST), measured on a laptop; its results are in the repository.
 
 make figures                      # uses the recorded results, computes what is absent or stale
-python -m experiments run         # the same without the figures
+make reproduce                    # recomputes what is absent or stale, all studies
 """
 
 from dataclasses import replace
 
-from dp.config import PracticeConfig
+from dp.config import PracticeConfig, plain
+from dp.guidance import GuidanceConfig
+from experiments.ablation import Ablation
+from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
+from experiments.generators import Generators
+from experiments.grids import Grids
 from experiments.live import Live
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
+from experiments.selection import Selection
 from experiments.theory import Theory
 from experiments.tuning import Tuning
 
-BASE = PracticeConfig()  # guidance scale 3 is lambda_cfg = 2 of the paper's table 1
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)  # of headline comparisons
+FEWER = (0, 1, 2)
+LEARNERS = ("convnet", "vit")
+
+# One guidance scale and one set of settings for every method: lambda_cfg = 2, as in the paper's table 1.
+EQUAL = PracticeConfig(
+    guidance_scale=3.0,
+    guidance=GuidanceConfig(omega=0.3, interval=(0.0, 0.4)),
+    lr=2e-3,
+    iterations=6000,
+    validate_every=100,
+    patience=2,
+)
+SMALL, MIDDLE, LARGE = Preset(250, 50, 15, (500,)), Preset(1000, 200, 15, (2000,)), Preset(2000, 400, 15)
+
+
+def equal(learner: str) -> Scaling:
+    """Every method with the same settings."""
+    base = replace(EQUAL, learner=learner)
+    return Scaling(
+        name=f"scaling-equal-{learner}",
+        static=base,
+        dp=base,
+        omega_zero=base,
+        seeds=SEEDS,
+        static_sizes=(320, 1000, 2000, 4000, 8000, 16000, 32000),
+        dp_presets=(SMALL, MIDDLE, LARGE),
+        omega_zero_presets=(replace(MIDDLE, branch_sizes=()),),
+    )
+
 
 PROFILE = Profile(
-    scaling=(
-        Scaling(
-            name="scaling",
-            base=BASE,
-            seeds=SEEDS,
-            static_sizes=(1000, 2000, 4000, 8000, 16000),
-            presets=(Preset(250, 50, 15), Preset(500, 100, 15, (1000,)), Preset(1000, 200, 15, (2000,))),
-            plain_presets=(Preset(500, 100, 15),),
-            real_sizes=(16000,),
-        ),
-        Scaling(
-            name="scaling-low",
-            base=replace(BASE, guidance_scale=1.5),
-            seeds=SEEDS,
-            static_sizes=(2000, 16000),
-            presets=(Preset(500, 100, 15), Preset(1000, 200, 15)),
-            plain_presets=(),
-            real_sizes=(),
-        ),
-    ),
-    dynamics=Dynamics(base=replace(BASE, n_initial=1000, n_per_round=1000, patience=4, backstop=False), seeds=SEEDS),
     theory=Theory(),
-    tuning=Tuning(base=replace(BASE, seed=100), learners=("convnet", "vit"), size=4000, trials=16),
-    live=Live(run=replace(BASE, n_initial=500, n_per_round=100, rounds=8, iterations=1500)),
+    tuning=Tuning(base=replace(EQUAL, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=4),
+    scaling=tuple(equal(learner) for learner in LEARNERS),
+    comparison=tuple(
+        Comparison(
+            name=f"comparison-{learner}",
+            prune={"equal": replace(plain(EQUAL), learner=learner, over_sampling=4.0)},
+            presets=(replace(MIDDLE, branch_sizes=()),),
+            real=replace(EQUAL, learner=learner),
+            real_sizes=(4000, 32000),
+            seeds=SEEDS,
+            reference_seeds=(50, 51, 52),
+        )
+        for learner in LEARNERS
+    ),
+    dynamics=Dynamics(
+        base=replace(EQUAL, n_initial=1000, backstop=False), seeds=FEWER, few=(0, 1, 2), many=15, many_size=200
+    ),
+    selection=Selection(
+        base=replace(EQUAL, iterations=4000, n_initial=1000, n_per_round=1000),
+        seeds=FEWER,
+        ratios=(1.0, 2.0, 4.0, 8.0, 18.0),
+        omegas=(0.1, 0.2, 0.3, 0.45, 0.7),
+    ),
+    ablation=Ablation(base=MIDDLE.apply(replace(EQUAL, incremental=True, patience=1)), seeds=FEWER, fixed_patience=2),
+    generators=Generators(
+        static=EQUAL,
+        dp=EQUAL,
+        preset=replace(MIDDLE, branch_sizes=()),
+        scales=(1.25, 2.0, 4.0),
+        weaker_scale=1.5,
+        seeds=FEWER,
+    ),
+    grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.1, 0.3, 0.5, 0.7), learners=5, seeds_per_class=2, images=2000),
+    live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )

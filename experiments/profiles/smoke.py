@@ -1,43 +1,60 @@
 """Smoke: every study in a few minutes, to see that the whole chain works. Too short to compare anything.
 
-make figures PROFILE=smoke        # about 3 minutes on 2 cores
+make figures PROFILE=smoke
 """
 
 from dataclasses import replace
 
-from dp.config import PracticeConfig
+from dp.config import PracticeConfig, plain
+from experiments.ablation import Ablation
+from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
+from experiments.generators import Generators
+from experiments.grids import Grids
 from experiments.live import Live
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
+from experiments.selection import Selection
 from experiments.theory import Theory
 from experiments.tuning import Tuning
 
-BASE = PracticeConfig(iterations=300, validate_every=25, patience=1)
+BASE = PracticeConfig(iterations=200, validate_every=20, patience=1)
+GROWING, BRANCHING = Preset(100, 100, 2), Preset(100, 100, 2, (200,))
+SEEDS = (0, 1)
+
+
+def scaling(name: str, base: PracticeConfig) -> Scaling:
+    """The study for one learner and one way of choosing settings."""
+    return Scaling(name, base, base, base, SEEDS, (100, 200, 400), (BRANCHING,), (GROWING,))
+
 
 PROFILE = Profile(
-    scaling=(
-        Scaling(
-            name="scaling",
-            base=BASE,
-            seeds=(0, 1),
-            static_sizes=(200, 400, 800),
-            presets=(Preset(100, 100, 3, (200,)),),
-            plain_presets=(Preset(100, 100, 3),),
-            real_sizes=(),
-        ),
-        Scaling(
-            name="scaling-low",
-            base=replace(BASE, guidance_scale=1.5),
-            seeds=(0, 1),
-            static_sizes=(200, 400),
-            presets=(Preset(100, 100, 3),),
-            plain_presets=(),
-            real_sizes=(),
-        ),
-    ),
-    dynamics=Dynamics(base=replace(BASE, n_initial=200, n_per_round=200), seeds=(0, 1)),
     theory=Theory(replicates=4),
-    tuning=Tuning(base=BASE, learners=("convnet",), size=400, trials=1),
-    live=Live(run=replace(BASE, n_initial=200, n_per_round=100, rounds=2)),
+    tuning=Tuning(base=replace(BASE, iterations=100), learners=("convnet",), size=200, random=1, neighbours=1),
+    scaling=tuple(
+        scaling(f"scaling-{setting}-{learner}", replace(BASE, learner=learner, guidance_scale=scale))
+        for setting, scale in (("equal", 3.0), ("tuned", 1.5))
+        for learner in ("convnet", "vit")
+    ),
+    comparison=tuple(
+        Comparison(
+            name=f"comparison-{learner}",
+            prune={
+                "equal": replace(plain(BASE), learner=learner, over_sampling=2.0),
+                "tuned": replace(plain(BASE), learner=learner, over_sampling=2.0, guidance_scale=1.5),
+            },
+            presets=(GROWING,),
+            real=replace(BASE, learner=learner),
+            real_sizes=(),
+            seeds=SEEDS,
+            reference_seeds=(),
+        )
+        for learner in ("convnet", "vit")
+    ),
+    dynamics=Dynamics(replace(BASE, n_initial=100, backstop=False), SEEDS, few=(0, 1, 2), many=3, many_size=40),
+    selection=Selection(replace(BASE, n_initial=100, n_per_round=100), SEEDS, ratios=(1.0, 3.0), omegas=(0.1, 0.3)),
+    ablation=Ablation(GROWING.apply(replace(BASE, incremental=True)), SEEDS, fixed_patience=2),
+    generators=Generators(BASE, BASE, GROWING, scales=(1.25, 3.0), weaker_scale=1.5, seeds=SEEDS),
+    grids=Grids(GROWING.apply(BASE), omegas=(0.0, 0.3), learners=2, seeds_per_class=1, images=100),
+    live=Live(run=replace(BASE, iterations=300, n_initial=200, n_per_round=100, rounds=2)),
 )

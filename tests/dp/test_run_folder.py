@@ -61,7 +61,7 @@ def run(folder: Path, config: PracticeConfig = CONFIG) -> None:
     with RunFolder.open(folder, settings, config, CLASSES, (1, 32, 32), shard_size=8) as store:
         real = real_images()
         outcomes, _ = practise(config, small_generator(), real, lambda: real, store=store)
-        store.finish({"outcomes": [asdict(each) for each in outcomes]})
+        store.finish({"outcomes": [each.numbers() for each in outcomes]})
 
 
 def process(folder: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_folder_changes_nothing(uninterrupted):
     real = real_images()
     outcomes, state = practise(CONFIG, small_generator(), real, lambda: real, store=InMemory())
     recorded = json.loads((uninterrupted / "result.json").read_text())["outcomes"]
-    assert recorded == [asdict(each) for each in outcomes]
+    assert recorded == [each.numbers() for each in outcomes]
     stored = PoolFolder.open(uninterrupted / "pool").read()
     assert torch.equal(stored.images, state.pool.images)
     assert len((uninterrupted / "log.jsonl").read_text().splitlines()) == len(state.log)

@@ -2,20 +2,29 @@ from dataclasses import replace
 
 import pytest
 
-from dp.config import PracticeConfig, config_from
-from experiments import runs, tuning
+from dp.config import PracticeConfig
+from experiments import results, runs, tuning
 from experiments.profiles import profile
 from experiments.tuning import METHODS, Tuning, draw
 
-SETTINGS = Tuning(PracticeConfig(), learners=("convnet", "vit"), size=4000, trials=16)
+SETTINGS = Tuning(PracticeConfig(), learners=("convnet", "vit"), size=4000, random=16, neighbours=3)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "folder", lambda profile: tmp_path / profile)
+    return tmp_path / "p"
 
 
 def configs(settings: Tuning) -> dict[str, PracticeConfig]:
-    hidden = ("source", "purpose")
-    return {
-        job.name: config_from({name: value for name, value in job.config.items() if name not in hidden})
-        for job in tuning.jobs(settings)
-    }
+    return {job.name: runs.settings_of(job.config) for job in tuning.jobs(settings, "p")}
+
+
+def record(settings: Tuning, best: set[str]) -> None:
+    """Pretend that all trials listed were run; those named in `best` were better than the others."""
+    for job in tuning.jobs(settings, "p"):
+        accuracy = 90.0 if job.name in best else 80.0
+        results.record("p", job, {"outcomes": [{"validation_accuracy": accuracy}]}, 1.0)
 
 
 def test_every_method_has_the_same_budget_and_ends_with_as_many_images():
@@ -24,7 +33,7 @@ def test_every_method_has_the_same_budget_and_ends_with_as_many_images():
         for method in METHODS:
             prefix = f"{learner}-{method.replace(' = ', '')}-"
             mine = [config for name, config in found.items() if name.startswith(prefix)]
-            assert len(mine) == SETTINGS.trials and len(set(mine)) == SETTINGS.trials
+            assert len(mine) == SETTINGS.random and len(set(mine)) == SETTINGS.random
             assert {c.n_initial + c.rounds * c.n_per_round for c in mine} == {SETTINGS.size}
             assert {c.learner for c in mine} == {learner}
 
@@ -40,7 +49,33 @@ def test_methods_are_what_they_are_called():
 
 def test_a_longer_search_goes_on_from_a_shorter_one():
     for method in METHODS:
-        assert draw(method, replace(SETTINGS, trials=20))[:16] == draw(method, SETTINGS)
+        assert draw(method, replace(SETTINGS, random=20))[:16] == draw(method, SETTINGS)
+
+
+def test_the_last_trials_are_one_step_from_the_best_of_the_first():
+    best = {tuning.trial_name("convnet", method, 5) for method in METHODS}
+    record(SETTINGS, best)
+    found = [job for job in tuning.jobs(SETTINGS, "p") if job.name.startswith("convnet") and int(job.name[-2:]) >= 16]
+    assert len(found) == len(METHODS) * SETTINGS.neighbours
+    for method in METHODS:
+        point = draw(method, SETTINGS)[5]
+        expected = tuning.beside(point, method, draw(method, SETTINGS), SETTINGS)
+        space = tuning.SHARED | METHODS[method]
+        for new in expected:
+            moved = [axis for axis in space if new[axis] != point[axis]]
+            assert len(moved) == 1
+            assert abs(space[moved[0]].index(new[moved[0]]) - space[moved[0]].index(point[moved[0]])) == 1
+        base = replace(SETTINGS.base, learner="convnet")
+        wanted = {tuning.apply(base, method, new, SETTINGS.size) for new in expected}
+        mine = {runs.settings_of(job.config) for job in found if job.name.split("-")[1] == method.replace(" = ", "")}
+        assert mine == wanted
+
+
+def test_a_search_that_is_not_finished_has_no_best():
+    record(SETTINGS, set())
+    (results.folder("p") / "tuning" / "vit-DP-03.json").unlink()
+    late = {job.name.rsplit("-", 1)[0] for job in tuning.jobs(SETTINGS, "p") if int(job.name[-2:]) >= 16}
+    assert "vit-DP" not in late and len(late) == 2 * len(METHODS) - 1
 
 
 def test_tuning_never_looks_at_test_images(monkeypatch, tmp_path):
@@ -49,7 +84,7 @@ def test_tuning_never_looks_at_test_images(monkeypatch, tmp_path):
 
     monkeypatch.setattr(runs, "test_images", forbidden)
     monkeypatch.setattr(runs, "BUILD", tmp_path)
-    job = next(job for job in tuning.jobs(profile("smoke").tuning) if "-DP-" in job.name)
+    job = next(job for job in tuning.jobs(profile("smoke").tuning, "smoke") if "-DP-" in job.name)
     job.config.update(iterations=40, validate_every=20, n_initial=40, n_per_round=20, rounds=1)
     result = job.compute(job.config, lambda fraction: None)
     assert result["outcomes"][0]["test_accuracy"] is None and result["outcomes"][0]["validation_accuracy"] > 0

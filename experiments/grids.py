@@ -1,0 +1,179 @@
+"""Grids: what the images look like, over training, over omega, and beside pruned and initial ones.
+
+Question   What does guidance make of an image, and is what it makes diverse?
+Feeds      figure 6 right and figures 8, 10, 11, 12 and 13
+Command    python -m experiments run grids
+Time       about 5 minutes on one core
+Expected   the same seed turns into a harder image as omega grows and as the learner learns; guided images are as
+           diverse as plain ones or more, pruned ones less
+
+One DP run; the learners that guided some of its additions then guide the same seeds at several omegas. Pictures are
+kept as PNG in the result. Diversity is recall and coverage of real validation images in the oracle's features.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dp.config import PracticeConfig
+from dp.data import validation_images
+from dp.diversity import diversity
+from dp.generator import Generator
+from dp.guidance import GuidanceConfig
+from dp.oracle import bundled_oracle, features
+from dp.pipelines import bundled_generator
+from dp.practice import practise
+from dp.prune import prune
+from dp.randomness import seed_for
+from dp.samples import Samples
+from experiments.results import Job
+from experiments.runs import Observed, plain_pool, png, practice_job, settings_of
+
+PICTURES, DIVERSE = 10**6, 10**6 + 1  # random streams of the images in the grids
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Settings of the study.
+
+    Attributes:
+        run: the DP run; figures 6 and 8 to 13 show images of its guidance scale.
+        omegas: columns of the grids.
+        learners: how many of the run's learners are shown, evenly over its additions.
+        seeds_per_class: images of each class.
+        images: for each measure of diversity.
+    """
+
+    run: PracticeConfig
+    omegas: tuple[float, ...]
+    learners: int
+    seeds_per_class: int
+    images: int
+
+
+def jobs(settings: Grids) -> list[Job]:
+    """One result."""
+    job = practice_job("grids", "grids", settings.run)
+    shown = {name: value for name, value in asdict(settings).items() if name != "run"}
+    return [replace(job, config=job.config | shown, compute=compute, estimate=3 * job.estimate)]
+
+
+def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+    """Pictures with what the learners make of them, and the diversity of each way of making images."""
+    config = settings_of(values)
+    generator = bundled_generator(config)
+    store = Observed(config)
+    _, state = practise(
+        config,
+        generator,
+        validation_images(),
+        None,
+        initial=plain_pool(config, generator),
+        store=store,
+        progress=lambda state: progress(0.5 * state.iteration / config.iterations),
+    )
+    additions = len(store.learners)
+    chosen = sorted({round(i) for i in torch.linspace(0, additions - 1, values["learners"]).tolist()})
+    guided = []
+    for number, k in enumerate(chosen):
+        iteration = state.additions[k]["iteration"]
+        for omega in values["omegas"]:
+            made = _make(generator, store.learners[k], replace(config.guidance, omega=omega), values["seeds_per_class"])
+            guided += [{"iteration": iteration, "omega": omega} | each for each in pictures(made)]
+        progress(0.5 + 0.3 * (number + 1) / len(chosen))
+    last = store.learners[-1]
+    return {
+        "guided": guided,
+        "intermediate": intermediate(generator, last, config.guidance),
+        "pools": pools(state.pool.samples, additions, values["seeds_per_class"]),
+        "pruned": pictures(_pruned(generator, last, config.guidance, 10 * values["seeds_per_class"])),
+        "diversity": diversities(generator, last, config.guidance, values["images"]),
+        "additions": state.additions,
+    }
+
+
+def _make(
+    generator: Generator, learner: nn.Module, guidance: GuidanceConfig, per_class: int, stream: int = PICTURES
+) -> Samples:
+    """The same seeds whatever the learner and the guidance, classes in turn."""
+    n = 10 * per_class
+    seeds = [seed_for(stream, i) for i in range(n)]
+    return generator.generate(torch.arange(n) % 10, seeds, learner, guidance)
+
+
+def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, keep: int, ratio: float = 4) -> Samples:
+    """The hardest quarter of plain images."""
+
+    def make(numbers: list[int]) -> Samples:
+        seeds = [seed_for(DIVERSE, i) for i in numbers]
+        return generator.generate(torch.tensor(numbers) % 10, seeds, learner, replace(guidance, omega=0.0))
+
+    return prune(make, learner, keep, ratio, 10)
+
+
+def pictures(made: Samples) -> list[dict[str, Any]]:
+    """Label, entropy of the learner that guided or judged it, whether that was right, and the image."""
+    rows = zip(made.images, made.labels.tolist(), made.entropy.tolist(), made.correct.tolist(), strict=True)
+    return [
+        {"label": label, "entropy": round(h, 4), "correct": correct, "png": png(image)}
+        for image, label, h, correct in rows
+    ]
+
+
+def pools(pool: Samples, additions: int, per_class: int) -> dict[str, list[dict[str, Any]]]:
+    """The first images of each class of the initial pool and of the last addition."""
+    found = {}
+    for name, round_ in (("initial", 0), ("last", additions)):
+        rows = [((pool.rounds == round_) & (pool.labels == label)).nonzero()[:per_class, 0] for label in range(10)]
+        chosen = pool[torch.stack(rows, 1).flatten()]
+        found[name] = [
+            {"label": label, "png": png(image)}
+            for image, label in zip(chosen.images, chosen.labels.tolist(), strict=True)
+        ]
+    return found
+
+
+def intermediate(generator: Generator, learner: nn.Module, guidance: GuidanceConfig) -> list[dict[str, Any]]:
+    """x0_hat at every step, decoded, one image a class: plain and guided from the same noise."""
+    scheduler, step = generator.pipe.scheduler, generator.pipe.scheduler.step
+    estimates: list[Tensor] = []
+
+    @functools.wraps(step)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        result = step(*args, **kwargs)
+        estimates.append(result.pred_original_sample)
+        return result
+
+    found = []
+    scheduler.step = watched
+    try:
+        for omega in (0.0, guidance.omega):
+            estimates.clear()
+            _make(generator, learner, replace(guidance, omega=omega), 1)
+            for t, latents in zip(scheduler.timesteps.tolist(), estimates, strict=True):
+                images = ((generator.pipe.decode(latents[:10]) / 2 + 0.5).clamp(0, 1) * 255).round().byte()
+                found += [
+                    {"omega": omega, "t": t, "label": label, "png": png(image)} for label, image in enumerate(images)
+                ]
+    finally:
+        del scheduler.step
+    return found
+
+
+def diversities(
+    generator: Generator, learner: nn.Module, guidance: GuidanceConfig, images: int
+) -> dict[str, dict[str, float]]:
+    """Precision, recall and coverage of `images` plain, guided and pruned images."""
+    oracle = bundled_oracle()
+    real = features(oracle, validation_images().images[:images])
+    plain, guided = (
+        _make(generator, learner, replace(guidance, omega=omega), images // 10, DIVERSE)
+        for omega in (0.0, guidance.omega)
+    )
+    pruned = _pruned(generator, learner, guidance, images)
+    sets = {"plain": plain, "guided": guided, "pruned": pruned}
+    return {name: asdict(diversity(real, features(oracle, made.images))) for name, made in sets.items()}
