@@ -1,6 +1,6 @@
 import pytest
 
-from paper_figures.efficiency import efficiency, means, size_reaching
+from experiments.efficiency import efficiency, equivalents, fit, means, size_reaching
 
 
 def test_size_reaching_is_linear_in_the_logarithm_of_the_size():
@@ -37,3 +37,19 @@ def test_equal_curves_have_an_interval_around_one():
 
 def test_means_are_sorted_by_size():
     assert list(means({4: [1.0, 3.0], 2: [5.0]}).items()) == [(2, 5.0), (4, 2.0)]
+
+
+def test_the_static_size_that_equals_dp():
+    static = {1000: [70.0, 70.2, 69.8], 4000: [74.0, 74.2, 73.8], 16000: [75.0, 75.1, 74.9]}
+    dp = {500: [72.0, 72.2, 71.8], 2000: [78.0, 78.2, 77.8]}
+    reached, never = equivalents(static, dp)
+    assert reached.static_size == pytest.approx(2000, rel=1e-6) and reached.ratio == pytest.approx(4, rel=1e-6)
+    assert 2 < reached.interval[0] < 4 < reached.interval[1] < 8
+    assert never.static_size is never.ratio is None and never.interval == (float("inf"), float("inf"))
+
+
+def test_a_power_law_is_found_again():
+    a, b, c = 88.0, 200.0, 0.45
+    curve = {n: [a - b * n**-c] for n in (300, 1000, 3000, 10000, 30000)}
+    assert fit(curve) == pytest.approx((a, b, c), rel=1e-4)
+    assert fit({n: curve[n] for n in (300, 1000, 3000)}) is None
