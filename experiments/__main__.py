@@ -3,12 +3,14 @@
 python -m experiments run                     # compute what is absent or stale of the cpu profile
 python -m experiments run scaling ablation    # some studies
 python -m experiments status                  # how many results of each study are present, stale or absent
+python -m experiments verdicts --json         # what the results say of each of the paper's claims
 python -m experiments live                    # a short live run
 """
 
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from json import dumps
 from typing import Annotated
 
 import tyro
@@ -94,5 +96,29 @@ def run_live(profile_name: Name = "cpu") -> None:
     run_jobs("live", live.jobs(profile(profile_name).live))
 
 
+def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:
+    """Say what the recorded results mean for each of the paper's claims.
+
+    Args:
+        json: print JSON instead of text.
+        profile_name: cpu or smoke.
+    """
+    from experiments import verdicts as rules  # imports scipy
+
+    found = rules.as_json(rules.verdicts(profile_name))
+    if json:
+        print(dumps(found, indent=1))
+        return
+    for each in found:
+        effect = "" if each["effect"] is None else f" {each['effect']:.3g}"
+        low, high = each["interval"] or (None, None)
+        interval = "" if low is None else f" (95% {low:.3g} to {high:.3g}; {each['seeds']} seeds)"
+        print(f"{each['id']}: {each['verdict'].upper()}. {each['claim']}\n   {each['measured']}:{effect}{interval}")
+
+
 if __name__ == "__main__":
-    run_command(lambda: tyro.extras.subcommand_cli_from_dict({"run": run, "status": status, "live": run_live}))
+    run_command(
+        lambda: tyro.extras.subcommand_cli_from_dict(
+            {"run": run, "status": status, "verdicts": verdicts, "live": run_live}
+        )
+    )

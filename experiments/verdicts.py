@@ -4,8 +4,10 @@ A verdict is computed: an effect with a 95% bootstrap interval over seeds, and a
 "holds in part" or "does not hold here". What has no results is "not tested here". The rules are those below.
 """
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from experiments.efficiency import Curve, efficiency, mean_interval, means
 from experiments.outcomes import Rows, curve, outcomes, shift_means
 from experiments.results import load
 
+CLAIMS = Path(__file__).parent / "claims.csv"
 Answer = Literal["holds here", "holds in part", "does not hold here", "not tested here"]
 Interval = tuple[float, float]
 LEARNERS = ("convnet", "vit")
@@ -49,6 +52,22 @@ class Verdict:
 def verdicts(profile: str) -> list[Verdict]:
     """One for each claim, in order."""
     return [rule(profile) for rule in RULES.values()]
+
+
+def claims() -> dict[str, str]:
+    """The paper's quantitative claims, by id."""
+    with CLAIMS.open(newline="") as file:
+        return {row["id"]: row["claim"] for row in csv.DictReader(file)}
+
+
+def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
+    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured} and what a claim has besides."""
+    texts, listed = claims(), []
+    for each in found:
+        values = vars(each) | {"claim": texts[each.id]}
+        names = ("id", "claim", "verdict", "effect", "interval", "seeds", "sources", "measured")
+        listed.append({name: values[name] for name in names} | (each.more or {}))
+    return listed
 
 
 def _untested(id_: str, why: str) -> Verdict:

@@ -11,12 +11,6 @@ def table(number: int) -> list[dict[str, float | str | None]]:
         return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
-def claims() -> dict[str, str]:
-    """The paper's quantitative claims, by id."""
-    with (REFERENCE / "claims.csv").open(newline="") as file:
-        return {row["id"]: row["claim"] for row in csv.DictReader(file)}
-
-
 def _value(text: str) -> float | str | None:
     if not text:
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dp.provenance import provenance
-from paper_figures import published
+from experiments.verdicts import claims
 from paper_figures.exhibit import Claim, Exhibit, Rows
 
 CSS = """
@@ -66,7 +66,7 @@ def _head(profile: str) -> str:
 def _claims(found: list[Claim]) -> str:
     rows = []
     by_id = {claim.id: claim for claim in found}
-    for id_, text in published.claims().items():
+    for id_, text in claims().items():
         claim = by_id.get(id_, Claim(id_, "", "not tested here"))
         look = {"holds here": "holds", "does not hold here": "not", "not tested here": "untested"}[claim.verdict]
         rows.append(

@@ -1,3 +1,4 @@
+from experiments.verdicts import claims
 from paper_figures import published
 
 
@@ -23,4 +24,4 @@ def test_pool_sizes_add_up_but_for_one_printed_row():
 
 
 def test_every_claim_is_listed_once():
-    assert list(published.claims()) == [f"C{i}" for i in range(1, 14)]
+    assert list(claims()) == [f"C{i}" for i in range(1, 14)]
