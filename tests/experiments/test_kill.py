@@ -6,9 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 SCRIPT = """
 import sys, time
 from pathlib import Path
+
+import psutil
 from experiments import results
 from experiments.results import Job
 from experiments.run import run
@@ -26,6 +30,28 @@ if __name__ == "__main__":
 
 def finished(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (folder / "study").glob("*.json")}
+
+
+def test_workers_end_with_the_process_that_is_killed(tmp_path):
+    script, folder = tmp_path / "script.py", tmp_path / "results"
+    script.write_text(SCRIPT.replace("time.sleep(0.3)", "time.sleep(100)"))
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    running = psutil.Process(process.pid)
+
+    def workers():
+        return [child for child in running.children() if "spawn_main" in " ".join(child.cmdline())]
+
+    deadline = time.monotonic() + 60
+    while len(workers()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = workers()
+    time.sleep(5)  # for them to start their jobs
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert len(left) == 2 and not alive
 
 
 def test_kill_and_run_again(tmp_path):
