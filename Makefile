@@ -3,7 +3,7 @@ PROFILE ?= cpu
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help figures test notebooks theory lint clean
+.PHONY: help figures reproduce test notebooks theory lint clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -12,6 +12,10 @@ figures: .venv/installed  ## every figure and table and build/report.html (PROFI
 	@$(PY) -m experiments run --profile $(PROFILE)
 	@$(PY) -m experiments live --profile $(PROFILE)
 	@$(PY) -m paper_figures --profile $(PROFILE)
+
+reproduce: .venv/installed  ## recompute every recorded result that is absent or stale, on all cores; stop and go on at will
+	@$(PY) -m experiments run --profile $(PROFILE)
+	@$(PY) -m experiments status --profile $(PROFILE)
 
 test: .venv/installed  ## the test suite
 	@$(PY) -m pytest

@@ -8,7 +8,7 @@ Time       about 30 minutes on 2 cores; making the two weaker generators again a
 Expected   diverse generators win for static training; DP adds most where diversity is lacking
 
 Five generators: the repository's at three classifier-free guidance scales, the same U-Net trained for a fifth of the
-time, and one of a quarter of its parameters. All decode with the repository's autoencoder. Diversity and fidelity of
+time, and one of less than half its parameters. All decode with the repository's autoencoder. Diversity and fidelity of
 each are measured against real validation images, in the features of the oracle.
 """
 
@@ -40,7 +40,7 @@ FOLDER = ROOT / "experiments" / "assets" / "generators"
 # The weaker generators, by what their training lacked.
 WEAKER = {
     "short training": GeneratorConfig(unet_iterations=900),
-    "narrow": GeneratorConfig(unet_channels=(24, 48)),
+    "narrow": GeneratorConfig(unet_channels=(32, 64)),
 }
 IMAGES = 2000  # of each generator, for its diversity
 

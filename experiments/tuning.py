@@ -37,7 +37,7 @@ GROWING: dict[str, tuple[Any, ...]] = {
 # What a method can choose besides what all can.
 METHODS: dict[str, dict[str, tuple[Any, ...]]] = {
     "static": {},
-    "DP": GROWING | {"omega": (0.1, 0.15, 0.2, 0.3), "late": (0.2, 0.3, 0.4)},
+    "DP": GROWING | {"omega": (0.05, 0.1, 0.15, 0.2), "late": (0.4, 0.7, 1.0)},
     "prune": GROWING | {"over_sampling": (2.0, 4.0, 8.0)},
     "omega = 0": GROWING,
 }

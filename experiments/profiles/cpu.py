@@ -27,7 +27,7 @@ LEARNERS = ("convnet", "vit")
 # One guidance scale and one set of settings for every method: lambda_cfg = 2, as in the paper's table 1.
 EQUAL = PracticeConfig(
     guidance_scale=3.0,
-    guidance=GuidanceConfig(omega=0.3, interval=(0.0, 0.4)),
+    guidance=GuidanceConfig(omega=0.1, interval=(0.0, 1.0)),
     lr=2e-3,
     iterations=6000,
     validate_every=100,
@@ -74,7 +74,7 @@ PROFILE = Profile(
         base=replace(EQUAL, iterations=4000, n_initial=1000, n_per_round=1000),
         seeds=FEWER,
         ratios=(1.0, 2.0, 4.0, 8.0, 18.0),
-        omegas=(0.1, 0.2, 0.3, 0.45, 0.7),
+        omegas=(0.03, 0.06, 0.1, 0.2, 0.4),
     ),
     ablation=Ablation(base=MIDDLE.apply(replace(EQUAL, incremental=True, patience=1)), seeds=FEWER, fixed_patience=2),
     generators=Generators(
@@ -85,6 +85,6 @@ PROFILE = Profile(
         weaker_scale=1.5,
         seeds=FEWER,
     ),
-    grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.1, 0.3, 0.5, 0.7), learners=5, seeds_per_class=2, images=2000),
+    grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000),
     live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )
