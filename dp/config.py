@@ -74,8 +74,8 @@ class PracticeConfig:
 
 
 def plain(config: PracticeConfig) -> PracticeConfig:
-    """The same run without guidance."""
-    return replace(config, guidance=replace(config.guidance, omega=0.0))
+    """The same run without guidance; what is left of its settings does nothing and is the default."""
+    return replace(config, guidance=GuidanceConfig(omega=0.0))
 
 
 def config_from(values: dict[str, Any]) -> PracticeConfig:

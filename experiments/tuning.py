@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from dp.config import PracticeConfig
+from dp.config import PracticeConfig, plain
 from experiments.results import Job, load, state
 from experiments.runs import practice_job
 
@@ -141,14 +141,15 @@ def beside(point: Point, method: str, tried: list[Point], settings: Tuning) -> l
 
 def apply(base: PracticeConfig, method: str, point: Point, size: int) -> PracticeConfig:
     """The run at a point of a method's space, ending with `size` images."""
-    late = point.get("late", base.guidance.interval[1])
     config = replace(
-        base,
+        plain(base),
         guidance_scale=point["guidance_scale"],
         lr=point["lr"],
         iterations=round(base.iterations * point["length"]),
-        guidance=replace(base.guidance, omega=point.get("omega", 0.0), interval=(0.0, late)),
     )
+    if "omega" in point:
+        guidance = replace(base.guidance, omega=point["omega"], interval=(0.0, point["late"]))
+        config = replace(config, guidance=guidance)
     if method == "static":
         return replace(config, n_initial=size, rounds=0, n_per_round=0)
     n_initial = round(size * point["initial"])
