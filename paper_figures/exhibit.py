@@ -1,24 +1,18 @@
-"""A figure or table of the report: what is shown, from which numbers, and what it says of the paper's claims."""
+"""A figure or table of the report: what is shown and from which numbers."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-Verdict = Literal["holds here", "does not hold here", "not tested here"]
+from dp.errors import UserError
+
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A published claim and what we measured."""
-
-    id: str
-    measured: str
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,6 @@ class Exhibit:
     figure: the figure, or None for a table.
     table: the rows as shown, or None for a figure.
     published: the paper's rows, shown below.
-    claims: verdicts that follow from it.
     """
 
     name: str
@@ -41,7 +34,27 @@ class Exhibit:
     figure: Figure | None = None
     table: Rows | None = None
     published: Rows | None = None
-    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An exhibit whose results are not there; `why` names them and says how to make them."""
+
+    name: str
+    title: str
+    why: str
+
+
+def make_all(modules: Iterable[ModuleType], profile: str) -> list[Exhibit | Missing]:
+    """The exhibit of each module; one without results does not keep the others from being made."""
+    found: list[Exhibit | Missing] = []
+    for module in modules:
+        try:
+            found.append(module.make(profile))
+        except UserError as error:
+            title = (module.__doc__ or "").splitlines()[0].removesuffix(".")
+            found.append(Missing(module.__name__.split(".")[-1], title, str(error)))
+    return found
 
 
 def save(exhibit: Exhibit, folder: Path) -> None:

@@ -1,59 +1,90 @@
-"""Figure 2: training loss and validation accuracy with 0, 1 and 2 additions."""
+"""Figure 2: training loss and validation accuracy with 0, 1, 2 and many additions."""
 
-import numpy as np
+from itertools import pairwise
+from statistics import mean
+
 from matplotlib import pyplot as plt
 
-from experiments.results import load
-from paper_figures.exhibit import Exhibit
+from paper_figures.exhibit import Exhibit, Rows
+from paper_figures.shared import NOT_COMPARABLE, Results, command, results_of, seeds, spread
 from paper_figures.style import style
 
-COLOURS = ("#555555", "#0072B2", "#D55E00")
+COLOURS = ("#555555", "#0072B2", "#009E73", "#D55E00")
+LOOKS = (("-", "s"), ("-", "^"), ("-", "v"), ("-", "o"))
 
 
 def make(profile: str) -> Exhibit:
     """From the dynamics study."""
-    results = load(profile, "dynamics")
-    rows, final = [], {}
+    results = results_of(profile, "dynamics")
+    planned = sorted({result["config"]["rounds"] for result in results.values()})
+    by_plan = {k: [r for r in results.values() if r["config"]["rounds"] == k] for k in planned}
+    rows: Rows = []
     with style():
-        figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-        config = next(iter(results.values()))["config"]
-        for k in sorted({r["config"]["rounds"] for r in results.values()}):
-            runs = [r for r in results.values() if r["config"]["rounds"] == k]
-            final[k] = [r["outcomes"][-1]["test_accuracy"] for r in runs]
-            for run in runs:
-                first = run["config"]["seed"] == runs[0]["config"]["seed"]
-                look = {"color": COLOURS[k % 3], "alpha": 1.0 if first else 0.25, "linewidth": 1.4 if first else 0.8}
-                label = f"{k} addition{'s' * (k != 1)}" if first else None
-                steps = [entry["iteration"] for entry in run["log"]]
-                loss.plot(steps, [entry["train_loss"] for entry in run["log"]], label=label, **look)
-                accuracy.plot(steps, [entry["validation_accuracy"] for entry in run["log"]], **look)
+        figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+        for i, (k, runs) in enumerate(by_plan.items()):
+            for number, run in enumerate(runs):
+                log, first = run["log"], number == 0
+                steps = [entry["iteration"] for entry in log]
+                line, marker = LOOKS[i % 4]
+                look = {"color": COLOURS[i % 4], "linestyle": line, "marker": marker, "markersize": 4}
+                look |= {"markevery": (2 * i, 9), "linewidth": 1.4} if first else {"marker": "", "linewidth": 0.7}
+                name = f"{k} addition{'s' * (k != 1)} of {run['config']['n_per_round']:,}" if k else "no addition"
+                alpha = 1.0 if first else 0.3
+                loss.plot(steps, [e["train_loss"] for e in log], label=name if first else None, alpha=alpha, **look)
+                accuracy.plot(steps, [e["validation_accuracy"] for e in log], alpha=alpha, **look)
                 for addition in run["additions"] if first else ():
+                    thin = {"linestyle": (0, (4, 3)), "linewidth": 0.9 if len(run["additions"]) < 4 else 0.4}
                     for axis in (loss, accuracy):
-                        axis.axvline(addition["iteration"], color=COLOURS[k % 3], linestyle="--", linewidth=0.9)
-                rows += [{"additions": k, "seed": run["config"]["seed"], **entry} for entry in run["log"]]
-        end = config["iterations"]
+                        axis.axvline(addition["iteration"], color=COLOURS[i % 4], zorder=0, **thin)
+                rows += [{"planned_additions": k, "seed": run["config"]["seed"], **entry} for entry in log]
+        config = by_plan[planned[0]][0]["config"]
+        end, start = config["iterations"], config["warmup"] * config["iterations"]
         for axis in (loss, accuracy):
-            axis.axvspan(0, config["warmup"] * end, color="#F0E442", alpha=0.18, linewidth=0)
+            axis.axvspan(0, start, color="#F0E442", alpha=0.18, linewidth=0)
             axis.axvspan((1 - config["cooldown"]) * end, end, color="#56B4E9", alpha=0.15, linewidth=0)
             axis.set(xlabel="iteration", xlim=(0, end))
-        after = [row["train_loss"] for row in rows if row["iteration"] >= config["warmup"] * end]
-        loss.set(ylabel="training loss", title="Training loss", ylim=(0.95 * min(after), 1.05 * max(after)))
-        top = max(row["validation_accuracy"] for row in rows)
-        accuracy.set(ylabel="accuracy (%)", title="Real validation accuracy", ylim=(top - 12, top + 1))
-        loss.legend()
-    triggers = [a["trigger"] for r in results.values() for a in r["additions"]]
-    reached = "; ".join(
-        f"{k} addition{'s' * (k != 1)}: {np.mean(v):.1f}% (sd {np.std(v, ddof=1):.1f})" for k, v in final.items()
-    )
+        late = [row for row in rows if row["iteration"] >= start]
+        lost, top = [row["train_loss"] for row in late], [row["validation_accuracy"] for row in late]
+        loss.set(ylabel="training loss (nats)", title="Training loss", ylim=(0.97 * min(lost), 1.03 * max(lost)))
+        accuracy.set(ylabel="real validation accuracy (%)", title="Real validation accuracy")
+        accuracy.set(ylim=(min(top) - 0.5, max(top) + 0.5))
+        figure.legend(loc="outside lower center", ncols=len(planned))
     return Exhibit(
         "figure2",
-        "Figure 2: training dynamics with 0, 1 and 2 additions",
-        f"Each addition brings as many entropy-guided images ({config['n_per_round']:,}) as the run started with "
-        f"({config['n_initial']:,}). Dashed: when images were added (seed {config['seed']} bold, other seeds faint); "
-        f"yellow: warm-up; blue: cool-down. {triggers.count('patience')} of {len(triggers)} additions were "
-        f"triggered by "
-        f"patience. Final test accuracy, mean over {len(final[0])} seeds: {reached}. In the paper (ImageNet-100, 130k "
-        "images an addition) the loss jumps up at an addition and validation accuracy leaves its plateau.",
+        "Figure 2: training dynamics with and without additions",
+        f"The same {config['n_initial']:,} initial images, {seeds(map(len, by_plan.values()))} "
+        f"(seed {config['seed']} bold, "
+        "others faint). Dashed: when that seed's run added entropy-guided images, which patience alone decides; "
+        f"yellow: warm-up; blue: cool-down; the axes leave out what warm-up does. {_jump(results)} Real test accuracy, "
+        f"mean (standard deviation): {_reached(by_plan)} Made with {command('dynamics', profile)}. Stands for figure 2 "
+        f"(ImageNet-100, 130k images an addition), which shows a jump of the loss and a lifted plateau. "
+        f"{NOT_COMPARABLE}",
         rows,
         figure,
     )
+
+
+def _jump(results: Results) -> str:
+    """How the training loss differs between the validations after and before an addition."""
+    jumps = []
+    for run in results.values():
+        log = run["log"]
+        added = {addition["iteration"] for addition in run["additions"]}
+        jumps += [b["train_loss"] - a["train_loss"] for a, b in pairwise(log) if a["iteration"] in added]
+    if not jumps:
+        return "No run made an addition."
+    word = "rises" if mean(jumps) > 0 else "falls"
+    return (
+        f"From the validation before an addition to the next, training loss {word} by {abs(mean(jumps)):.3f} nats on "
+        f"average ({sum(jump > 0 for jump in jumps)} of {len(jumps)} additions raise it)."
+    )
+
+
+def _reached(by_plan: dict[int, list]) -> str:
+    parts = []
+    for k, runs in by_plan.items():
+        made = [len(run["additions"]) for run in runs]
+        short = f" (made: {', '.join(map(str, made))})" if set(made) != {k} else ""
+        tests = [run["outcomes"][-1]["test_accuracy"] for run in runs]
+        parts.append(f"{k} addition{'s' * (k != 1)}{short}: {spread(tests)}%")
+    return "; ".join(parts) + "."

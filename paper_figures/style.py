@@ -9,12 +9,24 @@ from matplotlib import pyplot as plt
 
 matplotlib.use("Agg")
 
-# Okabe and Ito's colours: told apart by readers with any colour vision.
+# Okabe and Ito's colours: told apart by readers with any colour vision; markers tell them apart in greyscale.
 COLOURS = {
     "static": "#555555",
     "DP": "#D55E00",
     "omega = 0": "#0072B2",
     "real": "#009E73",
+    "prune": "#CC79A7",
+    "guided, exact": "#E69F00",
+    "guided, cheap": "#D55E00",
+}
+MARKERS = {
+    "static": "s",
+    "DP": "o",
+    "omega = 0": "^",
+    "real": "*",
+    "prune": "D",
+    "guided, exact": "v",
+    "guided, cheap": "o",
 }
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.results import load
-from paper_figures.exhibit import Claim, Exhibit
+from paper_figures.exhibit import Exhibit
+from paper_figures.shared import results_of
 from paper_figures.style import style
 
 Rows = list[dict[str, Any]]
@@ -42,16 +42,14 @@ def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale:
 
 def theory_rows(profile: str, figure: str) -> Rows:
     """The rows that the theory study has recorded for a figure."""
-    return load(profile, "theory")[figure]["rows"]
+    return results_of(profile, "theory", lambda name: name == figure, figure)[figure]["rows"]
 
 
-def exhibit(
-    name: str, title: str, caption: str, rows: Rows, draw: Callable[[Rows], Figure], claims: tuple[Claim, ...] = ()
-) -> Exhibit:
+def exhibit(name: str, title: str, caption: str, rows: Rows, draw: Callable[[Rows], Figure]) -> Exhibit:
     """The exhibit of a theory figure."""
     with style():
         figure = draw(rows)
-    return Exhibit(name, title, caption, rows, figure, claims=claims)
+    return Exhibit(name, title, caption, rows, figure)
 
 
 def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:

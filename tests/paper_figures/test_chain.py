@@ -2,91 +2,250 @@
 
 import csv
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from experiments import live, results
+from dp.data import ImageSet, validation_images
+from dp.data import test_images as real_images
+from experiments import efficiency, live, results, runs
 from experiments.__main__ import jobs_of
-from experiments.profiles import profile
-from experiments.run import run
-from experiments.scaling import Preset, Scaling
+from experiments.profiles import Profile, profile
+from experiments.scaling import Preset
+from experiments.shift_sets import SHIFTS
 from paper_figures import report
 from paper_figures.__main__ import EXHIBITS
-from paper_figures.exhibit import save
+from paper_figures.exhibit import Exhibit, Missing, make_all, save
 
-SMALL = {"iterations": 24, "validate_every": 6, "batch_size": 16}
+REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
+THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("figure3", "figure5c", "figure7")]
+SLOW = ("exponent", "adaptive", "phase", "general_covariance")  # theory whose recorded results are shown
+RECORDED = results.folder("cpu") / "theory"
+PRESET = Preset(40, 20, 2, (60,))
 
 
-def small(study: Scaling) -> Scaling:
-    preset = Preset(40, 20, 2, (60,))
-    plain = (preset,) if study.plain_presets else ()
-    base = replace(study.base, **SMALL)
-    return replace(study, base=base, static_sizes=(40, 80), presets=(preset,), plain_presets=plain)
+def tiny() -> Profile:
+    """The smoke profile, smaller: sizes up to 80 images."""
+    settings = profile("smoke")
+    small = {"iterations": 24, "validate_every": 6, "batch_size": 16}
+    return replace(
+        settings,
+        theory=replace(settings.theory, replicates=2),
+        scaling=tuple(
+            replace(
+                each,
+                **{method: replace(getattr(each, method), **small) for method in ("static", "dp", "omega_zero")},
+                static_sizes=(40, 80),
+                dp_presets=(PRESET,),
+                omega_zero_presets=(replace(PRESET, branch_sizes=()),),
+            )
+            for each in settings.scaling
+        ),
+        comparison=tuple(
+            replace(
+                each, presets=(replace(PRESET, branch_sizes=()),), real_sizes=(40, 80), reference_seeds=(50, 51, 52)
+            )
+            for each in settings.comparison
+        ),
+        dynamics=replace(
+            settings.dynamics,
+            base=replace(settings.dynamics.base, **small, n_initial=20, backstop=True),
+            seeds=(0,),
+            many_size=10,
+        ),
+        live=replace(settings.live, run=replace(PRESET, branch_sizes=()).apply(replace(settings.live.run, **small))),
+    )
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Exhibits, by name, and the folder they are in."""
+def chain(tmp_path_factory, fabricate):
+    """The folder with results of every study, and a patch that has them read."""
     folder = tmp_path_factory.mktemp("chain")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "folder", lambda name: folder / name)
-        settings = profile("smoke")
-        base = replace(settings.scaling[0].base, **SMALL)
-        settings = replace(
-            settings,
-            scaling=tuple(small(study) for study in settings.scaling),
-            dynamics=replace(settings.dynamics, base=replace(base, n_initial=20, n_per_round=20)),
-            theory=replace(settings.theory, replicates=2),
-        )
-        run("smoke", jobs_of(settings))
-        run("live", live.jobs(replace(settings.live, run=replace(base, n_initial=40, n_per_round=20, rounds=2))))
-        exhibits = [module.make("smoke") for module in EXHIBITS.values()]
-        for exhibit in exhibits:
-            save(exhibit, folder / "figures")
-        report.write(folder / "report.html", "smoke", exhibits, folder / "figures")
-    return {exhibit.name: exhibit for exhibit in exhibits}, folder
+        some = ImageSet(validation_images().images[:300], validation_images().labels[:300])
+        shifted = {name: some for kind in SHIFTS.values() for name in kind}
+        patch.setattr(runs, "shift_sets", lambda: shifted)
+        patch.setattr(runs, "validation_images", lambda: some)
+        patch.setattr(efficiency, "DRAWS", 200)
+        settings = tiny()
+        (folder / "smoke" / "theory").mkdir(parents=True)
+        for job in [*jobs_of(settings, (), "smoke"), *live.jobs(settings.live)]:
+            if job.study == "theory" and job.name in SLOW:
+                shutil.copy(RECORDED / f"{job.name}.json", folder / "smoke" / "theory")
+            elif job.study in (*REAL, "theory", "live"):
+                name = "live" if job.study == "live" else "smoke"
+                results.record(name, job, job.compute(job.config, lambda fraction: None), 1.0)
+            else:
+                fabricate("smoke", replace(job, depends=()))
+        yield folder
 
 
-def test_every_figure_has_its_files_and_finite_numbers(drawn):
-    exhibits, folder = drawn
-    for name, exhibit in exhibits.items():
-        with (folder / "figures" / f"{name}.csv").open(newline="") as file:
+@pytest.fixture(scope="module")
+def drawn(chain):
+    """Exhibits by name, drawn and written."""
+    found = make_all(EXHIBITS.values(), "smoke")
+    assert [each.why for each in found if isinstance(each, Missing)] == []
+    for exhibit in found:
+        save(exhibit, chain / "figures")
+    report.write(chain / "report.html", "smoke", found, chain / "figures")
+    return {exhibit.name: exhibit for exhibit in found}
+
+
+def read(chain, study: str, stem: str = "") -> dict[str, dict]:
+    return {name: each for name, each in results.load("smoke", study).items() if name.startswith(stem)}
+
+
+def test_every_figure_has_its_files_and_finite_numbers(chain, drawn):
+    assert drawn.keys() == EXHIBITS.keys()
+    for name, exhibit in drawn.items():
+        with (chain / "figures" / f"{name}.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == len(exhibit.rows) > 0
         assert not any(text in ("nan", "inf") for row in rows for text in row.values())
+        assert "Made with" in exhibit.caption or "made with" in exhibit.caption or name in ("live", *THEORY)
         if exhibit.figure is not None:
             for suffix in ("png", "pdf"):
-                assert (folder / "figures" / f"{name}.{suffix}").stat().st_size > 5000
+                assert (chain / "figures" / f"{name}.{suffix}").stat().st_size > 5000
 
 
-def test_plotted_accuracies_are_those_of_the_result_files(drawn):
-    exhibits, folder = drawn
-    rows = [row for row in exhibits["figure4"].rows if row["study"] == "scaling" and row["method"] == "static"]
-    found = [row["test_accuracy"] for row in rows]
-    files = [results._read(path) for path in sorted((folder / "smoke" / "scaling").glob("static-*.json"))]
-    assert sorted(found) == sorted(f["outcomes"][0]["test_accuracy"] for f in files) and len(found) == 4
+def test_figure4_shows_the_means_of_the_result_files(chain, drawn):
+    files = read(chain, "scaling-equal-convnet", "static-")
+    rows = [row for row in drawn["figure4"].rows if row["study"] == "scaling-equal-convnet"]
+    found = [row["test_accuracy"] for row in rows if row["method"] == "static"]
+    assert sorted(found) == sorted(f["outcomes"][0]["test_accuracy"] for f in files.values()) and len(found) == 4
     means = [
-        row["test %"]
-        for row in exhibits["table4"].table
-        if row["method"] == "static" and row["final size"] == 80 and row["guidance scale"] == 3
+        np.mean([f["outcomes"][0]["test_accuracy"] for f in files.values() if f["config"]["n_initial"] == size])
+        for size in (40, 80)
     ]
-    of_80 = [f["outcomes"][0]["test_accuracy"] for f in files if f["config"]["n_initial"] == 80]
-    assert float(means[0].split()[0]) == pytest.approx(np.mean(of_80), abs=0.005)
+    plotted = drawn["figure4"].figure.axes[0].containers[0].lines[0].get_xydata()
+    np.testing.assert_allclose(plotted, [(40, means[0]), (80, means[1])])
+    table = [
+        row["test %"]
+        for row in drawn["table4"].table
+        if (row["learner"], row["settings"], row["method"], row["final size"]) == ("ConvNet", "equal", "static", 80)
+    ]
+    assert float(table[0].split()[0]) == pytest.approx(means[1], abs=0.005) and len(table) == 1
+    sizes = {(row["pool_size"], row["branch_iteration"] is None) for row in rows if row["method"] == "DP"}
+    assert sizes == {(80, True), (60, False)}
 
 
-def test_the_report_is_one_file_with_a_verdict_for_every_claim(drawn):
-    _, folder = drawn
-    text = (folder / "report.html").read_text()
-    assert len(re.findall("holds here<|does not hold here<|not tested here<", text)) == 13
-    assert not re.findall(r'(?:src|href)="(?!data:)', text)
-    assert text.count('src="data:image/png;base64,') == len(EXHIBITS) - 1  # table 4 has no picture
+def test_figure2_shows_the_logs(chain, drawn):
+    files = read(chain, "dynamics")
+    assert len(files) == 4
+    lines = {line.get_label(): line.get_xydata() for line in drawn["figure2"].figure.axes[0].lines}
+    many = files["additions-3-seed0"]
+    np.testing.assert_allclose(lines["3 additions of 10"], [(e["iteration"], e["train_loss"]) for e in many["log"]])
+    additions = sum(len(each["additions"]) for each in files.values())
+    assert f"of {additions} additions raise it" in drawn["figure2"].caption and additions > 0
 
 
-def test_live_samples_are_pictures_of_both_pools(drawn):
-    exhibits, folder = drawn
-    samples = results._read(folder / "live" / "live" / "dp.json")["samples"]
+def test_figure5_compares_with_plain_images(chain, drawn):
+    tests = {
+        name: [each["outcomes"][-1]["test_accuracy"] for each in read(chain, "selection", name).values()]
+        for name in ("prune-1-", "cheap-0.3-")
+    }
+    rows = [row for row in drawn["figure5"].rows if (row["way"], row["strength"]) == ("cheap", 0.3)]
+    gain = np.mean(tests["cheap-0.3-"]) - np.mean(tests["prune-1-"])
+    assert np.mean([row["gain"] for row in rows]) == pytest.approx(gain) and len(rows) == 2
+    assert [row["operations"] for row in rows] == pytest.approx([1.3, 1.3])
+
+
+def test_figure6_is_aligned_at_birth(chain, drawn):
+    rows = drawn["figure6_left"].rows
+    assert {row["error"] for row in rows if row["distance"] == 0} == {100}
+    assert {row["method"] for row in rows if row["panel"] == "ConvNet, equal settings"} == {"DP", "omega = 0"}
+    assert min(row["distance"] for row in rows) < 0 < max(row["distance"] for row in rows)
+
+
+def test_figure9_pairs_runs_of_one_seed(chain, drawn):
+    files = read(chain, "scaling-equal-convnet")
+    for row in drawn["figure9"].rows:
+        if (row["setting"], row["learner"]) == ("equal", "convnet"):
+            late = files[f"omega0-40-seed{row['seed']}"]["outcomes"][-1]["test_accuracy"]
+            static = files[f"static-80-seed{row['seed']}"]["outcomes"][-1]["test_accuracy"]
+            assert row["difference"] == pytest.approx(late - static)
+
+
+def test_table1_has_every_way_of_training_and_the_hard_images(chain, drawn):
+    rows = [row for row in drawn["table1"].table if row["learner"] == "ConvNet" and row["settings"] in ("", "equal")]
+    assert [row["method"] for row in rows] == ["real", "real", "static", "prune", "DP"]
+    assert [row["generated"] for row in rows] == [0, 0, 80, 40 + 2 * 20 * 2, 80]
+    digits = np.array([list(each["outcomes"][0]["test_predictions"]) for each in _references(chain)], int)
+    wrong = (digits != real_images().labels.numpy()).mean(0) > 0.5
+    assert f"{wrong.sum():,} test images that most" in drawn["table1"].caption and wrong.any()
+
+
+def _references(chain) -> list[dict]:
+    return [r for learner in ("convnet", "vit") for r in read(chain, f"comparison-{learner}", "reference-").values()]
+
+
+def test_tables_of_the_other_studies(chain, drawn):
+    [row] = [row for row in drawn["table2"].table if row["generator"] == "narrow"]
+    files = read(chain, "generators")
+    gaps = [
+        files[f"DP-narrow-seed{s}"]["outcomes"][-1]["test_accuracy"]
+        - files[f"static-narrow-seed{s}"]["outcomes"][-1]["test_accuracy"]
+        for s in (0, 1)
+    ]
+    assert float(row["difference"].split()[0]) == pytest.approx(np.mean(gaps), abs=0.005)
+    assert [(row["omega"], row["patience"]) for row in drawn["table3"].table][-2:] == [
+        (0.3, "fixed"),
+        (0.3, "incremental"),
+    ]
+    for method in ("static", "DP", "prune", "omega = 0"):
+        trials = [row for row in drawn["tuning"].table if row["method"] == method]
+        best = max(row["validation %"] for row in trials)
+        assert [row["validation %"] for row in trials if row["best"]] == [best]
+    published = [row for row in drawn["table5"].table if row["learner"] == "ViT-B, published"]
+    reached = {row["DP images"]: row["static images as good"] for row in published}
+    assert reached[640_000] == "not reached" and 320_000 < reached[320_000] < 1_300_000
+
+
+def test_the_report_is_one_file_with_a_verdict_for_every_claim(chain, drawn):
+    text = (chain / "report.html").read_text()
+    assert len(re.findall("holds here<|holds in part<|does not hold here<|not tested here<", text)) == 13
+    assert not re.findall(r'(?:src|href)="(?!data:)', text) and "not made yet" not in text
+    assert text.count('src="data:image/png;base64,') == sum(each.figure is not None for each in drawn.values())
+
+
+def test_live_samples_are_pictures_of_both_pools(chain, drawn):
+    samples = results.load("live", "live")["dp"]["samples"]
     assert {sample["round"] for sample in samples} == {0, 2}
     assert {sample["label"] for sample in samples} == set(range(10))
-    assert "1 addition" not in exhibits["live"].caption and "2 additions of 20 images" in exhibits["live"].caption
+    assert "2 additions of 20 images" in drawn["live"].caption
+
+
+def test_the_same_results_give_the_same_bytes(chain, drawn):
+    modules = [module for name, module in EXHIBITS.items() if name not in THEORY]
+    for exhibit in make_all(modules, "smoke"):
+        save(exhibit, chain / "again")
+    written = sorted(path for path in (chain / "again").iterdir() if path.suffix in (".csv", ".png"))
+    assert len(written) > 25
+    for path in written:
+        assert path.read_bytes() == (chain / "figures" / path.name).read_bytes(), path.name
+
+
+def test_absent_studies_are_named_and_the_rest_is_drawn(chain, drawn, tmp_path, monkeypatch):
+    for study in ("scaling-equal-convnet", "ablation", "theory"):
+        wanted = (
+            shutil.ignore_patterns("figure7*", "errata*", *(f"{name}*" for name in SLOW)) if study == "theory" else None
+        )
+        shutil.copytree(chain / "smoke" / study, tmp_path / "smoke" / study, ignore=wanted)
+    for path in (tmp_path / "smoke" / "scaling-equal-convnet").glob("*-seed1.json"):
+        path.unlink()
+    monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
+    found = {each.name: each for each in make_all(EXHIBITS.values(), "smoke")}
+    made = {name for name, each in found.items() if isinstance(each, Exhibit)}
+    expected = {"figure1", "figure4", "figure6_left", "figure9", "table1", "table3", "table4", "table5"}
+    assert made == expected | {"figure3", "figure5c"}
+    assert "1 seed." in found["figure4"].caption
+    assert "python -m experiments run grids --profile smoke" in found["figure8"].why
+    assert "python -m experiments live" in found["live"].why
+    for name in made:
+        save(found[name], tmp_path / "figures")
+    report.write(tmp_path / "report.html", "smoke", list(found.values()), tmp_path / "figures")
+    text = (tmp_path / "report.html").read_text()
+    assert text.count("not made yet: ") == len(found) - len(made) and "not made yet: selection: no" in text

@@ -1,0 +1,52 @@
+"""Figure 11: guided images beside pruned ones."""
+
+from matplotlib import pyplot as plt
+
+from dp.data import CLASSES
+from paper_figures.exhibit import Exhibit, Rows
+from paper_figures.figure6_right import rows_of
+from paper_figures.pictures import grids, show
+from paper_figures.shared import command, grouped
+from paper_figures.style import style
+
+
+def make(profile: str) -> Exhibit:
+    """From the grids study."""
+    result = grids(profile)
+    last = max(each["iteration"] for each in result["guided"])
+    omega = min(
+        {each["omega"] for each in result["guided"]}, key=lambda o: abs(o - result["config"]["guidance"]["omega"])
+    )
+    guided = [each for each in result["guided"] if each["iteration"] == last and each["omega"] == omega]
+    sets = {f"entropy-guided\nomega = {omega:g}": guided, "pruned\nhardest quarter": result["pruned"]}
+    figure = side_by_side(sets)
+    found = result["diversity"]
+    numbers = "; ".join(
+        f"{name}: recall {found[name]['recall']:.2f}, coverage {found[name]['coverage']:.2f}"
+        for name in ("plain", "guided", "pruned")
+    )
+    return Exhibit(
+        "figure11",
+        "Figure 11: entropy-guided images beside pruned ones",
+        "One column a class. Above: images guided by the last learner of a DP run; below: the hardest quarter of plain "
+        f"images for the same learner. A dot marks what it gets wrong. Diversity of {result['config']['images']:,} "
+        f"images of each against real validation images, in the oracle's features: {numbers}. One run; made with "
+        f"{command('grids', profile)}. Stands for figure 11.",
+        [{"set": name.split("\n")[0], **row} for name, pictures in sets.items() for row in rows_of(pictures)],
+        figure,
+    )
+
+
+def side_by_side(sets: dict[str, Rows]) -> plt.Figure:
+    """Sets of pictures one above the other, one column a class."""
+    with style():
+        deep = min(len(pictures) // len(CLASSES) for pictures in sets.values())
+        size = (6.4, (0.62 * deep + 0.15) * len(sets) + 0.6)
+        figure, axes = plt.subplots(len(sets), 1, figsize=size, squeeze=False, layout="constrained")
+        for axis, (name, pictures) in zip(axes[:, 0], sets.items(), strict=True):
+            classes = grouped(pictures, "label")
+            lines = [[classes[(label,)][i] for label in range(10)] for i in range(deep)]
+            show(axis, lines, None, list(CLASSES) if axis is axes[-1, 0] else None)
+            axis.set_ylabel(name, fontsize=8)
+        axes[-1, 0].tick_params(axis="x", rotation=45)
+    return figure

@@ -1,0 +1,58 @@
+"""Table 5: how many static images each size of Deliberate Practice stands for."""
+
+from typing import Any
+
+import numpy as np
+
+from experiments.efficiency import Curve, equivalents
+from experiments.outcomes import curve
+from paper_figures import published
+from paper_figures.exhibit import Exhibit, Rows
+from paper_figures.shared import LEARNERS, NOT_COMPARABLE, command, scaling, seeds, spread
+
+
+def make(profile: str) -> Exhibit:
+    """From the scaling studies and table 5 of the paper."""
+    rows, counts = [], []
+    for (setting, learner), outcomes in scaling(profile, ("static", "DP")).items():
+        static, dp = curve(outcomes, "static"), curve(outcomes, "DP")
+        counts += [len(values) for values in (*static.values(), *dp.values())]
+        rows += [{"learner": LEARNERS[learner], "settings": setting, **row} for row in compare(static, dp)]
+    printed = published.curves(5)
+    rows += [
+        {"learner": "ViT-B, published", "settings": "equal", **row} | {"95% interval": None}
+        for row in compare(printed["static"], printed["DP"])
+    ]
+    below = sum(row["fewer"] is not None and row["fewer"] < 1 for row in rows if row["95% interval"])
+    ours = sum(row["95% interval"] is not None for row in rows)
+    return Exhibit(
+        "table5",
+        "Table 5: data efficiency at each size of Deliberate Practice (DP)",
+        "For the mean test accuracy of DP at each of its sizes: the smallest static size that does as well, read off "
+        "linearly in the logarithm of the size, and how many times more images that is; not reached: no static size "
+        f"measured does as well. Mean over {seeds(counts)}, 95% bootstrap interval over seeds. In {below} of {ours} "
+        "rows measured here static needs fewer images than DP. The last rows apply the same to the single runs of the "
+        f"paper's table 5 (ImageNet-1k), printed below. Made with {command('scaling', profile)}. {NOT_COMPARABLE}",
+        rows,
+        table=rows,
+        published=published.table(5),
+    )
+
+
+def compare(static: Curve, dp: Curve) -> Rows:
+    """One row a DP size."""
+    return [
+        {
+            "DP images": each.dp_size,
+            "DP %": spread(dp[each.dp_size]),
+            "static's best %": round(max(float(np.mean(values)) for values in static.values()), 2),
+            "static images as good": "not reached" if each.static_size is None else round(each.static_size),
+            "fewer": None if each.ratio is None else round(each.ratio, 2),
+            "95% interval": " to ".join(dict.fromkeys(map(_ratio, each.interval))),
+        }
+        for each in equivalents(static, dp)
+    ]
+
+
+def _ratio(value: float) -> Any:
+    return "not reached" if np.isinf(value) else f"{value:.2f}"

@@ -1,0 +1,55 @@
+"""The search for each method's own best settings."""
+
+from typing import Any
+
+from experiments.tuning import METHODS, validation_accuracy
+from paper_figures.exhibit import Exhibit
+from paper_figures.shared import LEARNERS, command, grouped, results_of
+
+NAMES = {method.replace(" = ", ""): method for method in METHODS}
+
+
+def make(profile: str) -> Exhibit:
+    """From the tuning study."""
+    rows = [_row(name, result) for name, result in results_of(profile, "tuning").items()]
+    searches = grouped(
+        sorted(rows, key=lambda r: (list(LEARNERS.values()).index(r["learner"]), r["method"])), "learner", "method"
+    )
+    for search in searches.values():
+        max(search, key=lambda row: row["validation %"])["best"] = "best"
+    table = [row for search in searches.values() for row in sorted(search, key=lambda row: row["trial"])]
+    sizes = sorted({len(search) for search in searches.values()})
+    return Exhibit(
+        "tuning",
+        "The search: every method's settings",
+        f"{' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} trials a method and learner, one run (one "
+        "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
+        "images. Late: guidance acts below this noise level. An empty cell is an axis that the method does not have. "
+        "The best of a search is partly luck: the other studies run the settings it ends with on seeds of their own. "
+        f"Made with {command('tuning', profile)}. The paper has no such table.",
+        table,
+        table=table,
+    )
+
+
+def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    learner, method, trial = name.split("-")
+    config, method = result["config"], NAMES[method]
+    grows = method != "static"
+    return {
+        "learner": LEARNERS[learner],
+        "method": method,
+        "trial": int(trial),
+        "guidance scale": config["guidance_scale"],
+        "learning rate": config["lr"],
+        "iterations": config["iterations"],
+        "N": config["n_initial"],
+        "P": config["n_per_round"] if grows else None,
+        "k": config["rounds"] if grows else None,
+        "patience": config["patience"] if grows else None,
+        "omega": config["guidance"]["omega"] if method == "DP" else None,
+        "late": config["guidance"]["interval"][1] if method == "DP" else None,
+        "over-sampling": config["over_sampling"] if method == "prune" else None,
+        "validation %": round(validation_accuracy(result), 2),
+        "best": "",
+    }
