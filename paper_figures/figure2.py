@@ -54,7 +54,7 @@ def make(profile: str) -> Exhibit:
         "Figure 2: training dynamics with and without additions",
         f"The same {config['n_initial']:,} initial images, {seeds(map(len, by_plan.values()))} "
         f"(seed {config['seed']} bold, "
-        "others faint). Dashed: when that seed's run added entropy-guided images, which patience alone decides; "
+        "others faint). Dashed: when that seed's run added entropy-guided images; "
         f"yellow: warm-up; blue: cool-down; the axes leave out what warm-up does. {_jump(results)} Real test accuracy, "
         f"mean (standard deviation): {_reached(by_plan)} Made with {command('dynamics', profile)}. Stands for figure 2 "
         f"(ImageNet-100, 130k images an addition), which shows a jump of the loss and a lifted plateau. "
@@ -71,12 +71,14 @@ def _jump(results: Results) -> str:
         log = run["log"]
         added = {addition["iteration"] for addition in run["additions"]}
         jumps += [b["train_loss"] - a["train_loss"] for a, b in pairwise(log) if a["iteration"] in added]
+    triggers = [addition["trigger"] for run in results.values() for addition in run["additions"]]
     if not jumps:
         return "No run made an addition."
     word = "rises" if mean(jumps) > 0 else "falls"
     return (
         f"From the validation before an addition to the next, training loss {word} by {abs(mean(jumps)):.3f} nats on "
-        f"average ({sum(jump > 0 for jump in jumps)} of {len(jumps)} additions raise it)."
+        f"average ({sum(jump > 0 for jump in jumps)} of {len(jumps)} additions raise it). Patience triggered "
+        f"{triggers.count('patience')} of {len(triggers)} additions."
     )
 
 

@@ -1,5 +1,6 @@
 """Table 1: every way of training, on test images, shifted ones and hard ones."""
 
+from statistics import mean
 from typing import Any
 
 from experiments.outcomes import correct, hard_images, outcomes, shift_means
@@ -26,6 +27,10 @@ def make(profile: str) -> Exhibit:
         raise missing("comparison", profile)
     groups = grouped(rows, "learner", "settings", "method", "pool_size", "n_initial")
     table = [{**_what(group[0]), **_measured(group, mask)} for group in groups.values()]
+    best = [
+        f"{LEARNERS[learner]}, {setting}: {_best(each)}"
+        for (learner, setting), each in grouped([row for row in rows if row["settings"]], "learner", "settings").items()
+    ]
     hard = f"the {mask.sum():,} test images that most of the real-trained reference learners get wrong"
     return Exhibit(
         "table1",
@@ -34,8 +39,10 @@ def make(profile: str) -> Exhibit:
         "images made, those pruned away too. Outline, rendition, corruption and geometric are the mean over sets of "
         "changed test images, which stand for ImageNet-Sketch, -R and -V2; hard, which stands for ImageNet-A: "
         f"{hard if mask.any() else 'no reference learners yet'}. Equal: one guidance scale and one set of settings; "
-        f"tuned: each method at its own best. Made with {command('comparison scaling', profile)}. Stands for table 1, "
-        f"whose rows are below (DP with lambda_cfg = 2). {NOT_COMPARABLE}",
+        "tuned: each method at its own best. Highest test accuracy without real training images: "
+        f"{'; '.join(best) or 'none yet'}. Made with "
+        f"{command('comparison scaling', profile)}. Stands for table 1, whose rows are below (DP with lambda_cfg = 2). "
+        f"{NOT_COMPARABLE}",
         table,
         table=table,
         published=published.table(1),
@@ -61,6 +68,12 @@ def chosen(rows: Rows, pruned: Rows) -> Rows:
             if row["pool_size"] == size
         ]
     return found
+
+
+def _best(rows: Rows) -> str:
+    groups = grouped(rows, "method", "pool_size")
+    method, size = max(groups, key=lambda key: mean(row["test_accuracy"] for row in groups[key]))
+    return f"{method} with {size:,} images"
 
 
 def _what(row: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ PRESET = Preset(40, 20, 2, (60,))
 def tiny() -> Profile:
     """The smoke profile, smaller: sizes up to 80 images."""
     settings = profile("smoke")
-    small = {"iterations": 24, "validate_every": 6, "batch_size": 16}
+    small = {"iterations": 24, "validate_every": 6, "batch_size": 16, "inference_steps": 4}
     return replace(
         settings,
         theory=replace(settings.theory, replicates=2),

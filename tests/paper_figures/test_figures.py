@@ -1,0 +1,68 @@
+"""Captions and marks follow from the numbers, whichever way they point."""
+
+import pytest
+
+from paper_figures.figure1 import bars
+from paper_figures.figure6_left import trajectory
+from paper_figures.figure9 import pairs
+from paper_figures.shared import seeds, spread
+from paper_figures.table1 import chosen
+from paper_figures.table5 import compare
+
+STATIC = {100: [70.0, 72.0], 400: [80.0, 82.0], 1600: [79.0, 81.0]}
+
+
+def test_best_bars_and_the_smallest_dp_that_is_better():
+    won = bars(STATIC, {50: [75.0], 200: [82.0, 82.2], 800: [84.0]})
+    assert {name: bar["images"] for name, bar in won.items()} == {
+        "static, best": 400,
+        "DP, smallest that is better": 200,
+        "DP, best": 800,
+    }
+    assert won["static, best"]["accuracy"] == 81 and won["static, best"]["sd"] == pytest.approx(2**0.5)
+    assert "DP, smallest that is better" not in bars(STATIC, {50: [75.0], 200: [81.0]})
+
+
+def test_equivalent_sizes_that_are_not_reached():
+    below, above = compare(STATIC, {200: [71.0, 71.0], 300: [90.0, 90.0]})
+    assert below["static images as good"] == 100 and below["fewer"] == 0.5
+    assert (above["static images as good"], above["fewer"], above["95% interval"]) == (
+        "not reached",
+        None,
+        "not reached",
+    )
+
+
+def test_trajectories_pool_additions_by_their_images():
+    error = [[100.0, 60.0, None], [50.0, 100.0, None], [40.0, 90.0, None]]
+    found = {
+        row["distance"]: row["error"]
+        for row in trajectory({"hardness": {"misclassified": [10, 30, 0], "error": error}})
+    }
+    assert found == {-1: 60, 0: 100, 1: pytest.approx((10 * 50 + 30 * 90) / 40), 2: 40}
+
+
+def row(method: str, size: int, seed: int, accuracy: float = 80.0, branch: int | None = None) -> dict:
+    return {"method": method, "pool_size": size, "seed": seed, "test_accuracy": accuracy, "branch_iteration": branch}
+
+
+def test_pairs_leave_out_seeds_that_only_one_side_has():
+    rows = [
+        row("static", 80, 0, 70.0),
+        row("static", 80, 2, 72.0),
+        row("omega = 0", 80, 1),
+        row("omega = 0", 80, 2, 75.0),
+    ]
+    [only] = pairs("equal", "vit", rows)
+    assert (only["seed"], only["difference"]) == (2, 3.0)
+
+
+def test_table1_takes_the_size_of_pruning_and_the_largest():
+    rows = [row(m, n, 0) for m in ("static", "DP") for n in (10, 80, 160)] + [row("DP", 80, 0, branch=5)]
+    found = [(each["method"], each["pool_size"]) for each in chosen(rows, [row("prune", 80, 0)])]
+    assert found == [("static", 80), ("static", 160), ("prune", 80), ("DP", 80), ("DP", 160)]
+
+
+def test_words():
+    assert seeds([3, 3]) == "3 seeds" and seeds([1]) == "1 seed" and seeds([2, 5]) == "2 to 5 seeds"
+    assert spread([1.0, 3.0]) == "2.00 (1.41)" and spread([1.0]) == "1.00" and spread([None]) is None
