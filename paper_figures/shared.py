@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 
 from dp.errors import UserError
 from experiments.efficiency import Curve
-from experiments.outcomes import outcomes
 from experiments.results import folder, load
 from paper_figures.exhibit import Rows
 from paper_figures.style import COLOURS, MARKERS
@@ -50,6 +49,8 @@ def scaling(profile: str, methods: Iterable[str] = ("static",)) -> dict[tuple[st
     Raises:
         UserError: no study has.
     """
+    from experiments.outcomes import outcomes  # imports torch, which the theory's figures need not
+
     found = {}
     for setting in SETTINGS:
         for learner in LEARNERS:

@@ -1,7 +1,11 @@
 """Captions and marks follow from the numbers, whichever way they point."""
 
+import subprocess
+import sys
+
 import pytest
 
+from experiments.results import ROOT
 from paper_figures.figure1 import bars
 from paper_figures.figure6_left import trajectory
 from paper_figures.figure9 import pairs
@@ -66,3 +70,8 @@ def test_table1_takes_the_size_of_pruning_and_the_largest():
 def test_words():
     assert seeds([3, 3]) == "3 seeds" and seeds([1]) == "1 seed" and seeds([2, 5]) == "2 to 5 seeds"
     assert spread([1.0, 3.0]) == "2.00 (1.41)" and spread([1.0]) == "1.00" and spread([None]) is None
+
+
+def test_the_theory_is_drawn_without_torch():
+    code = "import sys, paper_figures.figure3, paper_figures.theory_phase; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
