@@ -43,7 +43,7 @@ def results_of(profile: str, study: str, wanted: Callable[[str], bool] = bool, w
     return found
 
 
-def scaling(profile: str, methods: Iterable[str] = ("static",)) -> dict[tuple[str, str], Rows]:
+def scaling(profile: str, methods: tuple[str, ...] = ("static",)) -> dict[tuple[str, str], Rows]:
     """(setting, learner) -> outcomes of the scaling studies that have runs of these methods.
 
     Raises:
@@ -55,10 +55,10 @@ def scaling(profile: str, methods: Iterable[str] = ("static",)) -> dict[tuple[st
     for setting in SETTINGS:
         for learner in LEARNERS:
             rows = outcomes(profile, f"scaling-{setting}-{learner}")
-            if set(methods) <= {row["method"] for row in rows}:
+            if rows and set(methods) <= {row["method"] for row in rows}:
                 found[setting, learner] = rows
     if not found:
-        raise missing("scaling", profile, f"runs of {' and '.join(methods)}")
+        raise missing("scaling", profile, f"runs of {' and '.join(methods)}" if methods else "results")
     return found
 
 

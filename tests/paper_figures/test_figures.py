@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from experiments import results
 from experiments.results import ROOT
+from paper_figures.__main__ import EXHIBITS
+from paper_figures.exhibit import Missing, make_all
 from paper_figures.figure1 import bars
 from paper_figures.figure6_left import trajectory
 from paper_figures.figure9 import pairs
@@ -70,6 +73,13 @@ def test_table1_takes_the_size_of_pruning_and_the_largest():
 def test_words():
     assert seeds([3, 3]) == "3 seeds" and seeds([1]) == "1 seed" and seeds([2, 5]) == "2 to 5 seeds"
     assert spread([1.0, 3.0]) == "2.00 (1.41)" and spread([1.0]) == "1.00" and spread([None]) is None
+
+
+def test_without_results_every_exhibit_says_how_to_make_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "folder", lambda profile: tmp_path / profile)
+    found = make_all(EXHIBITS.values(), "cpu")
+    assert [each.name for each in found] == list(EXHIBITS)
+    assert all(isinstance(each, Missing) and "python -m experiments" in each.why for each in found)
 
 
 def test_the_theory_is_drawn_without_torch():
