@@ -1,6 +1,7 @@
 """Are the real images all there, and readable? The command `dp data check`."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ class Finding:
         return lines
 
 
-def check(
+def data_command(
+    action: tyro.conf.Positional[Literal["check"]],
     root: tyro.conf.Positional[Path],
     classes: ClassSet = "imagenet100",
     v2: Path | None = None,
@@ -74,11 +76,10 @@ def check(
     workers: int = 4,
     json: bool = False,
 ) -> None:
-    """Check folders of real images: ImageNet's train and val, and the out-of-distribution sets that are named.
-
-    Exit code 0 if every class and image is there and every opened file can be read, else 2.
+    """Look after folders of real images: ImageNet's train and val, and the out-of-distribution sets that are named.
 
     Args:
+        action: check that every class and image is there and that the opened files can be read; if not, exit code 2.
         root: holds train/WNID/*.JPEG and val/WNID/*.JPEG.
         classes: the classes to look for.
         v2: ImageNet-V2, matched frequency: folders 0 .. 999.
@@ -111,18 +112,18 @@ def check(
 
 
 def look(name: SetName, root: Path, classes: ClassSet, open: int | Literal["all"] = 1, workers: int = 4) -> Finding:
-    """Look for one set; arguments as of `check`."""
+    """Look for one set; arguments as of `data_command`."""
     folder, folders = folder_of(name, root), folders_of(name, classes)
     names = list(folders.values())
     listing = list_images(folder, names, cached=False)
     prompts = class_list(classes).prompts
     titles = [f"{each} ({prompts[label]})" for label, each in folders.items()]
-    files = []
+    files: list[str] = []
     for position, each in enumerate(names):
         own = listing.of(position)
         # The last ones: a copy that broke off has left its last file short.
         chosen = own if open == "all" else own[max(len(own) - open, 0) :]
-        files += [folder / each / file.decode("utf-8", "surrogateescape") for file in chosen]
+        files += [f"{folder}/{each}/{os.fsdecode(file)}" for file in chosen]
     return Finding(
         name,
         str(folder),
@@ -141,8 +142,8 @@ def look(name: SetName, root: Path, classes: ClassSet, open: int | Literal["all"
 class Opening(Dataset[str]):
     """Item i says what is wrong with file i; empty if it is a whole image."""
 
-    def __init__(self, files: Sequence[Path]):
-        self.files = np.array([str(file).encode("utf-8", "surrogateescape") for file in files], "S")
+    def __init__(self, files: Sequence[str]):
+        self.files = np.array([os.fsencode(file) for file in files], "S")  # shared by forked workers
 
     def __len__(self) -> int:
         return len(self.files)
@@ -150,7 +151,7 @@ class Opening(Dataset[str]):
     def __getitem__(self, index: int) -> str:
         """What is wrong with a file."""
         try:
-            with Image.open(self.files[index].decode("utf-8", "surrogateescape")) as image:
+            with Image.open(os.fsdecode(self.files[index])) as image:
                 image.draft(None, (1, 1))  # JPEG: every byte is read, but only an eighth of each side is made
                 image.load()
         except Exception as error:  # a decoder raises many kinds for a damaged file; all mean the same here
@@ -158,7 +159,7 @@ class Opening(Dataset[str]):
         return ""
 
 
-def unreadable_among(files: Sequence[Path], title: str, workers: int = 4) -> dict[str, str]:
+def unreadable_among(files: Sequence[str], title: str, workers: int = 4) -> dict[str, str]:
     """File -> what is wrong with it, for those that are no whole images; with a progress bar."""
     if not files:
         return {}
@@ -169,7 +170,7 @@ def unreadable_among(files: Sequence[Path], title: str, workers: int = 4) -> dic
         for batch in loader:
             faults += batch
             bar.update(len(batch))
-    return {str(file): fault for file, fault in zip(files, faults, strict=True) if fault}
+    return {file: fault for file, fault in zip(files, faults, strict=True) if fault}
 
 
 def table(findings: Sequence[Finding]) -> str:

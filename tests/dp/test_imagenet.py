@@ -339,7 +339,7 @@ def checked(capsys, *arguments) -> tuple[int, str, str]:
     """Exit code, stdout and stderr (without the progress bar) of the command."""
     capsys.readouterr()
     try:
-        run_command(lambda: tyro.cli(data_check.check, args=[str(each) for each in arguments]))
+        run_command(lambda: tyro.cli(data_check.data_command, args=["check", *map(str, arguments)]))
         code = 0
     except SystemExit as ended:
         code = ended.code
