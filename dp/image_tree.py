@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -210,10 +211,18 @@ def useful(workers: int) -> int:
     return min(workers, cores)
 
 
+class Items(Protocol):
+    """An `ImageTree`, or a `torch.utils.data.Subset` of one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Tensor, int]: ...
+
+
 class _Told(Dataset[tuple[Tensor, int] | str]):
     """The items of a data set; the line of a `UserError` where reading one raises it."""
 
-    def __init__(self, data: ImageTree):
+    def __init__(self, data: Items):
         self.data = data
 
     def __len__(self) -> int:
@@ -230,7 +239,7 @@ def _batch(items: list[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor] | str
     return next((item for item in items if isinstance(item, str)), None) or default_collate(items)
 
 
-def batches(data: ImageTree, batch_size: int = 256, workers: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: Items, batch_size: int = 256, workers: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
     """All items in order, read by worker processes: (uint8 [B, 3, size, size], int64 [B]).
 
     Raises:

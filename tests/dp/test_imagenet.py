@@ -14,6 +14,7 @@ import tyro
 from PIL import Image
 from timm.data import ImageNetInfo
 from torch import nn
+from torch.utils.data import Subset
 
 from dp import data_check, image_tree, imagenet
 from dp.errors import UserError, run_command
@@ -298,6 +299,8 @@ def test_batches_come_in_order(whole):
     assert [len(images) for images, _ in parts] == [64, 36]
     assert torch.cat([labels for _, labels in parts]).tolist() == list(range(100))
     assert parts[0][0].dtype == torch.uint8 and parts[0][0].shape == (64, 3, 4, 4)
+    ((_, labels),) = batches(Subset(data, range(1, 100, 40)), 64, 0)
+    assert labels.tolist() == [1, 41, 81]
 
 
 def test_the_data_set_can_be_sent_to_a_worker(whole):
