@@ -19,9 +19,35 @@ from torch.utils.flop_counter import FlopCounterMode
 from dp.decoders import LinearDecoder
 from dp.guidance import Gradient, GuidanceConfig
 
-# The UNet of Stable Diffusion 1.5 (runwayml/stable-diffusion-v1-5, unet/config.json); the rest are diffusers' defaults.
-SD15_UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
-# Its autoencoder (vae/config.json).
+# The UNet of Stable Diffusion 1.x (unet/config.json of each repository); the rest are diffusers' defaults.
+SD15_UNET: dict[str, Any] = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
+SD21_UNET: dict[str, Any] = {
+    "sample_size": 96,
+    "cross_attention_dim": 1024,
+    "attention_head_dim": (5, 10, 20, 20),
+    "use_linear_projection": True,
+}
+SDXL_UNET: dict[str, Any] = {
+    "sample_size": 128,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "block_out_channels": (320, 640, 1280),
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+UNETS = {  # by Hugging Face Hub id
+    "CompVis/stable-diffusion-v1-4": SD15_UNET,
+    SD15: SD15_UNET,
+    "stabilityai/stable-diffusion-2-1": SD21_UNET,
+    "stabilityai/stable-diffusion-xl-base-1.0": SDXL_UNET,
+}
+# The autoencoder that all of them share (vae/config.json).
 SD15_VAE = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
@@ -87,18 +113,28 @@ def cost(module: Callable[[Tensor], Tensor], inputs: Tensor) -> Cost:
 
 
 @cache
-def stable_diffusion_15(size: int = 512) -> dict[str, Cost]:
-    """Costs of "unet", "vae", "tiny" (TAESD) and "linear" of Stable Diffusion 1.5 for images of size x size pixels."""
+def latent_diffusion(name: str = SD15, size: int = 512) -> dict[str, Cost]:
+    """Costs of "unet", "vae", "tiny" (TAESD) and "linear" of a model of `UNETS` for images of size x size pixels."""
+    config = UNETS[name]
+    if config is SD15_UNET and name != SD15:  # the same network with other weights: counted once
+        return latent_diffusion(SD15, size)
     latents = torch.empty(1, 4, size // 8, size // 8, device="meta")
-    text = torch.empty(1, TEXT_TOKENS, SD15_UNET["cross_attention_dim"], device="meta")
+    text = torch.empty(1, TEXT_TOKENS, config["cross_attention_dim"], device="meta")
     t = torch.zeros(1, device="meta")
+    # The pooled text embedding and the sizes that the XL model is told as well.
+    added = {"text_embeds": torch.empty(1, 1280, device="meta"), "time_ids": torch.empty(1, 6, device="meta")}
     with torch.device("meta"):
-        unet = _frozen(UNet2DConditionModel(**SD15_UNET))
+        unet = _frozen(UNet2DConditionModel(**config))
         decoders = {"vae": AutoencoderKL(**SD15_VAE), "tiny": AutoencoderTiny(), "linear": LinearDecoder()}
-    costs = {"unet": cost(lambda x: unet(x, t, encoder_hidden_states=text).sample, latents)}
-    for name, decoder in decoders.items():
-        costs[name] = cost(_decode(_frozen(decoder)), latents)
+    costs = {"unet": cost(lambda x: unet(x, t, encoder_hidden_states=text, added_cond_kwargs=added).sample, latents)}
+    for part, decoder in decoders.items():
+        costs[part] = cost(_decode(_frozen(decoder)), latents)
     return costs
+
+
+def stable_diffusion_15(size: int = 512) -> dict[str, Cost]:
+    """`latent_diffusion` of Stable Diffusion 1.5."""
+    return latent_diffusion(SD15, size)
 
 
 def _decode(decoder: Any) -> Callable[[Tensor], Tensor]:
@@ -113,10 +149,24 @@ def classifier(name: str = "vit_base_patch16_224", size: int = 224) -> Cost:
         return cost(model, torch.empty(1, 3, size, size))
 
 
+@cache
+def training_step(name: str = "vit_base_patch16_224", size: int = 224) -> int:
+    """Operations of training a timm classifier on an image: forwards, and backwards to all of its parameters."""
+    with torch.device("meta"):
+        model = timm.create_model(name).train()
+        images = torch.empty(1, 3, size, size)
+    return operations(lambda: model(images).sum().backward())
+
+
+def parts_of(generator: str, decoder: str, learner: str, size: int, learner_size: int = 224) -> Parts:
+    """A model of `UNETS` at size x size pixels, guided through "vae", "tiny" or "linear" by a timm classifier."""
+    costs = latent_diffusion(generator, size)
+    return Parts(costs["unet"], costs["vae"], costs[decoder], classifier(learner, learner_size))
+
+
 def sd15_parts(decoder: str = "vae", learner: str = "vit_base_patch16_224", size: int = 512) -> Parts:
     """Stable Diffusion 1.5 guided through "vae", "tiny" or "linear" by a timm classifier of 224 x 224 pixels."""
-    costs = stable_diffusion_15(size)
-    return Parts(costs["unet"], costs["vae"], costs[decoder], classifier(learner))
+    return parts_of(SD15, decoder, learner, size)
 
 
 def sd15_timesteps(steps: int = 50) -> list[int]:
@@ -133,26 +183,36 @@ def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: 
     return -(-inside // config.every) if config.omega > 0 else 0
 
 
-def image_cost(parts: Parts, steps: int, guided: int = 0, gradient: Gradient = "x0") -> int:
+def image_cost(
+    parts: Parts, steps: int, guided: int = 0, gradient: Gradient = "x0", differentiated: int | None = None
+) -> int:
     """Operations of one image.
 
     Args:
         parts: the pipeline's modules.
         steps: sampling steps.
         guided: how many of them are guided.
-        gradient: "unet" differentiates through every network pass of a guided step.
+        gradient: "unet" differentiates through the network as well.
+        differentiated: with "unet", how many of a guided step's network passes. All of them (the default) is the
+            gradient of x0_hat after classifier-free guidance, exactly; `dp.exact` does that. 1 holds the unconditional
+            prediction fixed, or takes x0_hat of the conditional prediction alone.
     """
     plain = steps * parts.passes * parts.network.forward + parts.vae.forward
     step = parts.decoder.gradient + parts.learner.gradient
     if gradient == "unet":
-        step += parts.passes * (parts.network.gradient - parts.network.forward)
+        # A guided step's forward passes are those of sampling; only their backward passes are extra.
+        passes = parts.passes if differentiated is None else differentiated
+        step += passes * (parts.network.gradient - parts.network.forward)
     return plain + guided * step
 
 
-def cost_ratio(parts: Parts, timesteps: Sequence[int], config: GuidanceConfig) -> float:
-    """Operations of a guided image over those of a plain one."""
+def cost_ratio(
+    parts: Parts, timesteps: Sequence[int], config: GuidanceConfig, differentiated: int | None = None
+) -> float:
+    """Operations of a guided image over those of a plain one; `differentiated` as in `image_cost`."""
     guided = guided_steps(timesteps, config)
-    return image_cost(parts, len(timesteps), guided, config.gradient) / image_cost(parts, len(timesteps))
+    whole = image_cost(parts, len(timesteps), guided, config.gradient, differentiated)
+    return whole / image_cost(parts, len(timesteps))
 
 
 def _frozen(module: nn.Module) -> Any:
