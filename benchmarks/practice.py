@@ -25,11 +25,12 @@ import torch.nn.functional as F
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from dp.augment import Shift
 from dp.config import PracticeConfig
 from dp.files import write_json
-from dp.learner import build_learner, normalise, random_crop, wsd
+from dp.learner import build_learner, normalise, wsd
 from dp.pool.memory import Pool
-from dp.practice import InMemory, Store, start, train_iteration
+from dp.practice import InMemory, Store, draw_batch, start, train_iteration
 from dp.precision import autocast
 from dp.provenance import provenance
 from dp.run_folder import RunFolder
@@ -77,7 +78,8 @@ def bare_loop(config: PracticeConfig) -> Callable[[], None]:
             group["lr"] = config.lr * wsd(iteration, config.iterations, config.warmup, config.cooldown)
         learner.train()
         with autocast(images.device):
-            logits = learner(normalise(random_crop(images, config.crop, rng)))
+            crops = Shift.draw(len(images), (32, 32), config.crop, rng)(images, slice(None))
+            logits = learner(normalise(crops))
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -94,7 +96,7 @@ def practice_loop(config: PracticeConfig, store: Store) -> Callable[[], None]:
     state = start(config, Pool(samples()), 10)
 
     def step() -> None:
-        train_iteration(config, state)
+        train_iteration(config, state, draw_batch(config, state.pool, state.iteration))
         store.iteration(state)
 
     return step

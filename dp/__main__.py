@@ -7,6 +7,8 @@
     python -m dp prune POOL OUT --guided-by FOLDER --keep 250
     python -m dp evaluate FOLDER                           # a run's learner on held-out real images
     python -m dp pool show FOLDER/pool                     # or check, repair, export
+    python -m dp plan --profile imagenet100                # what the paper's rows cost in images, operations, GPU-hours
+    python -m dp data check IMAGENET                       # real images: all there, and readable?
     python -m dp train-generator FOLDER                    # the repository's own generator, from real images
 
 `dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings. A mistake ends with one line and
@@ -26,12 +28,14 @@ from tqdm import tqdm
 
 from dp.config import PracticeConfig, config_from
 from dp.data import CLASSES, ImageSet, image_folder, test_images, validation_images
+from dp.data_check import data_command
 from dp.errors import UserError, run_command
 from dp.evaluate import accuracy, logits_of
 from dp.generator import Generator, image_shape_of
 from dp.guidance import GuidanceConfig
 from dp.objectives import entropy
 from dp.pipelines import bundled_generator, load_pipeline
+from dp.plan import plan_command
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
@@ -301,6 +305,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "prune": prune,
     "evaluate": evaluate,
     "pool": pool_command,
+    "data": data_command,
+    "plan": plan_command,
     "train-generator": train_generator,
 }
 

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from dp.data import ImageSet
 from dp.errors import UserError
+from dp.evaluate import RealImages
 from dp.objectives import checked_logits
 
 
@@ -23,6 +25,22 @@ def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> Non
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise UserError(f"{what}: labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {classes - 1}")
+
+
+def check_real(what: str, real: RealImages, classes: int) -> Tensor:
+    """Real images with labels; of a data set that is not in memory the first image is looked at.
+
+    Returns:
+        The first images, uint8 [n, C, H, W].
+    """
+    if isinstance(real, ImageSet):
+        check_images(what, real.images, real.labels, classes)
+        return real.images[:2]
+    if not len(real):
+        raise UserError(f"{what}: got no images, expected 1 or more")
+    image, label = real[0]
+    check_images(what, image[None], torch.tensor([label]), classes)
+    return image[None]
 
 
 def check_learner(learner: nn.Module, images: Tensor, classes: int) -> None:

@@ -32,8 +32,12 @@ class PracticeConfig:
     newest_weight: float = 1.0  # how many times as often an image of the newest round is drawn
     learner: str = "convnet"  # convnet, vit, a timm name, probe:<timm name> or hf:<folder>
     crop: int = 28  # the learner sees crops of this size: random ones in training, else the central one; 0 = all
+    augment: Literal["shift", "resized_crop"] = "shift"  # random place, or also random area, shape and mirroring
+    mixup: float = 0.0  # alpha; 0 = off
+    cutmix: float = 0.0  # alpha; 0 = off
     iterations: int = 5000
-    batch_size: int = 64
+    batch_size: int = 64  # of an iteration, shared by all processes
+    micro_batch: int = 0  # images that the learner sees at once; batch_size / micro_batch is a power of 2; 0 = all
     lr: float = 1e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
@@ -46,7 +50,8 @@ class PracticeConfig:
         for name in positive.split():
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: got {getattr(self, name)}, expected 1 or more")
-        for name in ("seed", "rounds", "n_per_round", "weight_decay", "crop", "guidance_scale"):
+        sizes = "seed rounds n_per_round weight_decay crop guidance_scale mixup cutmix micro_batch"
+        for name in sizes.split():
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{name}: got {getattr(self, name)}, expected a finite number of 0 or more")
         for name in ("lr", "newest_weight"):
@@ -57,6 +62,13 @@ class PracticeConfig:
                 raise UserError(f"{name}: got {getattr(self, name)}, expected 0 or more and less than 1")
         if self.rounds and not self.n_per_round:
             raise UserError("n_per_round: got 0 with rounds > 0, expected 1 or more")
+        if self.parts & (self.parts - 1) or self.micro_batch not in (0, self.batch_size // self.parts):
+            raise UserError(
+                f"micro_batch: got {self.micro_batch} for a batch_size of {self.batch_size}, expected the batch_size "
+                "divided by 1, 2, 4, 8 ..."
+            )
+        if self.augment == "resized_crop" and not self.crop:
+            raise UserError("crop: got 0 with augment resized_crop, expected the size that the learner takes")
         if not 1 <= self.over_sampling < float("inf"):
             raise UserError(f"over_sampling: got {self.over_sampling}, expected a number of 1 or more")
         if self.over_sampling > 1 and (self.guidance.omega > 0 or self.filter != "none"):
@@ -71,6 +83,11 @@ class PracticeConfig:
         reached = {self.n_initial + k * self.n_per_round for k in range(self.rounds)}
         if not set(self.branch_sizes) <= reached:
             raise UserError(f"branch_sizes: got {self.branch_sizes}, expected sizes out of {sorted(reached)}")
+
+    @property
+    def parts(self) -> int:
+        """Micro-batches of an iteration."""
+        return max(1, self.batch_size // self.micro_batch) if self.micro_batch else 1
 
 
 def plain(config: PracticeConfig) -> PracticeConfig:

@@ -1,11 +1,31 @@
 """Accuracy on real images."""
 
+from collections.abc import Iterable
+from typing import Any, Protocol
+
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from dp.data import ImageSet
+from dp.image_tree import batches
 from dp.learner import normalise
 from dp.precision import autocast
+from dp.processes import rank, total, world
+
+LOADERS = 4  # processes that decode the images of a data set
+
+
+class ImageData(Protocol):
+    """Images that are too many for memory: a `torch.utils.data.Dataset` with a length."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Image uint8 [C, H, W] and label."""
+
+
+RealImages = ImageSet | ImageData
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -24,6 +44,18 @@ def logits_of(learner: nn.Module, images: Tensor, batch_size: int = 1000) -> Ten
     return torch.cat(parts)
 
 
-def accuracy(learner: nn.Module, real: ImageSet) -> float:
-    """Top-1 accuracy in percent of a learner in eval mode."""
-    return 100 * (logits_of(learner, real.images).argmax(1) == real.labels).float().mean().item()
+def accuracy(learner: nn.Module, real: RealImages) -> float:
+    """Top-1 accuracy in percent of a learner in eval mode; the processes of a run share the images."""
+    correct = 0
+    for images, labels in _shared(real):
+        correct += int((logits_of(learner, images).argmax(1) == labels).sum())
+    return 100 * total(correct) / len(real)
+
+
+def _shared(real: RealImages) -> Iterable[tuple[Tensor, Tensor]]:
+    """This process's images and labels."""
+    mine = range(rank(), len(real), world())
+    if isinstance(real, ImageSet):
+        return [(real.images[mine.start :: mine.step], real.labels[mine.start :: mine.step])]
+    data: Any = real
+    return batches(Subset(data, mine), 250, LOADERS)

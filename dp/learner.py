@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -156,16 +155,6 @@ def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:
 def normalise(images: Tensor) -> Tensor:
     """uint8 0 .. 255 -> float32 in [-1, 1], the range the generator decodes to."""
     return images.float() / 127.5 - 1
-
-
-def random_crop(images: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """A random size x size crop of each image of [B, C, H, W]: for 28 of 32, shifts of up to 2 pixels."""
-    b, _c, h, w = images.shape
-    top = torch.randint(h - size + 1, (b, 1, 1), generator=rng)
-    left = torch.randint(w - size + 1, (b, 1, 1), generator=rng)
-    rows = top + torch.arange(size)[None, :, None]  # [B, size, 1]
-    columns = left + torch.arange(size)[None, None, :]  # [B, 1, size]
-    return images[torch.arange(b)[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
 
 
 def wsd(iteration: int, iterations: int, warmup: float, cooldown: float) -> float:

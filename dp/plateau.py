@@ -9,9 +9,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from dp.data import ImageSet
 from dp.errors import UserError
-from dp.evaluate import logits_of
+from dp.evaluate import RealImages, accuracy, logits_of
 from dp.samples import Samples
 
 
@@ -36,17 +35,21 @@ class Signal(Protocol):
         """
 
 
-def _predictions(model: nn.Module, images: Tensor) -> Tensor:
+def _check_mode(model: nn.Module) -> None:
     if model.training:
         raise UserError("learner: got one in training mode, expected eval mode; call learner.eval() first")
+
+
+def _predictions(model: nn.Module, images: Tensor) -> Tensor:
+    _check_mode(model)
     return logits_of(model, images).argmax(1)
 
 
 def _percent(equal: Tensor) -> float:
-    return 100 * equal.float().mean().item()
+    return 100 * int(equal.sum()) / len(equal)
 
 
-def _check_images(images: ImageSet | Samples | Tensor) -> None:
+def _check_images(images: RealImages | Samples | Tensor) -> None:
     if len(images) == 0:
         raise UserError("images: got none, expected one or more")
 
@@ -55,7 +58,7 @@ def _check_images(images: ImageSet | Samples | Tensor) -> None:
 class RealAccuracy:
     """Accuracy of the averaged weights on real validation images, percent: the method's own (Algorithm 1)."""
 
-    real: ImageSet
+    real: RealImages
     name: ClassVar[str] = "validation accuracy"
     of_pool: ClassVar[bool] = False
 
@@ -63,7 +66,8 @@ class RealAccuracy:
         _check_images(self.real)
 
     def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[Tensor]) -> float:
-        return _percent(_predictions(averaged, self.real.images) == self.real.labels)
+        _check_mode(averaged)
+        return accuracy(averaged, self.real)
 
 
 @dataclass(frozen=True)

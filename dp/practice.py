@@ -9,7 +9,7 @@ docs/method.md puts the paper's lines beside these; `dp.run_folder` makes a run 
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, Protocol
@@ -19,20 +19,21 @@ import torch.nn.functional as F
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from dp.checks import check_images, check_learner
+from dp.augment import ResizedCrop, Shift, mixing
+from dp.checks import check_images, check_learner, check_real
 from dp.config import PracticeConfig
-from dp.data import ImageSet
 from dp.errors import UserError
-from dp.evaluate import accuracy
+from dp.evaluate import RealImages, accuracy
 from dp.filters import DiffusionClassifier, Disagreement, Filter, LatentDiffusion, RoundTrip, accepted
 from dp.guidance import GuidanceConfig
-from dp.learner import build_learner, normalise, random_crop, wsd
+from dp.learner import build_learner, normalise, wsd
 from dp.patience import Patience
 from dp.pipelines import LatentClassPipeline
 from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, TrainingLoss
 from dp.pool.memory import Pool
 from dp.precision import autocast, best_device
 from dp.preprocessing import CenterCrop
+from dp.processes import from_first, pairwise_sum, parts_of
 from dp.prune import prune
 from dp.randomness import seed_for, stream
 from dp.samples import Samples
@@ -60,6 +61,25 @@ class ImageGenerator(Protocol):
         """One image a label, which depends on its label, its seed and the learners alone."""
 
 
+class TrainingPool(Protocol):
+    """A pool that a run trains on: `dp.pool.memory.Pool`, or one on disk (`dp.pool.on_disk.DiskPool`)."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+
+    def __len__(self) -> int: ...
+
+    def draw(self, size: int, rng: torch.Generator, newest_weight: float = ...) -> Tensor:
+        """Rows int64 [size] of a mini-batch."""
+
+    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images uint8 [n, C, H, W] and labels int64 [n]."""
+
+    def append(self, samples: Samples) -> None:
+        """Take in the samples of a new round."""
+
+
 @dataclass
 class State:
     """Everything a run needs to go on; a deep copy is a branch."""
@@ -67,8 +87,9 @@ class State:
     learner: nn.Module  # crops float [B, C, crop, crop] in [-1, 1] -> logits [B, K]
     ema: ModelEmaV3
     optimizer: torch.optim.Optimizer
-    pool: Pool
+    pool: TrainingPool
     patience: Patience
+    classes: int  # K
     iteration: int = 0
     pending: str | None = None  # why an addition is due that has not been made yet
     branch: int | None = None  # the pool size at which this branch left the run; None: the run itself
@@ -81,7 +102,13 @@ class Store(Protocol):
     """Where a run keeps what it must not lose; `InMemory`, or a folder (`dp.run_folder`)."""
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
-        """The samples of a round: those there are already, and `make(slots)` of the missing ones."""
+        """The samples of a round: those there are already, and `make(slots)` of the missing ones.
+
+        A store that trains from disk gives them without images: uint8 [n, 0, 0, 0].
+        """
+
+    def pool(self, initial: Samples) -> TrainingPool:
+        """The pool to train on, of the initial samples."""
 
     def iteration(self, state: State) -> None:
         """Called after every iteration and before every addition: the moments at which a run can be interrupted."""
@@ -104,6 +131,9 @@ class InMemory:
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
         return make(range(count))
+
+    def pool(self, initial: Samples) -> TrainingPool:
+        return Pool(initial)
 
     def iteration(self, state: State) -> None:
         pass
@@ -181,41 +211,91 @@ def image_maker(
     return make
 
 
-def start(config: PracticeConfig, pool: Pool, num_classes: int, net: nn.Module | None = None) -> State:
+def start(config: PracticeConfig, pool: TrainingPool, num_classes: int, net: nn.Module | None = None) -> State:
     """A learner (a new one, or `net`) and its optimiser, before the first iteration."""
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(config.seed, WEIGHTS))
-        learner = net or build_learner(config.learner, num_classes, pool.images.shape[1], config.crop or None)
+        learner = net or build_learner(config.learner, num_classes, pool.image_shape[0], config.crop or None)
     learner.to(best_device())
     weights = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
     ema = ModelEmaV3(learner, decay=config.ema_decay, use_warmup=True)
-    return State(learner, ema, optimizer, pool, Patience(config.patience, config.incremental, signal=config.signal))
+    patience = Patience(config.patience, config.incremental, signal=config.signal)
+    return State(learner, ema, optimizer, pool, patience, num_classes)
 
 
-def train_iteration(config: PracticeConfig, state: State) -> None:
-    """One step on a mini-batch drawn uniformly from the current pool (Algorithm 1, step 2)."""
-    rng = stream(config.seed, BATCHES, state.iteration)
-    images, labels = state.pool.batch(config.batch_size, rng, config.newest_weight)
-    device = next(state.learner.parameters()).device
-    # For dropout and the like. torch.manual_seed asks for every kind of device there may be, which takes its time.
-    seed_layers = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-    seed_layers(seed_for(config.seed, LAYERS, state.iteration))
-    crops = random_crop(images, config.crop, rng).to(device) if config.crop else images.to(device)
+Batch = list[tuple[Tensor, Tensor]]  # images uint8 [b, C, h, w] and labels int64 [b] of each part
+
+
+def draw_batch(config: PracticeConfig, pool: TrainingPool, iteration: int) -> Batch:
+    """This process's parts of a mini-batch drawn uniformly from the pool, augmented; a function of its arguments."""
+    rng = stream(config.seed, BATCHES, iteration)
+    index = pool.draw(config.batch_size, rng, config.newest_weight)
+    augment = augmentation(config, pool.image_shape, rng)
+    size = config.batch_size // config.parts
+    batch = []
+    for part in parts_of(config.parts):
+        mine = slice(part * size, (part + 1) * size)
+        images, labels = pool.rows(index[mine])
+        batch.append((augment(images, mine) if augment else images, labels))
+    return batch
+
+
+def augmentation(
+    config: PracticeConfig, image_shape: tuple[int, int, int], rng: torch.Generator
+) -> Shift | ResizedCrop | None:
+    """What happens to a mini-batch of images."""
+    _, height, width = image_shape
+    if not config.crop:
+        return None
+    kind = Shift if config.augment == "shift" else ResizedCrop
+    return kind.draw(config.batch_size, (height, width), config.crop, rng)
+
+
+def train_iteration(config: PracticeConfig, state: State, batch: Batch) -> None:
+    """One step on a mini-batch (Algorithm 1, step 2), of which `batch` is what this process computes."""
+    weights = [p for p in state.learner.parameters() if p.requires_grad]
     lr = config.lr * wsd(state.iteration, config.iterations, config.warmup, config.cooldown)
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     state.learner.train()
-    with autocast(device):
-        logits = state.learner(normalise(crops))
-    loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=config.label_smoothing)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(state.learner.parameters(), 1.0)
+    # Statistics of batch norm are those of the first part, whichever process has it.
+    statistics = list(state.learner.buffers()) if config.parts > 1 else []
+    kept: list[Tensor] = []
+
+    def gradients() -> Iterator[list[Tensor]]:
+        for part, (images, labels) in zip(parts_of(config.parts), batch, strict=True):
+            state.optimizer.zero_grad(set_to_none=True)
+            loss = part_loss(config, state, part, images, labels) / config.parts
+            loss.backward()
+            if part == 0:
+                kept.extend(each.clone() for each in statistics)
+            yield [loss.detach().reshape(1), *(torch.zeros_like(p) if p.grad is None else p.grad for p in weights)]
+
+    loss, *summed = pairwise_sum(gradients())
+    for weight, gradient in zip(weights, summed, strict=True):
+        weight.grad = gradient
+    for buffer, value in zip(statistics, from_first(kept or statistics), strict=True):
+        buffer.copy_(value)
+    nn.utils.clip_grad_norm_(weights, 1.0)
     state.optimizer.step()
     state.iteration += 1
     state.ema.update(state.learner, step=state.iteration)
-    state.losses.append(loss.detach())
+    state.losses.append(loss[0])
+
+
+def part_loss(config: PracticeConfig, state: State, part: int, images: Tensor, labels: Tensor) -> Tensor:
+    """Mean loss of the learner in training mode on one part of a mini-batch, mixed as Mixup and CutMix do."""
+    device = next(state.learner.parameters()).device
+    # For dropout and the like. torch.manual_seed asks for every kind of device there may be, which takes its time.
+    seed_layers = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
+    seed_layers(seed_for(config.seed, LAYERS, state.iteration, part))
+    x, targets = normalise(images.to(device)), labels.to(device)
+    if config.mixup or config.cutmix:
+        x, targets = mixing(config.mixup, config.cutmix, state.classes)(x, targets)
+    with autocast(device):
+        logits = state.learner(x)
+    return F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
 
 
 def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
@@ -291,7 +371,7 @@ def train(
             if signal.of_pool:
                 state.patience.forget()
             store.iteration(state)
-        train_iteration(config, state)
+        train_iteration(config, state, draw_batch(config, state.pool, state.iteration))
         if state.iteration % config.validate_every == 0 or state.iteration == config.iterations:
             value = validate(config, state, signal)
             if progress:
@@ -326,8 +406,8 @@ class Outcome:
 def practise(
     config: PracticeConfig,
     generator: ImageGenerator,
-    validation: ImageSet,
-    test: Callable[[], ImageSet] | None,
+    validation: RealImages,
+    test: Callable[[], RealImages] | None,
     net: nn.Module | None = None,
     initial: Samples | None = None,
     signal: Signal | None = None,
@@ -356,14 +436,17 @@ def practise(
     if initial is None:
         initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
     classes = classes_of(generator)
-    check_images("initial", initial.images, initial.labels, classes)
-    check_images("validation", validation.images, validation.labels, classes)
-    if config.crop > min(initial.images.shape[2:]):
-        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(initial.images.shape[2:])} pixels")
+    pool = store.pool(initial)
+    if initial.images.numel():
+        check_images("initial", initial.images, initial.labels, classes)
+    first_real = check_real("validation", validation, classes)
+    if config.augment == "shift" and config.crop > min(pool.image_shape[1:]):
+        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(pool.image_shape[1:])} pixels")
+    parts_of(config.parts)  # whether the processes can share a batch
     signal = signal or signal_of(config, generator, validation)
     keep = keep or filter_of(config, generator)
-    fresh = start(config, Pool(initial), classes, net)
-    for images in (initial.images[:2], validation.images[:2]):
+    fresh = start(config, pool, classes, net)
+    for images in (pool.rows(torch.arange(min(2, len(pool))))[0], first_real):
         check_learner(whole(config, fresh.learner), images, classes)
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
     with torch.random.fork_rng():
@@ -373,7 +456,7 @@ def practise(
             train(config, branch, signal, None, store, None, progress)
     held_out = test() if test else None
     if held_out is not None:
-        check_images("test", held_out.images, held_out.labels, classes)
+        check_real("test", held_out, classes)
     outcomes = []
     for each in [*branches, state]:
         learner = whole(config, each.ema.module)
@@ -388,7 +471,7 @@ def _left_at(state: State, size: int) -> int:
     return next(each["iteration"] for each in state.additions if each["pool_size"] > size)
 
 
-def signal_of(config: PracticeConfig, generator: ImageGenerator, validation: ImageSet) -> Signal:
+def signal_of(config: PracticeConfig, generator: ImageGenerator, validation: RealImages) -> Signal:
     """What config.signal names."""
     if config.signal == "real":
         return RealAccuracy(validation)

@@ -31,24 +31,28 @@ from dp.files import atomic, pickle_in, write_json
 from dp.filters import Filter
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
+from dp.pool.on_disk import DiskPool
 from dp.pool.repair import repair
-from dp.pool.shards import SHARD_SIZE
-from dp.practice import ImageGenerator, State, classes_of, image_maker, start
+from dp.pool.shards import SHARD_SIZE, Encoding
+from dp.practice import ImageGenerator, State, TrainingPool, classes_of, image_maker, start
+from dp.processes import largest, rank, wait, world
 from dp.samples import Samples, concatenate
 
 FORMAT = 1
 CHECKPOINT_SECONDS = 60.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PORTION = 100  # images made between two looks at whether the process is to stop
 
 
 class RunFolder:
     """A `Store` in a folder; open it with `RunFolder.open`."""
 
-    def __init__(self, folder: Path, config: PracticeConfig, pool: PoolFolder):
+    def __init__(self, folder: Path, config: PracticeConfig, shards: PoolFolder, in_memory: bool):
         """See `open`."""
         self.folder = folder
         self.config = config
-        self.pool = pool
+        self.shards = shards
+        self.in_memory = in_memory
         self._stop: int | None = None  # the signal that asked to stop
         self._saved = time.monotonic()
         self._logged = 0
@@ -63,8 +67,12 @@ class RunFolder:
         classes: tuple[str, ...],
         image_shape: tuple[int, int, int],
         shard_size: int = SHARD_SIZE,
+        encoding: Encoding = "PNG",
+        in_memory: bool = True,
     ) -> Iterator["RunFolder"]:
         """Enter a new folder, or one of a run with the same settings; SIGTERM and Ctrl-C then end in a checkpoint.
+
+        All processes of a run enter it together; the first one writes what is not images.
 
         Args:
             folder: absent, empty, or that of the run.
@@ -73,18 +81,24 @@ class RunFolder:
             classes: names, in order of the labels.
             image_shape: (C, H, W) of the images.
             shard_size: images in a file of the pool.
+            encoding: of the pool's images.
+            in_memory: whether training holds the pool in memory or reads from disk (see `dp.pool.on_disk`).
 
         Raises:
             UserError: the folder is another run's, or a run is going on in it.
             Stopped: the process was told to stop; everything is kept.
         """
-        _claim(folder, settings)
-        # The pool's lock is the run's: whoever has it is alone in the folder.
-        pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, exist_ok=True)
-        for leftover in folder.rglob(".*.partial"):
-            leftover.unlink(missing_ok=True)
-        run = cls(folder, config, pool)
-        handlers = {number: signal.signal(number, run._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        if rank() == 0:
+            _claim(folder, settings)
+            # The pool's lock is the run's: whoever has it is alone in the folder.
+            pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, True, encoding)
+            for leftover in folder.rglob(".*.partial"):
+                leftover.unlink(missing_ok=True)
+        wait()
+        if rank() != 0:
+            pool = PoolFolder.open(folder / "pool", writable=True, rank=rank())
+        run = cls(folder, config, pool, in_memory)
+        handlers = {number: signal.signal(number, run._on_signal) for number in SIGNALS}
         try:
             yield run
         finally:
@@ -96,29 +110,40 @@ class RunFolder:
         """The samples of a round: shards that are there already are kept, the others are made."""
         if state is not None:
             self._save_learner(state, round_)
-        for slots in self.pool.shards_missing(round_, count):
+        for slots in self.shards.shards_missing(round_, count, rank(), world()):
             parts = []
             for first in slots[::PORTION]:
-                self._end_if_asked()  # the checkpoint is from before the addition, finished shards are kept
+                self._end_if_asked(self._stop)  # the checkpoint is from before the addition, finished shards are kept
                 parts.append(make(range(first, min(first + PORTION, slots.stop))))
-            self.pool.write(round_, slots.start, concatenate(parts))
-        self.pool.commit(round_, count)
-        return self.pool.read_round(round_)
+            self.shards.write(round_, slots.start, concatenate(parts))
+        self._wait()
+        if rank() == 0:
+            self.shards.commit(round_, count)
+        self._wait()
+        return self.shards.read_round(round_, images=self.in_memory)
+
+    def pool(self, initial: Samples) -> TrainingPool:
+        """In memory, or on disk."""
+        return Pool(initial) if self.in_memory else DiskPool(self.shards, 1)
 
     def iteration(self, state: State) -> None:
-        """Checkpoint if it is time to, or if the process is to stop."""
-        if self._stop is not None or state.pending or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+        """Checkpoint if it is time to, or if a process is to stop; all processes stop together."""
+        stop = largest(self._stop or 0) or None
+        if stop is not None or state.pending or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save(state)
         if state.iteration == self.config.iterations and state.branch is None:
             self.save(state)
-        self._end_if_asked()
-        if len(state.log) > self._logged and state.branch is None:
+        self._end_if_asked(stop)
+        if len(state.log) > self._logged and state.branch is None and rank() == 0:
             with (self.folder / "log.jsonl").open("a") as file:
                 file.writelines(json.dumps(entry) + "\n" for entry in state.log[self._logged :])
             self._logged = len(state.log)
 
     def save(self, state: State) -> None:
         """Write the checkpoint of the run or of a branch."""
+        self._saved = time.monotonic()
+        if rank() != 0:
+            return
         save_state(
             self._checkpoint(state.branch),
             {"learner": state.learner, "ema": state.ema},
@@ -133,7 +158,6 @@ class RunFolder:
             log=state.log,
             additions=state.additions,
         )
-        self._saved = time.monotonic()
 
     def put_branch(self, state: State) -> None:
         """Keep a state that will go on without additions when the run is finished."""
@@ -149,26 +173,31 @@ class RunFolder:
         if path.exists():
             read_checkpoint(path, fresh)
             size = self.config.n_initial + len(fresh.additions) * self.config.n_per_round
-            fresh.pool = Pool(self.pool.read(1 + len(fresh.additions)))
+            rounds = 1 + len(fresh.additions)
+            fresh.pool = Pool(self.shards.read(rounds)) if self.in_memory else DiskPool(self.shards, rounds)
             if len(fresh.pool) != size:
                 raise UserError(
                     f"{path}: expects {size} images, the pool has {len(fresh.pool)}; restore both from a copy"
                 )
-        if branch is None:
+        if branch is None and rank() == 0:
             with atomic(self.folder / "log.jsonl") as partial:
                 partial.write_text("".join(json.dumps(entry) + "\n" for entry in fresh.log))
             self._logged = len(fresh.log)
+        self._wait()  # nobody goes on and writes what others are still reading
         return fresh
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write result.json."""
-        write_json(self.folder / "result.json", result)
+        if rank() == 0:
+            write_json(self.folder / "result.json", result)
 
     def _checkpoint(self, branch: int | None) -> Path:
         return self.folder / ("checkpoint.safetensors" if branch is None else f"branches/{branch}.safetensors")
 
     def _save_learner(self, state: State, round_: int) -> None:
         """The weights that guide a round, before its first image is made."""
+        if rank() != 0:
+            return
         parts = {"learner": state.learner, "ema": state.ema}
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
         write_tensors(learner_file(self.folder, round_), tensors)
@@ -176,9 +205,17 @@ class RunFolder:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._stop = number  # acted upon between iterations and between portions of images
 
-    def _end_if_asked(self) -> None:
-        if self._stop is not None:
-            raise Stopped(self._stop)
+    def _end_if_asked(self, stop: int | None) -> None:
+        if stop is not None:
+            raise Stopped(stop)
+
+    def _wait(self) -> None:
+        """For the other processes; where they have been told to stop they do not come, and neither shall this one."""
+        try:
+            wait()
+        except RuntimeError:
+            self._end_if_asked(self._stop)
+            raise
 
 
 def learner_file(folder: Path, round_: int) -> Path:

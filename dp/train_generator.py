@@ -22,11 +22,12 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from dp.augment import Shift
 from dp.checkpoint import load_state, save_state
 from dp.data import CLASSES, IMAGE_SIZE, train_images
 from dp.errors import run_command
 from dp.files import write_json
-from dp.learner import CROP, normalise, random_crop
+from dp.learner import CROP, normalise
 from dp.oracle import new_oracle
 from dp.pipelines import LatentClassPipeline
 from dp.precision import autocast
@@ -200,7 +201,8 @@ def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: 
     def loss(i: int) -> Tensor:
         rng = stream(config.seed, 3, i)
         batch = torch.randint(len(images), (config.oracle_batch,), generator=rng)
-        x = normalise(random_crop(images[batch], CROP, rng))
+        crops = Shift.draw(len(batch), (IMAGE_SIZE, IMAGE_SIZE), CROP, rng)
+        x = normalise(crops(images[batch], slice(None)))
         flip = torch.rand(len(x), generator=rng) < 0.5
         x = torch.where(flip[:, None, None, None], x.flip(-1), x)
         with autocast(x.device):

@@ -26,6 +26,7 @@ from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.oracle import bundled_oracle, features
 from dp.pipelines import bundled_generator
+from dp.pool.memory import Pool
 from dp.practice import practise
 from dp.prune import prune
 from dp.randomness import seed_for
@@ -76,6 +77,7 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
         store=store,
         progress=lambda state: progress(0.5 * state.iteration / config.iterations),
     )
+    assert isinstance(state.pool, Pool)  # the store is in memory
     additions = len(store.learners)
     chosen = sorted({round(i) for i in torch.linspace(0, additions - 1, values["learners"]).tolist()})
     guided = []

@@ -22,6 +22,7 @@ from dp.files import atomic
 from dp.generator import Generator
 from dp.guidance import entropy
 from dp.pipelines import BUNDLED, bundled_generator
+from dp.pool.memory import Pool
 from dp.practice import InMemory, State, image_maker, practise, whole
 from dp.samples import Samples, concatenate
 from experiments.results import BUILD, Job
@@ -94,6 +95,7 @@ def outcomes_of(
     outcomes, state = practise(
         config, generator, validation_images(), test, initial=initial, store=store, progress=report
     )
+    assert isinstance(state.pool, Pool)  # the store is in memory
     result = {
         "outcomes": [each.numbers() | (examined(each.learner) if with_test else {}) for each in outcomes],
         "log": state.log,
@@ -191,7 +193,9 @@ def real_pool(config: PracticeConfig) -> Samples:
 
 def samples(config: PracticeConfig, state: State, per_class: int = 3) -> list[dict[str, Any]]:
     """Records of the first images of each class in the initial pool and in the last addition, with their pictures."""
-    pool, chosen = state.pool, []
+    pool = state.pool
+    assert isinstance(pool, Pool)
+    chosen: list[int] = []
     for round_ in sorted({0, len(state.additions)}):
         for label in pool.labels.unique().tolist():
             chosen += ((pool.rounds == round_) & (pool.labels == label)).nonzero()[:per_class, 0].tolist()

@@ -2,7 +2,7 @@
 
 Question   Does Deliberate Practice (DP) reach a static set's accuracy with fewer images? (Claims C1, C2, C9)
 Feeds      figures 4 and 9, tables 4 and 5
-Command    python -m experiments run scaling-equal scaling-tuned
+Command    python -m experiments run scaling
 Time       most of the cpu profile: about 6 hours on 2 cores
 Expected   static shows diminishing returns; DP lies above it at equal size; omega = 0 does not
 

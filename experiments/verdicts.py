@@ -370,7 +370,7 @@ def too_much_selection(profile: str) -> Verdict:
         }
         best, lead = max(mine, key=lambda s: mine[s]), 100 * (max(mine.values()) - mine[max(mine)])
         found[f"theory, rho {rho:g}, ridge {ridge:g}"] = {"best": best, "lead": lead, "interval": (lead, lead)}
-    if not runs:
+    if not {"prune", "cheap"} <= found.keys():
         return _untested("C8", "no pruned and guided runs")
     measured = {name: each for name, each in found.items() if not name.startswith("theory")}
     in_theory = [each["lead"] > 0 for name, each in found.items() if name.startswith("theory")]
@@ -397,8 +397,11 @@ def timing_alone(profile: str) -> Verdict:
     gaps: list[float] = []
     for learner in LEARNERS:
         rows = _scaling(profile, "equal", learner)
-        static, late = (curve(rows, method) for method in ("static", "omega = 0"))
-        gaps += [gap for n in late if n in static for gap in np.subtract(late[n], static[n]).tolist()]
+        static, late = (
+            {(row["pool_size"], row["seed"]): row["test_accuracy"] for row in rows if row["method"] == method}
+            for method in ("static", "omega = 0")
+        )
+        gaps += [late[run] - static[run] for run in late if run in static]
     if not gaps:
         return _untested("C9", "no static and omega = 0 runs of one size")
     low, high = mean_interval(gaps)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.manifest import Listed
-from dp.pool.shards import COLUMNS, pngs, records
+from dp.pool.shards import COLUMNS, image_files, records
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def summary(pool: PoolFolder) -> list[RoundSummary]:
 
 
 def export_imagefolder(pool: PoolFolder, out: Path) -> None:
-    """Write `out/<class>/<round>-<slot>.png` for each image, and their records in `out/metadata.csv`.
+    """Write `out/<class>/<round>-<slot>.png` (or .jpeg, .webp) for each image, and their records in `out/metadata.csv`.
 
     Args:
         pool: to export.
@@ -68,15 +68,16 @@ def export_imagefolder(pool: PoolFolder, out: Path) -> None:
     """
     with _whole(out) as folder, (folder / "metadata.csv").open("w", newline="") as file:
         lines = csv.writer(file)
+        ending = f".{pool.layout.encoding.lower()}"
         lines.writerow(["file_name", *COLUMNS])
         for name in pool.layout.classes:
             (folder / name).mkdir()
         for shard in pool.manifest().shards:
             table = _table(pool, shard)
-            for png, record in zip(pngs(table), table.drop_columns("image").to_pylist(), strict=True):
+            for image, record in zip(image_files(table), table.drop_columns("image").to_pylist(), strict=True):
                 name = pool.layout.classes[record["label"]]
-                path = f"{name}/{record['round']:04d}-{record['index']:07d}.png"
-                (folder / path).write_bytes(png)
+                path = f"{name}/{record['round']:04d}-{record['index']:07d}{ending}"
+                (folder / path).write_bytes(image)
                 lines.writerow([path, *(record | {"label": name}).values()])
 
 

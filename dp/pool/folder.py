@@ -39,7 +39,7 @@ from dp.pool.files import (
     sync,
 )
 from dp.pool.manifest import Listed, Manifest
-from dp.pool.shards import DTYPES, SHARD_SIZE, Layout, decode, encode, verified, writer
+from dp.pool.shards import DTYPES, SHARD_SIZE, Encoding, Layout, decode, encode, verified, writer
 from dp.samples import Samples, concatenate
 
 
@@ -66,6 +66,7 @@ class PoolFolder:
         image_shape: tuple[int, int, int],
         shard_size: int = SHARD_SIZE,
         exist_ok: bool = False,
+        encoding: Encoding = "PNG",
     ) -> "PoolFolder":
         """A new pool without rounds, open for writing.
 
@@ -74,12 +75,13 @@ class PoolFolder:
             classes: names, in order of the labels.
             image_shape: (C, H, W), C 1 or 3.
             shard_size: images in a file, fixed for good.
+            encoding: of the images, fixed for good.
             exist_ok: if there is a pool with these very settings already, open it for writing.
 
         Raises:
             UserError: the folder has something in it, another run writes there, or an argument is out of range.
         """
-        layout = Layout(tuple(classes), tuple(image_shape), shard_size)  # type: ignore[arg-type]  # checks the length
+        layout = Layout(tuple(classes), tuple(image_shape), shard_size, encoding)  # type: ignore[arg-type]  # checks the length
         if exist_ok and (folder / MANIFEST).exists():
             pool = cls.open(folder, writable=True)
             for name, value in asdict(layout).items():
@@ -251,12 +253,12 @@ class PoolFolder:
         parts = [self._read(shard) for shard in manifest.shards if shard.round < rounds]
         return concatenate([_no_samples(self.layout), *parts])
 
-    def read_round(self, round_: int) -> Samples:
-        """The samples of one round in order of slots, checked as `read` does."""
+    def read_round(self, round_: int, images: bool = True) -> Samples:
+        """The samples of one round in order of slots, checked as `read` does; or only their records."""
         manifest = self.manifest()
         if not 0 <= round_ < len(manifest.rounds):
             raise UserError(f"{self.folder}: asked for round {round_}, but it has {len(manifest.rounds)} rounds from 0")
-        return concatenate([self._read(shard) for shard in manifest.of_round(round_)])
+        return concatenate([self._read(shard, images) for shard in manifest.of_round(round_)])
 
     def content(self, listed: Listed) -> bytes:
         """The content of a file of the pool.
@@ -278,8 +280,8 @@ class PoolFolder:
         with durable(path), atomic(path) as partial:
             partial.write_bytes(data)
 
-    def _read(self, shard: Listed) -> Samples:
-        return decode(self.content(shard), str(self.folder / shard.file), self.layout)
+    def _read(self, shard: Listed, images: bool = True) -> Samples:
+        return decode(self.content(shard), str(self.folder / shard.file), self.layout, images)
 
     def _left(self, round_: int, shard: int, slots: range) -> tuple[Listed, list[int], list[int]] | None:
         """Entry, labels and seeds of a shard of a round that is not in the pool yet; None if absent or not whole."""

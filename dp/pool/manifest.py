@@ -134,6 +134,7 @@ def _parse(found: dict[str, Any]) -> Manifest:
         tuple(_expect(found, "classes", list)),
         tuple(_expect(found, "image_shape", list)),  # Layout checks its length
         _expect(found, "shard_size", int),
+        _expect(found, "encoding", str),
     )
     slots = [_listed(each, f"slots[{i}]") for i, each in enumerate(_expect(found, "slots", list))]
     shards = [_listed(each, f"shards[{i}]") for i, each in enumerate(_expect(found, "shards", list))]

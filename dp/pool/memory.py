@@ -45,6 +45,12 @@ class Pool:
         return self._rows[: self._size]
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, c, h, w = self._rows.images.shape
+        return c, h, w
+
+    @property
     def images(self) -> Tensor:
         """uint8 [N, C, H, W], a view."""
         return self._rows.images[: self._size]
@@ -81,38 +87,17 @@ class Pool:
         self._size = size
         self._newest = self._first_of_newest()
 
-    def batch(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Images and labels drawn with replacement; there are no epochs.
-
-        Args:
-            size: how many.
-            rng: CPU generator of the draw.
-            newest_weight: how many times as often an image of the newest round is drawn as one of an earlier round.
-                Does nothing while there is one round only.
-
-        Returns:
-            Images uint8 [size, C, H, W] and labels int64 [size].
-
-        Raises:
-            UserError: an empty pool, or a weight that is not above 0.
-        """
-        if not self._size:
-            raise UserError("pool: got no images, expected at least 1; append some before drawing a batch")
-        if newest_weight == 1 or not self._newest:
-            index = torch.randint(self._size, (size,), generator=rng)
-        else:
-            index = self._weighted(size, rng, newest_weight)
+    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
         return self._rows.images[index], self._rows.labels[index]
 
-    def _weighted(self, size: int, rng: torch.Generator, weight: float) -> Tensor:
-        """Rows drawn with weight 1 before the newest round and `weight` in it."""
-        if not 0 < weight < float("inf"):
-            raise UserError(f"newest_weight: got {weight}, expected a number above 0")
-        total = self._newest + weight * (self._size - self._newest)
-        # Positions on a line where an old row is 1 long and a new one `weight` long.
-        at = torch.rand(size, generator=rng, dtype=torch.float64) * total
-        index = torch.where(at < self._newest, at, self._newest + (at - self._newest) / weight).long()
-        return index.clamp_(max=self._size - 1)  # rounding may reach the very end of the line
+    def draw(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
+        """Rows int64 [size], see `draw`."""
+        return draw(self._size, self._newest, size, rng, newest_weight)
+
+    def batch(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Images uint8 [size, C, H, W] and labels int64 [size], drawn as `draw` does."""
+        return self.rows(self.draw(size, rng, newest_weight))
 
     def _make_room(self, capacity: int) -> None:
         """Move the rows to storage for `capacity` of them."""
@@ -128,6 +113,35 @@ class Pool:
         """The row at which the newest round begins."""
         rounds = self.rounds
         return int((rounds < rounds[-1]).sum()) if len(rounds) else 0
+
+
+def draw(rows: int, newest: int, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
+    """Rows of a mini-batch, drawn with replacement; there are no epochs.
+
+    Args:
+        rows: how many there are.
+        newest: the row at which the newest round begins; 0 if there is one round only, and the weight does nothing.
+        size: how many to draw.
+        rng: CPU generator of the draw.
+        newest_weight: how many times as often an image of the newest round is drawn as one of an earlier round.
+
+    Returns:
+        int64 [size].
+
+    Raises:
+        UserError: an empty pool, or a weight that is not above 0.
+    """
+    if not rows:
+        raise UserError("pool: got no images, expected at least 1; append some before drawing a batch")
+    if newest_weight == 1 or not newest:
+        return torch.randint(rows, (size,), generator=rng)
+    if not 0 < newest_weight < float("inf"):
+        raise UserError(f"newest_weight: got {newest_weight}, expected a number above 0")
+    total = newest + newest_weight * (rows - newest)
+    # Positions on a line where an old row is 1 long and a new one `newest_weight` long.
+    at = torch.rand(size, generator=rng, dtype=torch.float64) * total
+    index = torch.where(at < newest, at, newest + (at - newest) / newest_weight).long()
+    return index.clamp_(max=rows - 1)  # rounding may reach the very end of the line
 
 
 def _check_rounds(rounds: Tensor) -> None:

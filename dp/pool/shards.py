@@ -1,13 +1,14 @@
 """A shard: consecutive samples of one round as the bytes of a Parquet file.
 
-`datasets` opens it with an Image column `image` (lossless PNG), a ClassLabel column `label` and the record of each
-image. Nothing in the file depends on when, where or by whom it was written: the same samples give the same bytes (with
-the same versions of pyarrow, Pillow and zlib, see `writer`).
+`datasets` opens it with an Image column `image` (lossless PNG, unless the pool's layout says otherwise), a ClassLabel
+column `label` and the record of each image. Nothing in the file depends on when, where or by whom it was written: the
+same samples give the same bytes (with the same versions of pyarrow, Pillow and zlib, see `writer`).
 """
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 import PIL
@@ -22,6 +23,9 @@ from dp.files import pickle_in
 from dp.samples import Samples
 
 SHARD_SIZE = 1000
+Encoding = Literal["PNG", "JPEG", "WEBP"]
+ENCODINGS = get_args(Encoding)
+QUALITY = 95  # of JPEG and WebP
 MODES = {1: "L", 3: "RGB"}  # Pillow's names, by channels
 
 DTYPES = {
@@ -59,6 +63,7 @@ class Layout:
         classes: names, in order of the labels.
         image_shape: (C, H, W), C 1 or 3.
         shard_size: rows of a shard; the last one of a round may have fewer.
+        encoding: of the images: "PNG" (lossless), "JPEG" or "WEBP".
 
     Raises:
         UserError: a value out of range.
@@ -67,6 +72,7 @@ class Layout:
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
     shard_size: int = SHARD_SIZE
+    encoding: Encoding = "PNG"
 
     def __post_init__(self) -> None:
         names, shape, size = self.classes, self.image_shape, self.shard_size
@@ -80,6 +86,8 @@ class Layout:
             raise UserError(f"image_shape: got {shape!r}, expected (channels, height, width) with 1 or 3 channels")
         if type(size) is not int or size < 1:
             raise UserError(f"shard_size: got {size!r}, expected 1 or more images")
+        if self.encoding not in ENCODINGS:
+            raise UserError(f"encoding: got {self.encoding!r}, expected one of {', '.join(ENCODINGS)}")
 
     def shards(self, count: int) -> list[range]:
         """The slots of each shard of a round of `count` images."""
@@ -106,8 +114,8 @@ def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
     """
     _check(samples, layout)
     n = len(samples)
-    pngs = [_png(image) for image in samples.images.numpy(force=True)]
-    image = pa.StructArray.from_arrays([pa.array(pngs, pa.binary()), pa.nulls(n, pa.string())], ["bytes", "path"])
+    files = [encode_image(image, layout.encoding) for image in samples.images.numpy(force=True)]
+    image = pa.StructArray.from_arrays([pa.array(files, pa.binary()), pa.nulls(n, pa.string())], ["bytes", "path"])
     correct = samples.correct.numpy(force=True)
     columns = [
         image,
@@ -125,25 +133,33 @@ def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
     return _parquet(pa.Table.from_arrays(columns, schema=_schema(layout)))
 
 
-def decode(data: bytes, name: str, layout: Layout) -> Samples:
+def without_images(samples: Samples) -> Samples:
+    """The records of samples: images uint8 [n, 0, 0, 0]."""
+    return replace(samples, images=samples.images.new_empty((len(samples), 0, 0, 0)))
+
+
+def decode(data: bytes, name: str, layout: Layout, images: bool = True) -> Samples:
     """The samples of a shard; `data` is its content, `name` says in errors which file that is.
+
+    Without `images`: their records (see `without_images`).
 
     Raises:
         UserError: not a shard of this layout.
     """
     table = records(data, name, layout)
     try:
-        images = np.stack([_pixels(png, layout.image_shape) for png in pngs(table)])
+        shown = image_files(table) if images else []
+        pixels = np.array([decode_image(file, layout.image_shape) for file in shown], np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{name}: column image: {error}; expected PNG images of shape {layout.image_shape}; restore the file"
+            f"{name}: column image: {error}; expected images of shape {layout.image_shape}; restore the file"
         ) from None
 
     def column(name: str) -> Tensor:
         return torch.from_numpy(table[name].to_numpy().copy())  # null becomes nan
 
     return Samples(
-        images=torch.from_numpy(images),
+        images=torch.from_numpy(pixels) if images else torch.empty((len(table), 0, 0, 0), dtype=torch.uint8),
         labels=column("label"),
         seeds=column("seed"),
         rounds=column("round"),
@@ -156,7 +172,7 @@ def decode(data: bytes, name: str, layout: Layout) -> Samples:
 
 
 def records(data: bytes, name: str, layout: Layout) -> pa.Table:
-    """The table of a shard, images still as PNG; page checksums, columns, labels and order are checked.
+    """The table of a shard, images still encoded; page checksums, columns, labels and order are checked.
 
     Raises:
         UserError: not a shard of this layout.
@@ -203,8 +219,8 @@ def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) 
     return table
 
 
-def pngs(table: pa.Table) -> list[bytes]:
-    """The PNG files of a table's images."""
+def image_files(table: pa.Table) -> list[bytes]:
+    """The files of a table's images."""
     return [image["bytes"] for image in table["image"].to_pylist()]
 
 
@@ -246,18 +262,21 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _png(image: np.ndarray) -> bytes:
-    """uint8 [C, H, W] as a PNG file."""
+def encode_image(image: np.ndarray, encoding: Encoding) -> bytes:
+    """uint8 [C, H, W] as a file: PNG is lossless, JPEG and WebP (quality 95) are several times smaller."""
     buffer = io.BytesIO()
-    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy()).save(buffer, "PNG")
+    picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy())
+    picture.save(buffer, encoding, **({} if encoding == "PNG" else {"quality": QUALITY}))
     return buffer.getvalue()
 
 
-def _pixels(png: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    """A PNG file as uint8 [C, H, W]."""
+def decode_image(file: bytes | pa.Buffer, shape: tuple[int, int, int]) -> np.ndarray:
+    """An image file as uint8 [C, H, W]; ValueError for an image of another shape."""
     channels, height, width = shape
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        if image.mode != MODES[channels] or image.size != (width, height):  # before any pixel is unpacked
+    with Image.open(io.BytesIO(file), formats=ENCODINGS) as image:
+        # Before any pixel is unpacked. WebP knows no grey images: they come back with three equal channels.
+        modes = {MODES[channels]} | ({"RGB"} if image.format == "WEBP" else set())
+        if image.size != (width, height) or image.mode not in modes:
             raise ValueError(f"got a {image.mode} image of {image.width} x {image.height} pixels")
-        pixels = np.asarray(image)
+        pixels = np.asarray(image.convert(MODES[channels]))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dp.errors import UserError
-from dp.pool.shards import DTYPES, Layout, decode, encode, pngs, records, verified
+from dp.pool.shards import DTYPES, Layout, decode, encode, image_files, records, verified
 from dp.samples import Samples
 
 CLASSES = ("t-shirt", "ankle boot", 'Ωmega, "quoted"')
@@ -67,7 +67,7 @@ def test_any_entropy_comes_back(values):
 def test_images_are_png_files_and_the_unknown_is_null():
     samples = some(8)
     table = records(encode(samples, 8, LAYOUT), "shard", LAYOUT)
-    with Image.open(io.BytesIO(pngs(table)[3])) as image:
+    with Image.open(io.BytesIO(image_files(table)[3])) as image:
         assert image.format == "PNG" and np.array_equal(np.asarray(image), samples.images[3, 0])
     assert table["index"].to_pylist() == list(range(8, 16))
     assert table["entropy"].is_null().to_pylist() == samples.entropy.isnan().tolist()
@@ -228,7 +228,7 @@ def torch_file(marker: Path) -> bytes:
         (lambda _: changed("seed", pa.array([0, None, 1])), "column seed: got rows without a value"),
         (lambda _: images_of(b"no png"), "column image: "),
         (lambda _: images_of(b""), "column image: "),
-        (lambda _: images_of(png_of(np.zeros((4, 5), np.uint8))), "got a L image of 5 x 4 pixels; expected PNG images"),
+        (lambda _: images_of(png_of(np.zeros((4, 5), np.uint8))), "got a L image of 5 x 4 pixels; expected images"),
         (lambda _: images_of(png_of(np.zeros((5, 4, 3), np.uint8))), "got a RGB image of 4 x 5 pixels"),
         (lambda _: images_of(png_of(np.zeros((5, 4), np.uint8))[:-30]), "column image: "),
         (lambda marker: pickle.dumps(Malice(marker), 5), "got a Python pickle, which is not opened"),

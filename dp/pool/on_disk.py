@@ -1,0 +1,89 @@
+"""A pool that is trained on without being in memory: images are decoded when a mini-batch asks for them."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from dp.files import atomic
+from dp.pool.folder import PoolFolder
+from dp.pool.manifest import Listed
+from dp.pool.memory import draw
+from dp.pool.shards import decode_image, records
+from dp.samples import Samples
+
+
+class DiskPool:
+    """The rounds of a pool folder, rows in order of rounds and slots.
+
+    Parquet cannot be read row by row, so each shard is copied once into an Arrow file, under its checksum, in a folder
+    that should be local to the machine; the processes of a machine share it. Those files are mapped into memory: what
+    is drawn often stays in the system's cache, and memory beyond that is not needed.
+    """
+
+    def __init__(self, folder: PoolFolder, rounds: int, cache: Path | None = None):
+        """The first `rounds` rounds of `folder`; `cache`: for the Arrow files, by default in the temporary folder.
+
+        Raises:
+            UserError: a shard is missing or damaged.
+        """
+        self.folder = folder
+        self.cache = cache or Path(tempfile.gettempdir()) / f"deliberate-practice-{os.getuid()}"
+        self._tables: list[pa.Table] = []
+        self._ends: list[int] = []  # rows up to the end of each shard
+        self._newest = 0
+        self._rounds = 0
+        for _ in range(rounds):
+            self._take_in()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.folder.layout.image_shape
+
+    def append(self, samples: Samples) -> None:
+        """Take in the next round, which is in the folder by now; `samples` are its records."""
+        self._take_in()
+
+    def draw(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
+        """Rows int64 [size], drawn as `dp.pool.memory.draw` does."""
+        return draw(len(self), self._newest, size, rng, newest_weight)
+
+    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
+        images, labels = [], []
+        shards = np.searchsorted(self._ends, index.numpy(), side="right")
+        for row, shard in zip(index.tolist(), shards.tolist(), strict=True):
+            at = row - (self._ends[shard - 1] if shard else 0)
+            table = self._tables[shard]
+            images.append(decode_image(table["bytes"][at].as_buffer(), self.image_shape))
+            labels.append(table["label"][at].as_py())
+        return torch.from_numpy(np.stack(images)), torch.tensor(labels)
+
+    def _take_in(self) -> None:
+        """One more round."""
+        self._newest = len(self) if self._rounds else 0
+        for listed in self.folder.manifest().of_round(self._rounds):
+            table = self._mapped(listed)
+            self._tables.append(table)
+            self._ends.append(len(self) + len(table))
+        self._rounds += 1
+
+    def _mapped(self, listed: Listed) -> pa.Table:
+        path = self.cache / f"{listed.sha256}.arrow"
+        if not path.exists():
+            name = str(self.folder.folder / listed.file)
+            table = records(self.folder.content(listed), name, self.folder.layout)
+            images = table["image"].combine_chunks().field("bytes").cast(pa.large_binary())
+            kept = pa.table({"bytes": images, "label": table["label"]})
+            with atomic(path) as partial, pa.OSFile(str(partial), "wb") as file:
+                with pa.ipc.new_file(file, kept.schema) as writer:
+                    writer.write_table(kept)
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()

@@ -1,0 +1,102 @@
+"""A pool that is trained on from disk gives what one in memory gives."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dp.errors import UserError
+from dp.pool.folder import PoolFolder
+from dp.pool.memory import Pool
+from dp.pool.on_disk import DiskPool
+from dp.samples import Samples, concatenate
+
+SHAPE = (3, 24, 16)
+
+
+def some(count: int, round_: int) -> Samples:
+    """Smooth images, as lossy formats expect them."""
+    rng = np.random.default_rng(round_)
+    coarse = rng.integers(0, 256, (count, 3, 2, 3), dtype=np.uint8)
+    images = [
+        np.asarray(Image.fromarray(each.transpose(1, 2, 0)).resize((16, 24), Image.Resampling.BILINEAR))
+        for each in coarse
+    ]
+    zeros = torch.zeros(count)
+    return Samples(
+        images=torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
+        labels=torch.from_numpy(rng.integers(0, 3, count)),
+        seeds=torch.arange(count) + 1000 * round_,
+        rounds=torch.full((count,), round_),
+        omega=zeros,
+        entropy_before=zeros,
+        entropy=zeros,
+        correct=torch.zeros(count, dtype=torch.int8),
+        zero_steps=torch.zeros(count, dtype=torch.int64),
+    )
+
+
+def write(folder, rounds: int, **layout) -> PoolFolder:
+    pool = PoolFolder.create(folder, ("a", "b", "c"), SHAPE, 7, **layout)
+    for round_ in range(rounds):
+        samples = some(20, round_)
+        for slots in pool.shards_missing(round_, 20):
+            pool.write(round_, slots.start, samples[slots.start : slots.stop])
+        pool.commit(round_, 20)
+    return pool
+
+
+def test_rows_and_draws_are_those_of_a_pool_in_memory(tmp_path):
+    with write(tmp_path / "pool", 3) as folder:
+        disk, memory = DiskPool(folder, 2, tmp_path / "cache"), Pool(concatenate([some(20, 0), some(20, 1)]))
+        for _ in range(2):
+            assert len(disk) == len(memory) and disk.image_shape == memory.image_shape == SHAPE
+            for weight in (1.0, 3.0):
+                drawn = [pool.draw(50, torch.Generator().manual_seed(0), weight) for pool in (disk, memory)]
+                assert torch.equal(*drawn)
+                for ours, theirs in zip(disk.rows(drawn[0]), memory.rows(drawn[0]), strict=True):
+                    assert torch.equal(ours, theirs) and ours.dtype == theirs.dtype
+            for pool in (disk, memory):
+                pool.append(some(20, 2))
+
+
+def test_files_of_the_cache_are_shared_and_not_made_twice(tmp_path):
+    with write(tmp_path / "pool", 2) as folder:
+        DiskPool(folder, 2, tmp_path / "cache")
+        times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+        assert len(times) == 6 and not [name for name in times if name.startswith(".")]
+        again = DiskPool(folder, 2, tmp_path / "cache")
+        assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == times
+        # A shard that is gone does not matter to who has it in the cache, and is named to who has not.
+        (tmp_path / "pool" / "round-0001" / "00002.parquet").unlink()
+        assert torch.equal(again.rows(torch.tensor([39]))[0], some(20, 1).images[-1:])
+        with pytest.raises(UserError, match=r"round-0001/00002\.parquet: missing"):
+            DiskPool(folder, 2, tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(("encoding", "magic"), [("JPEG", b"\xff\xd8\xff"), ("WEBP", b"RIFF")])
+def test_lossy_encodings_are_close(tmp_path, encoding, magic):
+    with write(tmp_path / encoding, 1, encoding=encoding) as folder:
+        read = folder.read()
+        assert torch.equal(DiskPool(folder, 1, tmp_path / "cache").rows(torch.arange(20))[0], read.images)
+    assert (read.images.float() - some(20, 0).images.float()).abs().mean() < 4
+    assert PoolFolder.open(tmp_path / encoding).layout.encoding == encoding
+    table = PoolFolder.open(tmp_path / encoding).manifest().shards[0].file
+    assert magic in (tmp_path / encoding / table).read_bytes()
+
+
+def test_grey_images_survive_every_encoding(tmp_path):
+    for encoding in ("PNG", "JPEG", "WEBP"):
+        with PoolFolder.create(tmp_path / encoding, ("a", "b", "c"), (1, 24, 16), 7, encoding=encoding) as folder:
+            samples = some(5, 0)
+            samples = replace(samples, images=samples.images[:, :1])
+            folder.write(0, 0, samples)
+            folder.commit(0, 5)
+            assert (folder.read().images.float() - samples.images.float()).abs().mean() < 4
+
+
+def test_an_unknown_encoding_is_named(tmp_path):
+    with pytest.raises(UserError, match="encoding: got 'GIF', expected one of PNG, JPEG, WEBP"):
+        PoolFolder.create(tmp_path / "pool", ("a", "b"), SHAPE, encoding="GIF")

@@ -1,0 +1,167 @@
+"""A run shared by several processes: the same images, the same learner, whatever happens to the processes."""
+
+import multiprocessing
+import os
+import random
+import signal
+import socket
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dp import processes
+from dp.config import PracticeConfig
+from dp.data import ImageSet
+from dp.errors import UserError, run_command
+from dp.generator import Generator
+from dp.guidance import GuidanceConfig
+from dp.pipelines import LatentClassPipeline
+from dp.practice import practise
+from dp.run_folder import RunFolder
+from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
+
+CLASSES = tuple("abcdefghij")
+CONFIG = PracticeConfig(
+    n_initial=40,
+    n_per_round=20,
+    rounds=2,
+    branch_sizes=(60,),
+    guidance=GuidanceConfig(0.5, (0.0, 1.0)),
+    iterations=40,
+    validate_every=4,
+    patience=1,
+    batch_size=16,
+    micro_batch=4,
+    cutmix=1.0,
+    mixup=0.5,
+    inference_steps=2,
+)
+
+
+def small_generator() -> Generator:
+    torch.manual_seed(0)
+    config = GeneratorConfig(vae_channels=(8, 8, 8), unet_channels=(16, 16))
+    pipe = LatentClassPipeline(new_vae(config).eval(), new_unet(config).eval(), new_scheduler())
+    pipe.set_progress_bar_config(disable=True)
+    return Generator(pipe, 1.5, 2, batch_size=10)
+
+
+def one_process(rank: int, world: int, port: int, folder: Path, config: PracticeConfig, in_memory: bool) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+
+    def main() -> None:
+        processes.join()
+        rng = torch.Generator().manual_seed(0)
+        real = ImageSet(torch.randint(256, (51, 1, 32, 32), generator=rng).byte(), torch.arange(51) % 10)
+        settings = {"config": asdict(config)}
+        with RunFolder.open(folder, settings, config, CLASSES, (1, 32, 32), shard_size=6, in_memory=in_memory) as store:
+            outcomes, _ = practise(config, small_generator(), real, lambda: real, store=store)
+            store.finish({"outcomes": [each.numbers() for each in outcomes]})
+        processes.leave()
+
+    run_command(main)
+
+
+def start(folder: Path, world: int, config: PracticeConfig = CONFIG, in_memory: bool = True) -> list:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    started = [
+        context.Process(target=one_process, args=(rank, world, port, folder, config, in_memory))
+        for rank in range(world)
+    ]
+    for each in started:
+        each.start()
+    return started
+
+
+def run(folder: Path, world: int, config: PracticeConfig = CONFIG, in_memory: bool = True) -> None:
+    started = start(folder, world, config, in_memory)
+    for each in started:
+        each.join()
+    assert [each.exitcode for each in started] == [0] * world
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    found = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.endswith(".lock")}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> dict[str, bytes]:
+    """What one process leaves."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    run(folder, 1)
+    return content(folder)
+
+
+@pytest.mark.parametrize(("world", "in_memory"), [(2, True), (4, False)])
+def test_any_number_of_processes_leaves_the_same_files(alone, tmp_path, world, in_memory):
+    """Images, learners, checkpoints, log and result: bit for bit. With four, training reads from disk besides."""
+    run(tmp_path / "run", world, in_memory=in_memory)
+    found = content(tmp_path / "run")
+    assert found.keys() == alone.keys()
+    assert [name for name in alone if found[name] != alone[name]] == []
+
+
+def test_a_process_is_killed_and_others_go_on_in_another_number(alone, tmp_path):
+    rng = random.Random(0)
+    folder, kills = tmp_path / "run", 0
+    for world in (2, 4, 2, 1, 4, 2, 4, 1, 2, 4):
+        started = start(folder, world)
+        time.sleep(rng.uniform(4, 12))
+        victim = rng.choice(started)
+        if victim.exitcode is None:
+            os.kill(victim.pid, signal.SIGKILL)
+            kills += 1
+        time.sleep(0.5)  # as torchrun does: one is gone, so all go
+        for each in started:
+            each.kill()
+            each.join()
+        if (folder / "result.json").exists():
+            break
+    run(folder, 2)
+    found = content(folder)
+    assert kills
+    assert found.keys() == alone.keys()
+    assert [name for name in alone if found[name] != alone[name]] == []
+
+
+def test_all_processes_stop_together_when_one_is_told_to(tmp_path, alone):
+    started = start(tmp_path / "run", 2, replace(CONFIG, iterations=100_000, backstop=False, rounds=0, branch_sizes=()))
+    log = tmp_path / "run" / "log.jsonl"
+    while not log.exists() or not log.read_text():
+        time.sleep(0.1)
+    os.kill(started[1].pid, signal.SIGTERM)
+    for each in started:
+        each.join(timeout=30)
+    assert [each.exitcode for each in started] == [143, 143]
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize("parts", [1, 2, 8])
+def test_a_pairwise_sum_is_a_sum_and_its_order_is_a_tree(parts):
+    rng = torch.Generator().manual_seed(parts)
+    values = [[torch.randn(7, generator=rng), torch.randn(2, 3, generator=rng)] for _ in range(parts)]
+    level = [[each.clone() for each in part] for part in values]
+    while len(level) > 1:
+        level = [[a + b for a, b in zip(x, y, strict=True)] for x, y in zip(level[::2], level[1::2], strict=True)]
+    summed = processes.pairwise_sum([each.clone() for each in part] for part in values)
+    for k in range(2):
+        assert torch.equal(summed[k], level[0][k])
+        assert torch.allclose(summed[k].double(), sum(part[k].double() for part in values))
+
+
+def test_processes_that_cannot_share_a_batch_are_told_how_many_can(monkeypatch):
+    monkeypatch.setattr(processes, "world", lambda: 3)
+    with pytest.raises(UserError, match=r"processes: got 3, but a batch has 8 parts .* start 1 or 2 or 4 or 8"):
+        processes.parts_of(8)
+    monkeypatch.setattr(processes, "world", lambda: 4)
+    with pytest.raises(UserError, match=r"start 1 or 2$"):
+        processes.parts_of(2)
