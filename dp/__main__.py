@@ -15,6 +15,7 @@
 exit code 2, Ctrl-C with 130.
 """
 
+import difflib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,59 +27,39 @@ import tyro
 from torch import nn
 from tqdm import tqdm
 
+from dp import processes
 from dp.config import PracticeConfig, config_from
-from dp.data import CLASSES, ImageSet, image_folder, test_images, validation_images
+from dp.data import image_folder, test_images
 from dp.data_check import data_command
 from dp.errors import UserError, run_command
 from dp.evaluate import accuracy, logits_of
-from dp.generator import Generator, image_shape_of
 from dp.guidance import GuidanceConfig
 from dp.objectives import entropy
-from dp.pipelines import bundled_generator, load_pipeline
+from dp.paper_rows import ROWS, SIDE, key
 from dp.plan import plan_command
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
 from dp.pool.repair import check
+from dp.pool.shards import Encoding
 from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
 from dp.precision import best_device
 from dp.provenance import provenance
 from dp.prune import SCORES, hardest
 from dp.randomness import seed_for
 from dp.run_folder import RunFolder, read_checkpoint, read_settings, repair_pool
+from dp.source import Source
 from dp.train_generator import train as train_generator
 
 Folder = tyro.conf.Positional[Path]
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where images come from; nothing given: the repository's generator and Fashion-MNIST."""
+class Storage:
+    """How a run keeps its images."""
 
-    pipeline: Path | None = None  # a saved diffusers pipeline
-    classes: tuple[str, ...] = ()  # names, in order of the labels; the prompts of a text-to-image pipeline
-    template: str = "{}"  # of the prompts, {} standing for the name
-
-    def names(self) -> tuple[str, ...]:
-        """The class names."""
-        if self.pipeline is None:
-            return CLASSES
-        if len(self.classes) < 2:
-            raise UserError(f"classes: got {len(self.classes)} with a pipeline of your own, expected 2 or more names")
-        return self.classes
-
-    def generator(self, config: PracticeConfig) -> Generator:
-        """The generator with a run's settings."""
-        if self.pipeline is None:
-            return bundled_generator(config)
-        names = self.names()
-        return Generator(
-            load_pipeline(self.pipeline).to(best_device()),
-            config.guidance_scale,
-            config.inference_steps,
-            classes=names,
-            template=self.template,
-        )
+    memory: bool = True  # train on a pool that is held in memory; else on one that is read from disk as it goes
+    encoding: Encoding = "PNG"  # of the images kept: PNG (lossless), JPEG or WEBP
 
 
 def run(
@@ -87,10 +68,15 @@ def run(
     source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
     validation: Path | None = None,
     test: Path | None = None,
+    imagenet: Path | None = None,
+    row: str = "",
+    storage: Storage = Storage(),
     tensorboard: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Practise: train a classifier on images that the generator makes to challenge it.
+
+    Started by torchrun or SLURM, the processes share the run; the same command goes on with any number of them.
 
     Args:
         folder: everything of the run goes here; the same command goes on where it stopped.
@@ -98,16 +84,24 @@ def run(
         source: the generator.
         validation: real images in one subfolder a class, for plateau detection; by default Fashion-MNIST's.
         test: held-out real images, for the final evaluation.
+        imagenet: instead of validation and test, the folder that holds ImageNet's val and train.
+        row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
+            for the seed, the generator and the classes.
+        storage: of the images.
         tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
         dry_run: say what would be done, and do nothing.
     """
-    if (source.pipeline is None) != (validation is None) or (validation is None) != (test is None):
-        raise UserError("pipeline, validation, test: give all three for images of your own, or none of them")
+    if row:
+        config, source = of_row(row, config, source)
     settings = {
         "config": asdict(config),
-        "source": {**asdict(source), "pipeline": source.pipeline and str(source.pipeline.resolve())},
-        "validation": validation and str(validation.resolve()),
-        "test": test and str(test.resolve()),
+        "source": asdict(source) | ({"pipeline": _absolute(source.pipeline)} if source.pipeline else {}),
+        "storage": asdict(storage),
+        "row": row,
+        **{
+            name: path and str(path.resolve())
+            for name, path in (("validation", validation), ("test", test), ("imagenet", imagenet))
+        },
     }
     result = folder / "result.json"
     if dry_run:
@@ -116,27 +110,48 @@ def run(
         print(json.dumps(settings, indent=1))
         print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
         return
+    processes.join()
     generator = source.generator(config)
-    shape = image_shape_of(generator.pipe)
-    with RunFolder.open(folder, settings, config, source.names(), shape) as store:
+    shape = source.image_shape(generator)
+    real, held_out = source.real(shape, validation, test, imagenet)
+    names, encoding, in_memory = source.names(), storage.encoding, storage.memory
+    with RunFolder.open(folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory) as store:
         if not result.exists():
-            real = image_folder(validation, source.names(), shape) if validation else validation_images()
-
-            def held_out() -> ImageSet:
-                return image_folder(test, source.names(), shape) if test else test_images()
-
-            with tqdm(total=config.iterations * (1 + len(config.branch_sizes)), unit="it", desc="practising") as bar:
-                report = Progress(bar, config, folder / "tensorboard" if tensorboard else None)
+            total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
+            with tqdm(total=total, unit="it", desc="practising", disable=mute) as bar:
+                report = Progress(bar, config, folder / "tensorboard" if tensorboard and not mute else None)
                 outcomes, last = practise(config, generator, real, held_out, store=store, progress=report)
             store.finish(
                 {
                     "outcomes": [each.numbers() for each in outcomes],
                     "additions": last.additions,
                     "settings": settings,
-                    "made_by": provenance(),
+                    "made_by": provenance() | {"processes": processes.world()},
                 }
             )
-    print(result.read_text())
+    if processes.rank() == 0:
+        print(result.read_text())
+    processes.leave()
+
+
+def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:
+    """The settings of a row of the paper's tables; seed and whatever the row does not say are those given."""
+    rows = {key(each): each for each in ROWS}
+    if name not in rows:
+        near = ", ".join(f'"{each}"' for each in difflib.get_close_matches(name, rows, 3, 0.3))
+        raise UserError(f'row: got "{name}", expected a row of the paper\'s tables, such as {near or "4/static 130k"}')
+    found = rows[name]
+    if found.method == "real" or found.by_others:
+        raise UserError(f'row: "{name}" is not a run of the loop ({found.note}); take another one')
+    if found.branch_of is not None:
+        raise UserError(f'row: "{name}" is a branch of the run that ends with {found.branch_of:,} images; start that')
+    side = source.side or SIDE
+    given = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side)
+    return replace(found.config, seed=config.seed), given
+
+
+def _absolute(pipeline: str) -> str:
+    return str(Path(pipeline).resolve()) if Path(pipeline).exists() else pipeline
 
 
 class Progress:
@@ -190,7 +205,7 @@ def generate(
         raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
-    with PoolFolder.create(pool, source.names(), image_shape_of(generator.pipe), exist_ok=True) as folder:
+    with PoolFolder.create(pool, source.names(), source.image_shape(generator), exist_ok=True) as folder:
         missing = folder.shards_missing(0, count)
         for slots in tqdm(missing, "shards", disable=len(missing) < 2):
             labels = torch.tensor(slots) % classes_of(generator)
@@ -260,8 +275,7 @@ def pool_command(
         run_settings = read_settings(folder.parent)
         config = config_from(run_settings["config"])
         source = run_settings["source"]
-        pipeline = source["pipeline"] and Path(source["pipeline"])
-        generator = Source(pipeline, tuple(source["classes"]), source["template"]).generator(config)
+        generator = Source(**source | {"classes": tuple(source["classes"])}).generator(config)
         made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
         print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from dp import exact
@@ -17,6 +17,7 @@ from dp.errors import UserError
 from dp.guidance import Guidance, GuidanceConfig
 from dp.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, checked_logits, entropy
 from dp.precision import autocast
+from dp.preprocessing import Resize
 from dp.randomness import stream
 from dp.samples import Samples, concatenate
 from dp.schedulers import EntropyGuidedDDIMScheduler
@@ -43,6 +44,7 @@ class Generator:
         classes: class names, for a pipeline that takes prompts.
         template: prompt of a class, "{}" standing for its name.
         decoder: what guidance decodes with, by default the pipeline's VAE (see `dp.decoders`).
+        side: images are resized to side x side pixels, and so the learner sees them; None leaves them alone.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class Generator:
         classes: Sequence[str] | None = None,
         template: str = "{}",
         decoder: Any = None,
+        side: int | None = None,
     ):
-        if steps < 1 or (batch_size is not None and batch_size < 1):
-            raise UserError(f"steps, batch_size: got {steps} and {batch_size}, expected 1 or more")
+        for name, value in (("steps", steps), ("batch_size", batch_size), ("side", side)):
+            if value is not None and value < 1:
+                raise UserError(f"{name}: got {value}, expected 1 or more")
         if not hasattr(pipe.scheduler, "guidance"):
             pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
         self.pipe = pipe
@@ -66,6 +70,7 @@ class Generator:
         self.classes = classes
         self.template = template
         self.decode = decoder_of(pipe, decoder)
+        self.resize = None if side is None else Resize(side)
         self._accepts = inspect.signature(type(pipe).__call__).parameters
         if "prompt" in self._accepts and not classes:
             raise UserError(f"classes: {type(pipe).__name__} takes prompts; give the names of the classes")
@@ -143,6 +148,8 @@ class Generator:
         other: Learner | None,
         round_: int,
     ) -> Samples:
+        if self.resize is not None:
+            learner, other = (each and seen_through(self.resize, each) for each in (learner, other))
         n = len(labels)
         missing = self.batch_size - n
         filled = torch.cat([labels, labels[-1:].expand(missing)])
@@ -206,7 +213,13 @@ class Generator:
             self.pipe.scheduler.guidance = None
         if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
             images = torch.from_numpy(images).permute(0, 3, 1, 2)
-        return _to_uint8(images)
+        return self._finished(images)
+
+    def _finished(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [0, 1] -> uint8, resized."""
+        if self.resize is not None:
+            images = self.resize(images.float()).clamp(0, 1)
+        return images.float().mul(255).round().to(torch.uint8)
 
     def _sample_exactly(self, conditions: dict[str, Any], rngs: list[torch.Generator], guide: Guidance) -> Tensor:
         pipe, network = self.pipe, _network(self.pipe)
@@ -216,7 +229,7 @@ class Generator:
         latents = exact.sample(pipe.scheduler, predict, noise, guide, self.steps)
         finish = latent_decoder(pipe.vae) if hasattr(pipe, "vae") else pixels
         with torch.no_grad():
-            return _to_uint8((finish(latents) / 2 + 0.5).clamp(0, 1))
+            return self._finished((finish(latents) / 2 + 0.5).clamp(0, 1))
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
         if "class_labels" in self._accepts:
@@ -243,8 +256,11 @@ def judge(learner: Learner, images: Tensor) -> Tensor:
     return checked_logits(learner, images.float() / 127.5 - 1).float()
 
 
-def _to_uint8(images: Tensor) -> Tensor:
-    return images.float().mul(255).round().to(torch.uint8)
+def seen_through(resize: Resize, learner: Learner) -> Learner:
+    """A learner of images of any size."""
+    if isinstance(learner, nn.Module):
+        return nn.Sequential(resize, learner)
+    return lambda images: learner(resize(images))
 
 
 def _network(pipe: Any) -> Any:
@@ -255,10 +271,12 @@ def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def image_shape_of(pipe: Any) -> tuple[int, int, int]:
-    """(C, H, W) of the images a pipeline makes by default."""
+def image_shape_of(pipe: Any, side: int | None = None) -> tuple[int, int, int]:
+    """(C, H, W) of the images a pipeline makes by default, or of those resized to `side`."""
     config = _network(pipe).config
     vae = getattr(pipe, "vae", None)
+    if side is not None:
+        return (config.in_channels if vae is None else vae.config.out_channels), side, side
     if vae is None:
         return (config.in_channels, *_pair(config.sample_size))
     factor = 2 ** (len(vae.config.block_out_channels) - 1)

@@ -22,7 +22,8 @@ NOT_STATED = {
     "guidance.every": "every 5th step, at all noise levels, through U-Net and VAE: counted at 1.73 (one network pass "
     "differentiated) or 1.84 (both) times a plain image, beside the 1.82 of wall time that the paper measured",
     "inference_steps": "50 DDIM steps",
-    "crop": "crops of 224 pixels; the paper's augmentation before Mixup and CutMix is not stated",
+    "augment": "random resized crops of 224 pixels, mirrored at random, of images kept at 256; the paper states Mixup "
+    "and CutMix only",
     "image_size": "what each generator was trained for: 512 pixels for 1.x, 768 for 2.1, 1,024 for XL",
 }
 
@@ -34,6 +35,7 @@ GENERATORS = {  # Hugging Face Hub id and pixels, by the paper's names
     "LDM-2.1": ("stabilityai/stable-diffusion-2-1", 768),
     "LDM-XL": ("stabilityai/stable-diffusion-xl-base-1.0", 1024),
 }
+SIDE = 256  # pixels at which images are kept for a learner that sees crops of 224
 BY_OTHERS = "published by others, not run; settings other than images and iterations are this paper's"
 PLAIN = GuidanceConfig(omega=0.0)
 
@@ -78,7 +80,6 @@ class Row:
         image_size: pixels of the generator's images.
         learner_size: pixels the learner sees.
         gpus, per_gpu_batch: 4 nodes of 8 GPUs in the paper.
-        mixup, cutmix: alphas.
         branch_of: final size of the run this one is a branch of; None for a run of its own.
         branch_out_epoch: passes over the initial pool after which it stopped adding images; as printed.
         by_others: whether the row is prior work.
@@ -97,8 +98,6 @@ class Row:
     learner_size: int = 224
     gpus: int = 32
     per_gpu_batch: int = 64
-    mixup: float = 0.5
-    cutmix: float = 1.0
     branch_of: int | None = None
     branch_out_epoch: int | None = None
     by_others: bool = False
@@ -131,8 +130,12 @@ def _config(task: Task, n: int, p: int = 0, k: int = 0, omega: float = 0.0, pati
         backstop=False,  # in the paper only patience adds images
         learner="vit_base_patch16_224",
         crop=224,
+        augment="resized_crop",
+        mixup=0.5,
+        cutmix=1.0,
         iterations={"imagenet100": 50_000, "imagenet1k": 100_000}[task],
         batch_size=batch,
+        micro_batch=batch // 32,  # what one GPU of the paper's 32 sees at once
         lr={"imagenet100": 0.003, "imagenet1k": 0.0016}[task],
         weight_decay=0.05,
         label_smoothing=0.11,
@@ -363,6 +366,11 @@ def _figure5() -> tuple[Row, ...]:
         note=f"{note}; omega is varied in the paper, which costs the same",
     )
     return (*pruned, practised)
+
+
+def key(row: Row) -> str:
+    """A row's name among those of all tables, such as "4/static 130k"; figure 5's begin with "figure 5/"."""
+    return f"{row.table or 'figure 5'}/{row.name}"
 
 
 ROWS: tuple[Row, ...] = (

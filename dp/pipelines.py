@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -129,29 +130,52 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     return pipe
 
 
-def load_pipeline(folder: Path) -> Any:
-    """A diffusers pipeline that was saved in a folder, of this package's kind or of diffusers' own; on the CPU.
+def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
+    """A diffusers pipeline of this package's kind or of diffusers' own, without safety checker; on the CPU.
+
+    Args:
+        where: a folder that `save_pretrained` wrote, or an id of the Hugging Face Hub ("owner/name").
+        dtype: of its weights.
 
     Raises:
-        UserError: there is none, or its weights are not safetensors.
+        UserError: there is none, it cannot be fetched, or its weights are not safetensors.
     """
-    index = folder / "model_index.json"
-    if not index.is_file():
+    folder = Path(where)
+    index, local = folder / "model_index.json", folder.exists()
+    if not index.is_file() and (local or not _is_hub_id(str(where))):
         raise UserError(f"pipeline: {folder} holds no diffusers pipeline (model_index.json); use save_pretrained")
-    own = json.loads(index.read_text()).get("_class_name") == LatentClassPipeline.__name__
+    own = local and json.loads(index.read_text()).get("_class_name") == LatentClassPipeline.__name__
     kind = LatentClassPipeline if own else DiffusionPipeline
+    options: dict[str, Any] = {} if own else {"safety_checker": None, "requires_safety_checker": False}
     logging.disable_progress_bar()
     try:
-        pipe = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False)
+        pipe = kind.from_pretrained(
+            folder if local else str(where),
+            dtype=dtype,
+            local_files_only=local,
+            use_safetensors=True,
+            low_cpu_mem_usage=False,
+            **options,
+        )
     except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        if not local:
+            raise UserError(
+                f"pipeline: {where} is no folder, and could not be fetched from the Hugging Face Hub ({reason}); where "
+                f"there is a network: hf download {where} --local-dir FOLDER, then give that folder"
+            ) from None
         raise UserError(
-            f"pipeline: {str(error).strip().splitlines()[0]} Expected what save_pretrained writes, weights as "
-            "safetensors; other formats are pickles, which are not opened since they can run any code"
+            f"pipeline: {reason} Expected what save_pretrained writes, weights as safetensors; other formats are "
+            "pickles, which are not opened since they can run any code"
         ) from None
     finally:
         logging.enable_progress_bar()
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _is_hub_id(where: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", where) is not None
 
 
 @cache

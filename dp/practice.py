@@ -33,8 +33,8 @@ from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, Train
 from dp.pool.memory import Pool
 from dp.precision import autocast, best_device
 from dp.preprocessing import CenterCrop
-from dp.processes import from_first, pairwise_sum, parts_of
-from dp.prune import prune
+from dp.processes import from_first, pairwise_sum, parts_of, world
+from dp.prune import choose, judged, prune
 from dp.randomness import seed_for, stream
 from dp.samples import Samples
 
@@ -194,14 +194,21 @@ def image_maker(
     def plain(slots: list[int]) -> Samples:
         return candidates(slots, [0] * len(slots))
 
+    # Of the whole round, whatever part of it is asked for.
     @cache
-    def hardest() -> Samples:  # of the whole round, whatever part of it is asked for
+    def hardest() -> Samples:
         assert averaged is not None
         return prune(plain, averaged, config.n_per_round, config.over_sampling, classes)
+
+    chosen: list[int] = []
+    if averaged and config.over_sampling > 1 and world() > 1:  # at once, since all processes must take part
+        chosen = choose(plain, averaged, config.n_per_round, config.over_sampling, classes)
 
     def make(slots: range) -> Samples:
         if averaged is None or current is None:
             return plain(list(slots))
+        if chosen:
+            return judged(plain(chosen[slots.start : slots.stop]), averaged)[0]
         if config.over_sampling > 1:
             return hardest()[slots.start : slots.stop]
         if keep is None:

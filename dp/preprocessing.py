@@ -29,6 +29,20 @@ class CenterCrop(nn.Module):
         return images[..., top : top + self.size, left : left + self.size]
 
 
+class Resize(nn.Module):
+    """Images [B, C, H, W] -> [B, C, side, side]: bicubic, antialiased, differentiable. Those of that size stay."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the class."""
+        if images.shape[-2:] == (self.side, self.side):
+            return images
+        return F.interpolate(images, (self.side, self.side), mode="bicubic", antialias=True)
+
+
 class Preprocess(nn.Module):
     """Resize to size x size and normalise: the evaluation transform of a classifier, differentiable.
 
@@ -70,6 +84,6 @@ class Preprocess(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, C, H, W] in [-1, 1] -> [B, C, size, size], normalised."""
-        if self.size is not None and images.shape[-2:] != (self.size, self.size):
-            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
+        if self.size is not None:
+            images = Resize(self.size)(images)
         return ((images + 1) / 2 - self.mean) / self.std

@@ -57,6 +57,11 @@ def total(value: int) -> int:
     return int(_reduced(torch.tensor(value), dist.ReduceOp.SUM))
 
 
+def summed(values: Tensor) -> Tensor:
+    """The sum of the processes' tensors; exact where at most one process has a value that is not 0."""
+    return _reduced(values, dist.ReduceOp.SUM).cpu()
+
+
 def _reduced(value: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
     if world() > 1:
         value = value.to(_device())
@@ -96,14 +101,14 @@ def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
     """
     waiting: list[tuple[int, Gradients]] = []  # sums of 2^level parts, levels falling
     for gradients in mine:
-        level, summed = 0, gradients
+        level, partial = 0, gradients
         while waiting and waiting[-1][0] == level:
-            summed = [a.add_(b) for a, b in zip(waiting.pop()[1], summed, strict=True)]
+            partial = [a.add_(b) for a, b in zip(waiting.pop()[1], partial, strict=True)]
             level += 1
-        waiting.append((level, summed))
+        waiting.append((level, partial))
     assert len(waiting) == 1
-    summed = waiting[0][1]
-    return _exchange(summed) if world() > 1 else summed
+    whole = waiting[0][1]
+    return _exchange(whole) if world() > 1 else whole
 
 
 def from_first(values: list[Tensor]) -> list[Tensor]:
@@ -114,8 +119,8 @@ def from_first(values: list[Tensor]) -> list[Tensor]:
     return values
 
 
-def _exchange(summed: Gradients) -> Gradients:
-    flat = torch.cat([each.flatten() for each in summed])
+def _exchange(partial: Gradients) -> Gradients:
+    flat = torch.cat([each.flatten() for each in partial])
     step = 1
     while step < world():
         other, peer = torch.empty_like(flat), rank() ^ step
@@ -125,5 +130,5 @@ def _exchange(summed: Gradients) -> Gradients:
             request.wait()
         flat = flat + other  # a + b and b + a are the same bits
         step *= 2
-    pieces = flat.split([each.numel() for each in summed])
-    return [piece.view_as(each) for piece, each in zip(pieces, summed, strict=True)]
+    pieces = flat.split([each.numel() for each in partial])
+    return [piece.view_as(each) for piece, each in zip(pieces, partial, strict=True)]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dp.errors import UserError
 from dp.filters import check_labels, logits_in_tiles
 from dp.objectives import entropy, margin
+from dp.processes import rank, summed, world
 from dp.samples import Samples, concatenate
 
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy, "margin": margin}  # larger = harder
@@ -37,6 +38,42 @@ def hardest(scores: Tensor, labels: Tensor, keep: int, num_classes: int | None =
         return order[:keep].sort().values
     quotas = [keep // num_classes + (label < keep % num_classes) for label in range(num_classes)]
     return torch.cat([order[labels[order] == label][:quota] for label, quota in enumerate(quotas)]).sort().values
+
+
+def judged(samples: Samples, learner: nn.Module) -> tuple[Samples, Tensor]:
+    """Samples with the learner's entropy and whether it is right, and its logits float32 [n, K]."""
+    logits = logits_in_tiles(learner, samples.images)
+    correct = (logits.argmax(1) == samples.labels).to(torch.int8)
+    return replace(samples, entropy=entropy(logits), correct=correct), logits
+
+
+def choose(
+    make: Callable[[list[int]], Samples],
+    learner: nn.Module,
+    keep: int,
+    ratio: float,
+    num_classes: int,
+    chunk: int = 100,
+) -> list[int]:
+    """Which candidates `prune` keeps, by entropy; the processes of a run share the candidates.
+
+    No candidate is held: those kept are to be made again, at 1 / ratio of the cost.
+
+    Args:
+        make, learner, keep, ratio: as for `prune`; candidate number % num_classes is its label.
+        num_classes: K: as many of each class are kept.
+        chunk: candidates made at a time.
+
+    Returns:
+        `keep` numbers, ascending.
+    """
+    candidates = round(keep * ratio)
+    scores = torch.zeros(candidates, dtype=torch.float64)
+    for start in range(rank() * chunk, candidates, world() * chunk):
+        numbers = list(range(start, min(start + chunk, candidates)))
+        scores[numbers] = judged(make(numbers), learner)[0].entropy.double()
+    labels = torch.arange(candidates) % num_classes
+    return hardest(summed(scores).float(), labels, keep, num_classes).tolist()
 
 
 def prune(
@@ -87,9 +124,7 @@ def prune(
         samples = make(list(range(start, min(start + chunk, candidates))))
         if num_classes is not None:
             check_labels(samples.labels, num_classes)
-        logits = logits_in_tiles(learner, samples.images)
-        correct = (logits.argmax(1) == samples.labels).to(torch.int8)
-        samples = replace(samples, entropy=entropy(logits), correct=correct)
+        samples, logits = judged(samples, learner)
         best = samples if best is None else concatenate([best, samples])
         scores = torch.cat([scores, SCORES[score](logits)])
         rows = hardest(scores, best.labels, keep, num_classes)

@@ -124,8 +124,8 @@ def test_guidance_is_gone_after_a_learner_that_fails(generator):
             lambda g: g.generate(LABELS, SEEDS, learner, GuidanceConfig(0.3, (0.6, 0.7))),
             r"interval: none of the 4 steps is at a noise level in \(0.6, 0.7\), so omega 0.3 would do nothing",
         ),
-        (lambda g: Generator(g.pipe, 2.0, steps=0), "steps, batch_size: got 0 and None, expected 1 or more"),
-        (lambda g: Generator(g.pipe, 2.0, batch_size=0), "steps, batch_size: got 10 and 0"),
+        (lambda g: Generator(g.pipe, 2.0, steps=0), "steps: got 0, expected 1 or more"),
+        (lambda g: Generator(g.pipe, 2.0, batch_size=0), "batch_size: got 0"),
     ],
 )
 def test_bad_requests_are_named(generator, call, message):

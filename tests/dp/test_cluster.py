@@ -1,0 +1,123 @@
+"""The paper's setting in small: a text-to-image pipeline from a folder, an ImageNet tree, a ViT, several processes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dp.__main__ import main
+from dp.errors import UserError
+from dp.generator import Generator
+from dp.guidance import GuidanceConfig
+from dp.imagenet import class_list
+from dp.pipelines import load_pipeline
+from dp.pool.folder import PoolFolder
+
+SETTINGS = (
+    "--class-list imagenet100 --learner vit_tiny_patch16_224 --crop 32 --side 40 --augment resized_crop --mixup 0.5 "
+    "--cutmix 1.0 --n-initial 200 --n-per-round 100 --rounds 1 --iterations 12 --validate-every 3 --patience 1 "
+    "--batch-size 32 --micro-batch 8 --inference-steps 2 --guidance.omega 0.3 --guidance.interval 0 1 "
+    "--storage.no-memory --storage.encoding JPEG --generation-batch 50"
+).split()
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory) -> Path:
+    """Two images of each of ImageNet-100's classes, in train and in val."""
+    root, rng = tmp_path_factory.mktemp("imagenet"), np.random.default_rng(0)
+    for split in ("train", "val"):
+        for wnid in class_list("imagenet100").wnids:
+            folder = root / split / wnid
+            folder.mkdir(parents=True)
+            for k in range(2):
+                pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).resize((64, 48)).save(folder / f"{k}.JPEG")
+    return root
+
+
+@pytest.fixture
+def pipeline(stable_diffusion, tmp_path) -> Path:
+    stable_diffusion.save_pretrained(tmp_path / "pipeline")
+    return tmp_path / "pipeline"
+
+
+def launch(processes: int, *arguments: str) -> subprocess.CompletedProcess:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return subprocess.run([sys.executable, *torchrun, "-m", "dp", *arguments], capture_output=True, text=True)
+
+
+def test_one_process_and_two_leave_the_same_run(pipeline, imagenet, tmp_path):
+    runs = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        done = launch(
+            processes, "run", str(folder), "--pipeline", str(pipeline), "--imagenet", str(imagenet), *SETTINGS
+        )
+        assert done.returncode == 0, done.stderr
+        result = json.loads((folder / "result.json").read_text())
+        shards = {path.name: path.read_bytes() for path in sorted((folder / "pool").rglob("*.parquet"))}
+        checkpoint = (folder / "checkpoint.safetensors").read_bytes()
+        runs[processes] = result["outcomes"], result["additions"], shards, checkpoint
+        assert result["made_by"]["processes"] == processes
+    assert runs[1] == runs[2]
+    pool = PoolFolder.open(tmp_path / "2" / "pool")
+    assert pool.layout.image_shape == (3, 40, 40) and pool.layout.encoding == "JPEG" and pool.rounds == [200, 100]
+    assert pool.layout.classes == class_list("imagenet100").wnids
+    added = pool.read_round(1, images=False)
+    assert added.entropy.isfinite().all() and (added.omega == 0.3).all()
+
+
+def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diffusion, tmp_path):
+    """The learner sees images at `side`, in guidance as in training."""
+    torch.manual_seed(0)
+    learner = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 5, 2), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(288, 4)
+    )
+    with torch.no_grad():
+        learner[-1].weight *= 8
+    generator = Generator(stable_diffusion, 2.0, 4, 32, ("cat", "dog"), side=15)
+    labels, seeds = torch.arange(64) % 2, list(range(64))
+    plain = generator.generate(labels, seeds, learner, GuidanceConfig(omega=0.0))
+    guided = generator.generate(labels, seeds, learner, GuidanceConfig(omega=0.3, interval=(0.0, 1.0)))
+    assert plain.images.shape == (64, 3, 15, 15)
+    gain = guided.entropy - plain.entropy
+    assert gain.mean() > 3 * gain.std() / 8
+    whole = Generator(stable_diffusion, 2.0, 4, 32, ("cat", "dog")).generate(labels, seeds)
+    small = torch.nn.functional.interpolate(whole.images.float(), (15, 15), mode="bicubic", antialias=True)
+    assert (small.clamp(0, 255) - plain.images.float()).abs().max() < 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run {tmp}/run --pipeline no/such --class-list imagenet100 --imagenet {tmp}", "no/such is no folder"),
+        ("run {tmp}/run --row 4/statik", 'row: got "4/statik", expected a row .* "4/static'),
+        ("run {tmp}/run --row 4/DP", "row: got"),
+        ("run {tmp}/run --micro-batch 24", "micro_batch: got 24 for a batch_size of 64"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=message) as caught:
+        main(arguments.format(tmp=tmp_path).split())
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_rows_of_the_paper_give_all_settings(capsys, tmp_path):
+    main(["run", str(tmp_path / "run"), "--row", "4/static 130k", "--imagenet", str(tmp_path), "--dry-run"])
+    text = capsys.readouterr().out
+    settings = json.loads(text[: text.rindex("}") + 1])
+    config, source = settings["config"], settings["source"]
+    assert (config["n_initial"], config["iterations"], config["batch_size"]) == (130_000, 50_000, 2048)
+    assert (config["mixup"], config["cutmix"], config["label_smoothing"], config["lr"]) == (0.5, 1.0, 0.11, 0.003)
+    assert source["class_list"] == "imagenet100" and source["pipeline"].endswith("stable-diffusion-v1-5")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pipeline_with_a_safety_checker_is_loaded_without(pipeline):
+    assert load_pipeline(pipeline).safety_checker is None
