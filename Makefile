@@ -8,8 +8,8 @@ PY := .venv/bin/python
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-figures: .venv/installed  ## every figure and table and build/report.html (PROFILE=cpu uses recorded results, PROFILE=smoke computes all)
-	@$(PY) -m experiments run --profile $(PROFILE)
+figures: .venv/installed  ## every figure and table and build/report.html, from the recorded results (PROFILE=smoke computes small ones)
+	@if [ $(PROFILE) = smoke ]; then $(PY) -m experiments run --profile smoke; fi
 	@$(PY) -m experiments live --profile $(PROFILE)
 	@$(PY) -m paper_figures --profile $(PROFILE)
 
