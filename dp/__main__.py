@@ -93,6 +93,7 @@ def run(
     """
     if row:
         config, source = of_row(row, config, source)
+    source.check_real(validation, test, imagenet)
     settings = {
         "config": asdict(config),
         "source": asdict(source) | ({"pipeline": _absolute(source.pipeline)} if source.pipeline else {}),

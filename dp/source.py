@@ -13,7 +13,7 @@ from dp.data import CLASSES, image_folder, test_images, validation_images
 from dp.errors import UserError
 from dp.evaluate import RealImages
 from dp.generator import Generator, image_shape_of
-from dp.imagenet import ClassSet, class_list, open_set
+from dp.imagenet import class_list, open_set
 from dp.pipelines import bundled_generator, load_pipeline
 from dp.precision import best_device
 
@@ -45,9 +45,9 @@ class Source:
         """The generator with a run's settings, on the best device there is."""
         if not self.pipeline:
             return bundled_generator(config)
+        prompts = self.names() if self.class_list == "own" else class_list(self.class_list).prompts
         dtype = getattr(torch, self.precision)
         pipe = load_pipeline(self.pipeline, dtype).to(best_device())
-        prompts = self.names() if self.class_list == "own" else class_list(self.class_list).prompts
         return Generator(
             pipe,
             config.guidance_scale,
@@ -63,12 +63,20 @@ class Source:
         """(C, H, W) of the images kept."""
         return image_shape_of(generator.pipe, self.side or None)
 
+    def check_real(self, validation: Path | None, test: Path | None, imagenet: Path | None) -> None:
+        """UserError unless the real images are named that go with the generator; see `real`."""
+        if imagenet is not None and self.class_list == "own":
+            raise UserError("class_list: got own with imagenet, expected imagenet100 or imagenet1k")
+        folders = {"pipeline": self.pipeline, "validation": validation, "test": test}
+        given = [name for name, value in folders.items() if value]
+        if len(given) not in (0, 3) and not (imagenet and given == ["pipeline"]):
+            raise UserError(
+                f"pipeline, validation, test: give all three (or imagenet instead of the two folders) for images of "
+                f"your own, or none of them; got {', '.join(given)}"
+            )
+
     def real(
-        self,
-        shape: tuple[int, int, int],
-        validation: Path | None,
-        test: Path | None,
-        imagenet: Path | None,
+        self, shape: tuple[int, int, int], validation: Path | None, test: Path | None, imagenet: Path | None
     ) -> tuple[RealImages, Callable[[], RealImages]]:
         """Validation images, and what gives the held-out test images.
 
@@ -77,19 +85,11 @@ class Source:
             validation, test: folders of one subfolder a class.
             imagenet: instead of these, the folder that holds ImageNet's val (for validation) and train (for the test).
         """
-        if imagenet is not None:
-            if self.class_list == "own":
-                raise UserError("class_list: got own with imagenet, expected imagenet100 or imagenet1k")
-            classes: ClassSet = self.class_list
-            side = shape[1]
-            found = open_set("val", imagenet, classes, side, side).data
-            return found, lambda: open_set("train", imagenet, classes, side, side).data
-        given = [name for name, folder in (("validation", validation), ("test", test)) if folder is not None]
-        if bool(self.pipeline) != (len(given) == 2) or len(given) == 1:
-            raise UserError(
-                f"pipeline, validation, test: got {', '.join((['pipeline'] if self.pipeline else []) + given)}; give "
-                "all three (or imagenet instead of the two folders) for images of your own, or none of them"
-            )
+        side = shape[1]
+        if imagenet is not None and self.class_list != "own":
+            root, classes = imagenet, self.class_list
+            found = open_set("val", root, classes, side, side).data
+            return found, lambda: open_set("train", root, classes, side, side).data
         if validation is None or test is None:
             return validation_images(), test_images
         folder = test
