@@ -26,7 +26,7 @@ Point = dict[str, Any]
 
 SHARED: dict[str, tuple[Any, ...]] = {
     "guidance_scale": (1.0, 1.25, 1.5, 2.0),
-    "lr": (1e-3, 2e-3, 4e-3),
+    "lr": (1e-3, 2e-3, 4e-3, 8e-3),
     "length": (2 / 3, 1.0),  # of the base's iterations
 }
 GROWING: dict[str, tuple[Any, ...]] = {
@@ -37,7 +37,11 @@ GROWING: dict[str, tuple[Any, ...]] = {
 # What a method can choose besides what all can.
 METHODS: dict[str, dict[str, tuple[Any, ...]]] = {
     "static": {},
-    "DP": GROWING | {"omega": (0.05, 0.1, 0.15, 0.2), "late": (0.4, 0.7, 1.0)},
+    "DP": GROWING
+    | {
+        "omega": (0.05, 0.1, 0.15, 0.2),
+        "window": ((0.0, 0.4), (0.0, 1.0), (0.5, 1.0)),  # of noise levels: the late steps, all, the early ones
+    },
     "prune": GROWING | {"over_sampling": (2.0, 4.0, 8.0)},
     "omega = 0": GROWING,
 }
@@ -49,7 +53,7 @@ GUESS: Point = {
     "additions": 15,
     "patience": 2,
     "omega": 0.15,
-    "late": 0.4,
+    "window": (0.0, 0.4),
     "over_sampling": 4.0,
 }
 
@@ -148,7 +152,7 @@ def apply(base: PracticeConfig, method: str, point: Point, size: int) -> Practic
         iterations=round(base.iterations * point["length"]),
     )
     if "omega" in point:
-        guidance = replace(base.guidance, omega=point["omega"], interval=(0.0, point["late"]))
+        guidance = replace(base.guidance, omega=point["omega"], interval=point["window"])
         config = replace(config, guidance=guidance)
     if method == "static":
         return replace(config, n_initial=size, rounds=0, n_per_round=0)
