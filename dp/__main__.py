@@ -187,8 +187,11 @@ def generate(
     guidance_scale: float = 3.0,
     steps: int = 10,
     source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
+    encoding: Encoding = "PNG",
 ) -> None:
     """Generate images of all classes in turn into a pool; the same command goes on where it stopped.
+
+    Started by torchrun or SLURM, the processes share the images.
 
     Args:
         pool: a new pool folder; `dp pool export` makes pictures of it.
@@ -199,22 +202,34 @@ def generate(
         guidance_scale: classifier-free guidance, 1 + lambda_cfg.
         steps: DDIM steps.
         source: the generator.
+        encoding: of the images kept.
     """
+    processes.join()
     config = PracticeConfig(seed=seed, guidance_scale=guidance_scale, inference_steps=steps)
     guidance = GuidanceConfig(omega=omega)
     if omega > 0 and guided_by is None:
         raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
-    with PoolFolder.create(pool, source.names(), source.image_shape(generator), exist_ok=True) as folder:
-        missing = folder.shards_missing(0, count)
-        for slots in tqdm(missing, "shards", disable=len(missing) < 2):
+    names, shape = source.names(), source.image_shape(generator)
+    if processes.rank() == 0:
+        folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
+    processes.wait()
+    if processes.rank() > 0:
+        folder = PoolFolder.open(pool, writable=True, rank=processes.rank())
+    with folder:
+        missing = folder.shards_missing(0, count, processes.rank(), processes.world())
+        for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
             labels = torch.tensor(slots) % classes_of(generator)
             seeds = [seed_for(seed, IMAGES, 0, slot) for slot in slots]
-            made = generator.generate(labels, seeds, learner, guidance, progress="images")
-            folder.write(0, slots.start, made)
-        folder.commit(0, count)
-    pool_command("show", pool)
+            progress = "images" if processes.rank() == 0 else None
+            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance, progress=progress))
+        processes.wait()
+        if processes.rank() == 0:
+            folder.commit(0, count)
+    if processes.rank() == 0:
+        pool_command("show", pool)
+    processes.leave()
 
 
 def prune(
