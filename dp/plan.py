@@ -34,8 +34,8 @@ Decoder = Literal["vae", "tiny", "linear"]
 
 # Peak dense operations per second in bfloat16 (V100: float16), without sparsity; vendor data sheets.
 GPUS = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
-# Of an image of 512 x 512 pixels as a JPEG of good quality: 60 to 100 kB. The pool that `dp run` writes is lossless
-# PNG, several times that and at most 786 kB.
+# Of an image of 512 x 512 pixels as a JPEG of good quality: 60 to 100 kB. Lossless PNG, which `dp run` writes unless
+# told otherwise, is several times that and at most 786 kB.
 BYTES_PER_IMAGE = 80_000
 SD15_STEPS = 50
 # As the paper reports them: a guided image over a plain one in wall time, and pruning over guidance at equal accuracy.

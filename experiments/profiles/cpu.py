@@ -1,7 +1,7 @@
 """The default: real images (Fashion-MNIST), measured on a laptop; its results are in the repository.
 
-make figures                      # uses the recorded results, computes what is absent or stale
-make reproduce                    # recomputes what is absent or stale, all studies
+make figures                      # draws what is recorded
+make reproduce                    # computes what is absent or stale, all studies
 """
 
 from dataclasses import replace
