@@ -3,13 +3,14 @@
 Question   What is each method at its own best? (both comparisons of the report need it)
 Feeds      the settings of the other studies (experiments/profiles/cpu.py); the table of the search
 Command    python -m experiments run tuning
-Time       about 2 hours on 2 cores for the cpu profile
+Time       about an hour and a half on 2 cores for the cpu profile
 Expected   static training prefers a small guidance scale; a growing pool needs no other
 
 Every method has its own space: the axes all share, and those it alone has. Trial 0 is a guess, the next ones are
 drawn at random, without repetition; the others change one axis of the best of those, each time another one or the
-other way. All runs end with the same number of images. The held-out test images are not looked at. One run a trial:
-the best of a search is partly luck, so the studies run the settings it ends with on seeds of their own.
+other way. A second learner starts where the first one's search has ended and looks around there. All runs end with the
+same number of images. The held-out test images are not looked at. One run a trial: the best of a search is partly
+luck, so the studies run the settings it ends with on seeds of their own.
 """
 
 import itertools
@@ -64,10 +65,10 @@ class Tuning:
 
     Attributes:
         base: what no method chooses.
-        learners: tuned separately.
+        learners: tuned one after the other.
         size: images at the end of a run.
-        random: trials drawn from the whole space, the guess included.
-        neighbours: trials beside the best of those.
+        random: the first learner's trials from the whole space, the guess included.
+        neighbours: trials beside the best of those, and beside where a later learner starts.
     """
 
     base: PracticeConfig
@@ -80,30 +81,47 @@ class Tuning:
 def jobs(settings: Tuning, profile: str) -> list[Job]:
     """One result a trial; the methods in turn, so that a search that is not finished is as far for each.
 
-    Trials beside a search's best are listed once its random ones are recorded.
+    Trials that depend on what was found are listed once that is recorded.
     """
-    first, second = [], []
-    drawn = {method: draw(method, settings) for method in METHODS}
-    for learner in settings.learners:
-        base = replace(settings.base, learner=learner)
-        for trial, method in itertools.product(range(settings.random), METHODS):
-            if trial < len(drawn[method]):
-                first.append(_job(base, method, trial, drawn[method][trial], settings.size))
-    done = {job.name for job in first if state(profile, job) == "present"}
     recorded = load(profile, "tuning")
-    for learner in settings.learners:
-        base = replace(settings.base, learner=learner)
-        around = {}
-        for method in METHODS:
-            names = [trial_name(learner, method, trial) for trial in range(len(drawn[method]))]
-            if set(names) <= done:
-                best = max(range(len(names)), key=lambda trial: validation_accuracy(recorded[names[trial]]))
-                around[method] = beside(drawn[method][best], method, drawn[method], settings)
-        for number, method in itertools.product(range(settings.neighbours), around):
-            if number < len(around[method]):
-                trial = len(drawn[method]) + number
-                second.append(_job(base, method, trial, around[method][number], settings.size))
-    return first + second
+    found: list[Job] = []
+    best: dict[str, Point] = {}  # of each method, in the search of the learner before
+    for number, learner in enumerate(settings.learners):
+        first = {method: draw(method, settings) for method in METHODS}
+        if number:
+            first = {method: [point] for method, point in best.items()}
+        found += _trials(settings, learner, first, 0)
+        centre, best = _best(settings, learner, first, recorded, profile), {}
+        second = {method: beside(point, method, first[method], settings, number) for method, point in centre.items()}
+        found += _trials(settings, learner, second, len(next(iter(first.values()), [])))
+        tried = {method: first[method] + second[method] for method in second}
+        best = _best(settings, learner, tried, recorded, profile)
+    return found
+
+
+def _trials(settings: Tuning, learner: str, points: dict[str, list[Point]], after: int) -> list[Job]:
+    base = replace(settings.base, learner=learner)
+    longest = max(map(len, points.values()), default=0)
+    return [
+        _job(base, method, after + i, each[i], settings.size)
+        for i in range(longest)
+        for method, each in points.items()
+        if i < len(each)
+    ]
+
+
+def _best(
+    settings: Tuning, learner: str, points: dict[str, list[Point]], recorded: dict[str, Any], profile: str
+) -> dict[str, Point]:
+    """The best point of each method whose trials are all recorded."""
+    found = {}
+    base = replace(settings.base, learner=learner)
+    for method, each in points.items():
+        trials = [_job(base, method, i, point, settings.size) for i, point in enumerate(each)]
+        if all(state(profile, job) == "present" for job in trials):
+            accuracies = [validation_accuracy(recorded[job.name]) for job in trials]
+            found[method] = each[accuracies.index(max(accuracies))]
+    return found
 
 
 def _job(base: PracticeConfig, method: str, trial: int, point: Point, size: int) -> Job:
@@ -131,15 +149,15 @@ def draw(method: str, settings: Tuning) -> list[Point]:
     return [guess, *(points[i] for i in rng.permutation(len(points)))][: settings.random]
 
 
-def beside(point: Point, method: str, tried: list[Point], settings: Tuning) -> list[Point]:
-    """Points that differ from `point` by one step on one axis and have not been tried, in random order."""
+def beside(point: Point, method: str, tried: list[Point], settings: Tuning, search: int = 0) -> list[Point]:
+    """Points that differ from `point` by one step on one axis and have not been tried, in the order of a search."""
     space = SHARED | METHODS[method]
     found = []
     for axis, values in space.items():
         at = values.index(point[axis])
         found += [point | {axis: values[i]} for i in (at - 1, at + 1) if 0 <= i < len(values)]
     new = [each for each in found if each not in tried]
-    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method), 1])
+    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method), 1 + search])
     return [new[i] for i in rng.permutation(len(new))[: settings.neighbours]]
 
 

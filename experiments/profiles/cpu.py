@@ -53,7 +53,7 @@ def equal(learner: str) -> Scaling:
 
 PROFILE = Profile(
     theory=Theory(),
-    tuning=Tuning(base=replace(EQUAL, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=4),
+    tuning=Tuning(base=replace(EQUAL, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=2),
     scaling=tuple(equal(learner) for learner in LEARNERS),
     comparison=tuple(
         Comparison(

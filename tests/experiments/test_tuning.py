@@ -7,7 +7,7 @@ from experiments import results, runs, tuning
 from experiments.profiles import profile
 from experiments.tuning import METHODS, Tuning, draw
 
-SETTINGS = Tuning(PracticeConfig(), learners=("convnet", "vit"), size=4000, random=16, neighbours=3)
+SETTINGS = Tuning(PracticeConfig(), learners=("convnet", "vit"), size=4000, random=8, neighbours=2)
 
 
 @pytest.fixture(autouse=True)
@@ -21,24 +21,27 @@ def configs(settings: Tuning) -> dict[str, PracticeConfig]:
 
 
 def record(settings: Tuning, best: set[str]) -> None:
-    """Pretend that all trials listed were run; those named in `best` were better than the others."""
-    for job in tuning.jobs(settings, "p"):
-        accuracy = 90.0 if job.name in best else 80.0
-        results.record("p", job, {"outcomes": [{"validation_accuracy": accuracy}]}, 1.0)
+    """Pretend that all trials were run, as they come; those named in `best` were better than the others."""
+    while new := [job for job in tuning.jobs(settings, "p") if results.state("p", job) != "present"]:
+        for job in new:
+            accuracy = 90.0 if job.name in best else 80.0
+            results.record("p", job, {"outcomes": [{"validation_accuracy": accuracy}]}, 1.0)
 
 
 def test_every_method_has_the_same_budget_and_ends_with_as_many_images():
+    record(SETTINGS, set())
     found = configs(SETTINGS)
-    for learner in SETTINGS.learners:
+    for learner, budget in (("convnet", SETTINGS.random + SETTINGS.neighbours), ("vit", 1 + SETTINGS.neighbours)):
         for method in METHODS:
             prefix = f"{learner}-{method.replace(' = ', '')}-"
             mine = [config for name, config in found.items() if name.startswith(prefix)]
-            assert len(mine) == SETTINGS.random and len(set(mine)) == SETTINGS.random
+            assert len(mine) == budget and len(set(mine)) == budget
             assert {c.n_initial + c.rounds * c.n_per_round for c in mine} == {SETTINGS.size}
             assert {c.learner for c in mine} == {learner}
 
 
 def test_methods_are_what_they_are_called():
+    record(SETTINGS, set())
     for name, config in configs(SETTINGS).items():
         method = name.split("-")[1]
         assert (config.guidance.omega > 0) == (method == "DP")
@@ -49,17 +52,21 @@ def test_methods_are_what_they_are_called():
 
 def test_a_longer_search_goes_on_from_a_shorter_one():
     for method in METHODS:
-        assert draw(method, replace(SETTINGS, random=20))[:16] == draw(method, SETTINGS)
+        assert draw(method, replace(SETTINGS, random=20))[:8] == draw(method, SETTINGS)
 
 
 def test_the_last_trials_are_one_step_from_the_best_of_the_first():
     best = {tuning.trial_name("convnet", method, 5) for method in METHODS}
     record(SETTINGS, best)
-    found = [job for job in tuning.jobs(SETTINGS, "p") if job.name.startswith("convnet") and int(job.name[-2:]) >= 16]
+    found = [
+        job
+        for job in tuning.jobs(SETTINGS, "p")
+        if job.name.startswith("convnet") and int(job.name[-2:]) >= SETTINGS.random
+    ]
     for method in METHODS:
         point = draw(method, SETTINGS)[5]
         expected = tuning.beside(point, method, draw(method, SETTINGS), SETTINGS)
-        assert expected and len(expected) <= SETTINGS.neighbours
+        assert len(expected) == SETTINGS.neighbours
         space = tuning.SHARED | METHODS[method]
         for new in expected:
             moved = [axis for axis in space if new[axis] != point[axis]]
@@ -71,11 +78,19 @@ def test_the_last_trials_are_one_step_from_the_best_of_the_first():
         assert mine == wanted
 
 
+@pytest.mark.parametrize("trial", (4, SETTINGS.random + 1))
+def test_a_later_learner_starts_at_the_best_of_the_one_before(trial):
+    record(SETTINGS, {tuning.trial_name("convnet", "DP", trial)})
+    found = configs(SETTINGS)
+    assert found["vit-DP-00"] == replace(found[f"convnet-DP-{trial:02d}"], learner="vit")
+
+
 def test_a_search_that_is_not_finished_has_no_best():
     record(SETTINGS, set())
-    (results.folder("p") / "tuning" / "vit-DP-03.json").unlink()
-    late = {job.name.rsplit("-", 1)[0] for job in tuning.jobs(SETTINGS, "p") if int(job.name[-2:]) >= 16}
-    assert "vit-DP" not in late and len(late) == 2 * len(METHODS) - 1
+    (results.folder("p") / "tuning" / "convnet-DP-03.json").unlink()
+    names = [job.name for job in tuning.jobs(SETTINGS, "p")]
+    assert "convnet-DP-08" not in names and "convnet-prune-08" in names
+    assert not any(name.startswith("vit-DP") for name in names) and "vit-prune-00" in names
 
 
 def test_tuning_never_looks_at_test_images(monkeypatch, tmp_path):
