@@ -8,6 +8,7 @@
     python -m dp evaluate FOLDER                           # a run's learner on held-out real images
     python -m dp pool show FOLDER/pool                     # or check, repair, export
     python -m dp plan --profile imagenet100                # what the paper's rows cost in images, operations, GPU-hours
+    python -m dp submit --nodes 4 -- run FOLDER ...        # on a SLURM cluster, again until it is finished
     python -m dp data check IMAGENET                       # real images: all there, and readable?
     python -m dp train-generator FOLDER                    # the repository's own generator, from real images
 
@@ -49,6 +50,7 @@ from dp.prune import SCORES, hardest
 from dp.randomness import seed_for
 from dp.run_folder import RunFolder, read_checkpoint, read_settings, repair_pool
 from dp.source import Source
+from dp.submit import submit
 from dp.train_generator import train as train_generator
 
 Folder = tyro.conf.Positional[Path]
@@ -337,6 +339,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "pool": pool_command,
     "data": data_command,
     "plan": plan_command,
+    "submit": submit,
     "train-generator": train_generator,
 }
 

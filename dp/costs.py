@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dp.decoders import LinearDecoder
-from dp.guidance import Gradient, GuidanceConfig
+from dp.guidance import Gradient, GuidanceConfig, guided_steps
 
 # The UNet of Stable Diffusion 1.x (unet/config.json of each repository); the rest are diffusers' defaults.
 SD15_UNET: dict[str, Any] = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
@@ -174,13 +174,6 @@ def sd15_timesteps(steps: int = 50) -> list[int]:
     scheduler = DDIMScheduler(**SD15_SCHEDULE)
     scheduler.set_timesteps(steps)
     return scheduler.timesteps.tolist()
-
-
-def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: int = 1000) -> int:
-    """How many of a sampler's steps are guided: of those inside the interval, every `config.every`-th."""
-    low, high = config.interval
-    inside = sum(low * train_steps <= t < high * train_steps for t in timesteps)
-    return -(-inside // config.every) if config.omega > 0 else 0
 
 
 def image_cost(

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dp import exact
 from dp.decoders import decoder_of, latent_decoder, pixels
 from dp.errors import UserError
-from dp.guidance import Guidance, GuidanceConfig
+from dp.guidance import Guidance, GuidanceConfig, guided_steps
 from dp.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, checked_logits, entropy
 from dp.precision import autocast
 from dp.preprocessing import Resize
@@ -129,6 +129,18 @@ class Generator:
             raise UserError(f"learner: none given with omega {guidance.omega}; give a classifier, or omega 0")
         if guidance.omega > 0 and guidance.objective == "disagreement" and other is None:
             raise UserError("other: none given; the objective disagreement needs a second learner")
+        self.check_times(guidance)
+
+    def check_times(self, guidance: GuidanceConfig) -> None:
+        """UserError if no step of this generator is at a noise level that would be guided."""
+        scheduler = self.pipe.scheduler
+        scheduler.set_timesteps(self.steps)
+        guided = guided_steps(scheduler.timesteps.tolist(), guidance, len(scheduler.alphas_cumprod))
+        if guidance.omega > 0 and not guided:
+            raise UserError(
+                f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
+                f"{guidance.omega} would do nothing; take more steps or a wider interval"
+            )
 
     @property
     def num_classes(self) -> int | None:
@@ -170,11 +182,6 @@ class Generator:
                 f"batch_size: {self.batch_size} images at once do not fit the memory of {self.pipe.device}; give a "
                 "smaller one"
             ) from None
-        if guide is not None and guide.guided_steps == 0:
-            raise UserError(
-                f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
-                f"{guidance.omega} would do nothing; take more steps or a wider interval"
-            )
         before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)
         unknown = torch.full((n,), torch.nan)
         return Samples(

@@ -10,7 +10,7 @@ eps - omega sqrt(1 - abar_t) grad H (equation 7 of arXiv 2502.15588 prints a plu
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -83,6 +83,13 @@ class GuidanceConfig:
         for name, choices in (("gradient", Gradient), ("objective", ObjectiveName)):
             if getattr(self, name) not in get_args(choices):
                 raise UserError(f'{name}: got "{getattr(self, name)}", expected one of {", ".join(get_args(choices))}')
+
+
+def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: int = 1000) -> int:
+    """How many of a sampler's steps are guided: of those inside the interval, every `config.every`-th."""
+    low, high = config.interval
+    inside = sum(low * train_steps <= t < high * train_steps for t in timesteps)
+    return -(-inside // config.every) if config.omega > 0 else 0
 
 
 @dataclass

@@ -186,4 +186,6 @@ def _loaded() -> LatentClassPipeline:
 def bundled_generator(config: PracticeConfig) -> Generator:
     """The repository's generator with a run's settings, on the best device there is."""
     decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
-    return Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
+    generator = Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
+    generator.check_times(config.guidance)
+    return generator

@@ -40,7 +40,7 @@ from dp.samples import Samples, concatenate
 
 FORMAT = 1
 CHECKPOINT_SECONDS = 60.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last one by SLURM, if told to
 PORTION = 100  # images made between two looks at whether the process is to stop
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from experiments.verdicts import selection_runs
+from experiments.verdicts.selection import selection_runs
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import NOT_COMPARABLE, command, draw, grouped, missing, sd, seeds
 from paper_figures.style import COLOURS, MARKERS, style

@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.results import load
-from experiments.verdicts import error_before
+from experiments.verdicts.hardness import error_before
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import LEARNERS, SETTINGS, Results, command, grouped, missing, sd, seeds, spread, title_of
 from paper_figures.style import COLOURS, MARKERS, style

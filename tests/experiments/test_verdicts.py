@@ -11,6 +11,7 @@ from dp.config import PracticeConfig
 from dp.guidance import GuidanceConfig
 from experiments import results, verdicts
 from experiments.shift_sets import SHIFTS
+from experiments.verdicts.verdict import difference_interval
 
 SPREAD = (-0.2, 0.0, 0.2)  # of the seeds, around the accuracies given below
 
@@ -175,6 +176,6 @@ def test_the_interval_of_a_difference_covers_it():
     rng = np.random.default_rng(0)
     inside = 0
     for _ in range(200):
-        low, high = verdicts.difference_interval(rng.normal(1, 1, 20).tolist(), rng.normal(0, 1, 20).tolist())
+        low, high = difference_interval(rng.normal(1, 1, 20).tolist(), rng.normal(0, 1, 20).tolist())
         inside += low < 1 < high
     assert 180 <= inside <= 198

@@ -1,0 +1,58 @@
+"""Verdicts: what the recorded results say of each of the paper's claims.
+
+A verdict is computed: an effect with a 95% bootstrap interval over seeds, and a rule that turns it into "holds here",
+"holds in part" or "does not hold here". What has no results is "not tested here". The rules are in the files beside.
+"""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.verdicts.ablation import patience_and_sampling
+from experiments.verdicts.comparison import shifted_images
+from experiments.verdicts.generators import diverse_generator
+from experiments.verdicts.hardness import hardness_moves
+from experiments.verdicts.scaling import beats_static, data_efficiency, less_of_everything, timing_alone
+from experiments.verdicts.selection import cheaper_than_pruning, guidance_cost, too_much_selection
+from experiments.verdicts.theory import linear_model
+from experiments.verdicts.verdict import Verdict
+
+CLAIMS = Path(__file__).parents[1] / "claims.csv"
+
+RULES: dict[str, Callable[[str], Verdict]] = {
+    "C1": data_efficiency,
+    "C2": beats_static,
+    "C3": less_of_everything("C3", "convnet"),
+    "C4": less_of_everything("C4", "vit"),
+    "C5": shifted_images,
+    "C6": guidance_cost,
+    "C7": cheaper_than_pruning,
+    "C8": too_much_selection,
+    "C9": timing_alone,
+    "C10": hardness_moves,
+    "C11": patience_and_sampling,
+    "C12": diverse_generator,
+    "C13": linear_model,
+}
+
+
+def verdicts(profile: str) -> list[Verdict]:
+    """One for each claim, in order."""
+    return [rule(profile) for rule in RULES.values()]
+
+
+def claims() -> dict[str, str]:
+    """The paper's quantitative claims, by id."""
+    with CLAIMS.open(newline="") as file:
+        return {row["id"]: row["claim"] for row in csv.DictReader(file)}
+
+
+def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
+    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured} and what a claim has besides."""
+    texts, listed = claims(), []
+    for each in found:
+        values = vars(each) | {"claim": texts[each.id]}
+        names = ("id", "claim", "verdict", "effect", "interval", "seeds", "sources", "measured")
+        listed.append({name: values[name] for name in names} | (each.more or {}))
+    return listed

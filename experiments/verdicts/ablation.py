@@ -1,0 +1,32 @@
+"""C11: patience and the sampling of new images."""
+
+import numpy as np
+
+from experiments.results import load
+from experiments.verdicts.verdict import Verdict, difference_interval, of_all, untested
+
+
+def patience_and_sampling(profile: str) -> Verdict:
+    """C11: growing patience is not worse than fixed, and drawing new images twice as often does not help.
+
+    The first holds unless fixed is better beyond the interval, the second unless the weight is.
+    """
+    rows: dict[str, list[float]] = {}
+    for name, result in load(profile, "ablation").items():
+        rows.setdefault(name.rsplit("-", 1)[0], []).append(result["outcomes"][-1]["test_accuracy"])
+    if not {"base", "patience-fixed", "newest-twice"} <= rows.keys():
+        return untested("C11", "no ablation runs")
+    fixed = difference_interval(rows["base"], rows["patience-fixed"])
+    newest = difference_interval(rows["newest-twice"], rows["base"])
+    effect = float(np.mean(rows["base"]) - np.mean(rows["patience-fixed"]))
+    return Verdict(
+        "C11",
+        of_all([fixed[1] > 0, newest[0] < 0]),
+        f"growing minus fixed patience, points of test accuracy; newest images twice as often: "
+        f"{np.mean(rows['newest-twice']) - np.mean(rows['base']):+.2f} (95% {newest[0]:+.2f} to {newest[1]:+.2f})",
+        effect,
+        fixed,
+        min(map(len, rows.values())),
+        ("ablation",),
+        {"newest_twice_interval": newest},
+    )

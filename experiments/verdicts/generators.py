@@ -1,0 +1,35 @@
+"""C12: the diversity of the generator."""
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from experiments.efficiency import means
+from experiments.results import load
+from experiments.verdicts.verdict import Verdict, difference_interval, of_all, untested
+
+
+def diverse_generator(profile: str) -> Verdict:
+    """C12: the more diverse generator is the better one to train on (static): best minus least recall, and in rank."""
+    results = load(profile, "generators")
+    recall = {name.removeprefix("diversity-"): r["recall"] for name, r in results.items() if name.startswith("div")}
+    tests: dict[str, list[float]] = {}
+    for name, result in results.items():
+        if name.startswith("static-"):
+            label = name.removeprefix("static-").rsplit("-", 1)[0]
+            tests.setdefault(label, []).append(result["outcomes"][-1]["test_accuracy"])
+    if len(recall) < 3 or recall.keys() != tests.keys():
+        return untested("C12", "no static runs on generators of measured diversity")
+    most, least = max(recall, key=lambda g: recall[g]), min(recall, key=lambda g: recall[g])
+    interval = difference_interval(tests[most], tests[least])
+    rank = spearmanr([recall[g] for g in recall], [np.mean(tests[g]) for g in recall]).statistic
+    return Verdict(
+        "C12",
+        of_all([interval[0] > 0, rank > 0.5]),
+        f"static test accuracy on the most diverse generator ({most}, recall {recall[most]:.2f}) minus that on the "
+        f"least ({least}, {recall[least]:.2f}), points; rank correlation over {len(recall)} generators: {rank:.2f}",
+        float(np.mean(tests[most]) - np.mean(tests[least])),
+        interval,
+        min(map(len, tests.values())),
+        ("generators",),
+        {"rank_correlation": float(rank), "recall": recall, "accuracy": {g: means({0: tests[g]})[0] for g in tests}},
+    )

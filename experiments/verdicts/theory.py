@@ -1,0 +1,34 @@
+"""C13: the linear model."""
+
+from experiments.results import load
+from experiments.verdicts.verdict import Verdict, of_all, untested
+
+
+def linear_model(profile: str) -> Verdict:
+    """C13: with many selected rows and an aligned pruner some selection beats keeping all, and simulation agrees."""
+    rows = load(profile, "theory").get("figure3", {}).get("rows")
+    if not rows:
+        return untested("C13", "no theory results")
+    aligned, largest = max(r["rho"] for r in rows), max(r["n_selected"] for r in rows)
+    exact = {(r["rho"], r["kept_fraction"], round(r["n_selected"])): r for r in rows if r["series"] == "exact"}
+    simulated = [r for r in rows if r["series"] == "simulation"]
+    gaps = [
+        r["test_accuracy"] - exact[r["rho"], r["kept_fraction"], round(r["n_selected"])]["test_accuracy"]
+        for r in simulated
+    ]
+    end = {p: r["test_accuracy"] for (rho, p, n), r in exact.items() if rho == aligned and n == round(largest)}
+    best = max(end, key=lambda p: end[p])
+    agrees = all(abs(gap) < max(5 * r["standard_error"], 3 / r["d"]) for gap, r in zip(gaps, simulated, strict=True))
+    gain = 100 * (end[best] - end[1.0])
+    return Verdict(
+        "C13",
+        of_all([best < 1, agrees]),
+        f"theory at {largest:,.0f} selected rows, d = {rows[0]['d']}, rho = {aligned:g}: accuracy of keeping the "
+        f"hardest {best:.0%} minus that of keeping all, points; simulation differs from the exact curves by "
+        f"{100 * max(map(abs, gaps)):.2f} at most",
+        gain,
+        (gain, gain),
+        0,
+        ("theory/figure3",),
+        {"largest_gap_to_simulation": 100 * max(map(abs, gaps))},
+    )

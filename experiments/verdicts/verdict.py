@@ -1,0 +1,58 @@
+"""What a verdict is, and what the rules share."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Answer = Literal["holds here", "holds in part", "does not hold here", "not tested here"]
+Interval = tuple[float, float]
+LEARNERS = ("convnet", "vit")
+MAIN = "convnet"  # whose effect is a verdict's; the other learner's stands beside it
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured of a claim.
+
+    Attributes:
+        id: C1 to C13.
+        verdict: see the top of this file.
+        measured: in words, with what the effect is.
+        effect: a number; None if nothing was measured, or if what was asked for is never reached.
+        interval: of the effect.
+        seeds: runs of each kind that it rests on.
+        sources: result folders and files.
+        more: other numbers that belong to it.
+    """
+
+    id: str
+    verdict: Answer
+    measured: str
+    effect: float | None = None
+    interval: Interval | None = None
+    seeds: int = 0
+    sources: tuple[str, ...] = ()
+    more: dict[str, Any] | None = None
+
+
+def untested(id_: str, why: str) -> Verdict:
+    return Verdict(id_, "not tested here", why)
+
+
+def of_all(parts: list[bool]) -> Answer:
+    """All parts of a claim hold, some do, or none."""
+    return "holds here" if all(parts) else "holds in part" if any(parts) else "does not hold here"
+
+
+def times(ratio: float | None, interval: Interval) -> str:
+    low, high = interval
+    return "never reached" if ratio is None else f"{ratio:.1f}x (95% {low:.1f} to {high:.1f}; 0 = never reached)"
+
+
+def difference_interval(a: list[float], b: list[float]) -> Interval:
+    """95% bootstrap interval of mean(a) - mean(b), seeds of each drawn on their own."""
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(a, (2000, len(a))).mean(1) - rng.choice(b, (2000, len(b))).mean(1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
