@@ -216,7 +216,7 @@ class RunFolder:
 
 
 def checkpoint_file(folder: Path, branch: int | None = None) -> Path:
-    """Where a run, or one of its branches, is kept."""
+    """Where the checkpoint of the run, or of a branch, is."""
     return folder / ("checkpoint.safetensors" if branch is None else f"branches/{branch}.safetensors")
 
 

@@ -156,8 +156,8 @@ class Source:
         side = shape[1]
         if imagenet is not None and self.class_list != "own":
             root, classes = imagenet, self.class_list
-            found = open_set("val", root, classes, side, side).data
-            return found, None if self.real else lambda: open_set("train", root, classes, side, side).data
+            found, held_out = (open_set(name, root, classes, side, side).data for name in ("val", "train"))
+            return found, None if self.real else lambda: held_out
         if validation is None or test is None:
             return validation_images(), test_images
         folder = test
