@@ -284,7 +284,7 @@ def evaluate(
         imagenet: the folder that holds ImageNet's val (on which decisions may have been made) and train (held out).
         ood: folders of ImageNet's out-of-distribution sets.
     """
-    settings, layout = read_settings(folder), PoolFolder.open(folder / "pool").layout
+    layout, settings = PoolFolder.open(folder / "pool").layout, read_settings(folder)
     source, config, shape = source_from(settings["source"]), config_from(settings["config"]), layout.image_shape
     if source.class_list == "own" and roots_of(imagenet, ood):
         raise UserError(f"imagenet, ood: {folder} has other classes; name images in one subfolder a class: --images")
@@ -299,13 +299,13 @@ def evaluate(
     fair = [each for each in sets if each.name not in seen]
     processes.join()
     outcomes = []
-    for branch in [*(size for size in config.branch_sizes if checkpoint_file(folder, size).exists()), None]:
+    for branch in [*(each for each in config.branch_sizes if checkpoint_file(folder, each).exists()), None]:
         state = state_of(folder, branch)
         if branch is None or state.iteration == config.iterations:
             learner = whole(config, state.ema.module)
-            size = branch or config.n_initial + len(state.additions) * config.n_per_round
+            pool_size = branch or config.n_initial + len(state.additions) * config.n_per_round
             found = {each.name: None for each in sets} | measured(learner, fair)
-            outcomes.append({"pool_size": size, "iteration": state.iteration, "sets": found})
+            outcomes.append({"pool_size": pool_size, "iteration": state.iteration, "sets": found})
     if processes.rank() == 0:
         print(json.dumps({"run": str(folder), "outcomes": outcomes}, indent=1))
     processes.leave()

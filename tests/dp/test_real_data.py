@@ -17,6 +17,7 @@ from dp.paper_rows import HELD_OUT_IMAGES, ROWS, key
 from dp.pool.folder import PoolFolder
 from dp.real_data import RealData
 from dp.run_folder import RunFolder
+from dp.source import Source
 
 SIDE = 24
 SMALL = {
@@ -69,13 +70,12 @@ def test_a_row_of_real_images(capsys, imagenet, ood, row, tmp_path):
     assert shard.read_bytes() == whole
 
 
-def test_rows_of_real_images_are_the_whole_training_set(capsys, tmp_path):
-    for name, count in zip(("1/Real 130k", "1/Real 1.3M"), HELD_OUT_IMAGES.values(), strict=True):
-        main(["run", str(tmp_path / "run"), "--row", name, "--imagenet", str(tmp_path), "--dry-run"])
-        text = capsys.readouterr().out
-        settings = json.loads(text[: text.rindex("}") + 1])
-        assert (settings["config"]["n_initial"], settings["config"]["rounds"]) == (count, 0)
-        assert settings["source"]["real"] and settings["source"]["side"] == 256
+def test_rows_of_real_images_are_the_whole_training_set(tmp_path):
+    for name, (task, count) in zip(("1/Real 130k", "1/Real 1.3M"), HELD_OUT_IMAGES.items(), strict=True):
+        config, source = command_line.of_row(name, PracticeConfig(seed=7), Source())
+        assert (config.n_initial, config.rounds, config.seed) == (count, 0, 7)
+        assert source == Source(class_list=task, side=256, real=True)
+        source.check_real(config, None, None, tmp_path)
 
 
 class Files:
