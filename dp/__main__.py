@@ -5,7 +5,7 @@
     python -m dp generate POOL --count 1000                # plain images
     python -m dp generate POOL --count 1000 --guided-by FOLDER --omega 0.3
     python -m dp prune POOL OUT --guided-by FOLDER --keep 250
-    python -m dp evaluate FOLDER                           # a run's learner on held-out real images
+    python -m dp evaluate FOLDER                           # a run's learners on real images
     python -m dp pool show FOLDER/pool                     # or check, repair, export
     python -m dp plan --profile imagenet100                # what the paper's rows cost in images, operations, GPU-hours
     python -m dp submit --nodes 4 -- run FOLDER ...        # on a SLURM cluster, again until it is finished
@@ -30,11 +30,12 @@ from tqdm import tqdm
 
 from dp import processes
 from dp.config import PracticeConfig, config_from
-from dp.data import image_folder, test_images
+from dp.data import CLASSES, image_folder, test_images
 from dp.data_check import data_command
 from dp.errors import UserError, run_command
-from dp.evaluate import accuracy, logits_of
+from dp.evaluate import logits_of
 from dp.guidance import GuidanceConfig
+from dp.imagenet import OutOfDistribution, RealSet, measured, roots_of
 from dp.objectives import entropy
 from dp.paper_rows import ROWS, SIDE, key
 from dp.plan import plan_command
@@ -44,12 +45,11 @@ from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.pool.shards import Encoding
 from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
-from dp.precision import best_device
 from dp.provenance import provenance
 from dp.prune import SCORES, hardest
 from dp.randomness import seed_for
-from dp.run_folder import RunFolder, read_checkpoint, read_settings, repair_pool
-from dp.source import Source
+from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool
+from dp.source import Source, source_from
 from dp.submit import submit
 from dp.train_generator import train as train_generator
 
@@ -71,6 +71,7 @@ def run(
     validation: Path | None = None,
     test: Path | None = None,
     imagenet: Path | None = None,
+    ood: OutOfDistribution = OutOfDistribution(),
     row: str = "",
     storage: Storage = Storage(),
     tensorboard: bool = False,
@@ -87,6 +88,7 @@ def run(
         validation: real images in one subfolder a class, for plateau detection; by default Fashion-MNIST's.
         test: held-out real images, for the final evaluation.
         imagenet: instead of validation and test, the folder that holds ImageNet's val and train.
+        ood: folders of ImageNet's out-of-distribution sets, for the final evaluation; see `dp evaluate`.
         row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
             for the seed, the generator and the classes.
         storage: of the images.
@@ -95,7 +97,7 @@ def run(
     """
     if row:
         config, source = of_row(row, config, source)
-    source.check_real(validation, test, imagenet)
+    source.check_real(config, validation, test, imagenet, ood)
     settings = {
         "config": asdict(config),
         "source": asdict(source) | ({"pipeline": _absolute(source.pipeline)} if source.pipeline else {}),
@@ -105,6 +107,7 @@ def run(
             name: path and str(path.resolve())
             for name, path in (("validation", validation), ("test", test), ("imagenet", imagenet))
         },
+        "ood": {name: str(path.resolve()) for name, path in roots_of(None, ood).items()},
     }
     result = folder / "result.json"
     if dry_run:
@@ -113,10 +116,12 @@ def run(
         print(json.dumps(settings, indent=1))
         print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
         return
+    source.check_folders(test, imagenet, ood)
     processes.join()
-    generator = source.generator(config)
+    generator = source.origin(config, imagenet)
     shape = source.image_shape(generator)
-    real, held_out = source.real(shape, validation, test, imagenet)
+    real, held_out = source.real_sets(shape, validation, test, imagenet)
+    shifted = source.imagenet_sets(shape[1], None, ood)
     names, encoding, in_memory = source.names(), storage.encoding, storage.memory
     with RunFolder.open(folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory) as store:
         if not result.exists():
@@ -126,7 +131,8 @@ def run(
                 outcomes, last = practise(config, generator, real, held_out, store=store, progress=report)
             store.finish(
                 {
-                    "outcomes": [each.numbers() for each in outcomes],
+                    "outcomes": [each.numbers() | {"ood": measured(each.learner, shifted)} for each in outcomes],
+                    **({} if held_out else {"note": "no test: the learner was trained on ImageNet's training split"}),
                     "additions": last.additions,
                     "settings": settings,
                     "made_by": provenance() | {"processes": processes.world()},
@@ -144,12 +150,12 @@ def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeC
         near = ", ".join(f'"{each}"' for each in difflib.get_close_matches(name, rows, 3, 0.3))
         raise UserError(f'row: got "{name}", expected a row of the paper\'s tables, such as {near or "4/static 130k"}')
     found = rows[name]
-    if found.method == "real" or found.by_others:
+    if found.by_others:
         raise UserError(f'row: "{name}" is not a run of the loop ({found.note}); take another one')
     if found.branch_of is not None:
         raise UserError(f'row: "{name}" is a branch of the run that ends with {found.branch_of:,} images; start that')
-    side = source.side or SIDE
-    given = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side)
+    side, real = source.side or SIDE, found.method == "real"
+    given = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side, real=real)
     return replace(found.config, seed=config.seed), given
 
 
@@ -261,17 +267,50 @@ def prune(
     pool_command("show", out)
 
 
-def evaluate(folder: Folder, images: Path | None = None) -> None:
-    """Accuracy of a run's learner, as JSON.
+def evaluate(
+    folder: Folder,
+    images: Path | None = None,
+    imagenet: Path | None = None,
+    ood: OutOfDistribution = OutOfDistribution(),
+) -> None:
+    """Accuracy of a run's learners on real images, as JSON: of each set the number of images and the percentage right.
+
+    Evaluated are the run as it was kept last and its finished branches. Started by torchrun or SLURM, the processes
+    share the images. ImageNet-R and -A have images of 200 of ImageNet's classes: only the logits of these are compared
+    (of an ImageNet-100 learner: of those among its classes), as the sets' authors do. A learner is never tested on the
+    images that it was trained on; its accuracy on them is null.
 
     Args:
         folder: the run.
-        images: real images in one subfolder a class; by default Fashion-MNIST's held-out test images.
+        images: real images in one subfolder a class; if no set is named, Fashion-MNIST's held-out test images.
+        imagenet: the folder that holds ImageNet's val (on which decisions may have been made) and train (held out).
+        ood: folders of ImageNet's out-of-distribution sets.
     """
-    layout = PoolFolder.open(folder / "pool").layout
-    real = image_folder(images, layout.classes, layout.image_shape) if images else test_images()
-    value = accuracy(learner_of(folder), real)
-    print(json.dumps({"run": str(folder), "images": len(real), "accuracy": value}))
+    layout, settings = PoolFolder.open(folder / "pool").layout, read_settings(folder)
+    source, config, shape = source_from(settings["source"]), config_from(settings["config"]), layout.image_shape
+    if source.class_list == "own" and roots_of(imagenet, ood):
+        raise UserError(f"imagenet, ood: {folder} has other classes; name images in one subfolder a class: --images")
+    sets = source.imagenet_sets(shape[1], imagenet, ood)
+    if images:
+        sets.append(RealSet("images", image_folder(images, layout.classes, shape)))
+    elif not sets and layout.classes == CLASSES:
+        sets.append(RealSet("test", test_images()))
+    elif not sets:
+        raise UserError("images: none given; name real images: --images, --imagenet or --ood.v2, .sketch, .r, .a")
+    seen = {"train"} if source.real else set()
+    fair = [each for each in sets if each.name not in seen]
+    processes.join()
+    outcomes = []
+    for branch in [*(each for each in config.branch_sizes if checkpoint_file(folder, each).exists()), None]:
+        state = state_of(folder, branch)
+        if branch is None or state.iteration == config.iterations:
+            learner = whole(config, state.ema.module)
+            pool_size = branch or config.n_initial + len(state.additions) * config.n_per_round
+            found = {each.name: None for each in sets} | measured(learner, fair)
+            outcomes.append({"pool_size": pool_size, "iteration": state.iteration, "sets": found})
+    if processes.rank() == 0:
+        print(json.dumps({"run": str(folder), "outcomes": outcomes}, indent=1))
+    processes.leave()
 
 
 def pool_command(
@@ -292,8 +331,8 @@ def pool_command(
     if action == "repair":
         run_settings = read_settings(folder.parent)
         config = config_from(run_settings["config"])
-        source = run_settings["source"]
-        generator = Source(**source | {"classes": tuple(source["classes"])}).generator(config)
+        imagenet = run_settings["imagenet"]
+        generator = source_from(run_settings["source"]).origin(config, imagenet and Path(imagenet))
         made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
         print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")
         return
@@ -322,13 +361,19 @@ def pool_command(
 
 def learner_of(folder: Path) -> nn.Module:
     """The averaged weights of a run as they were kept last, for whole images; in eval mode."""
+    return whole(config_from(read_settings(folder)["config"]), state_of(folder).ema.module)
+
+
+def state_of(folder: Path, branch: int | None = None) -> State:
+    """A run, or one of its branches, as it was kept last; without images."""
     config = config_from(read_settings(folder)["config"])
     pool = PoolFolder.open(folder / "pool")
     state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
-    if not (folder / "checkpoint.safetensors").exists():
+    path = checkpoint_file(folder, branch)
+    if not path.exists():
         raise UserError(f"{folder}: no checkpoint yet; let the run go on for a while first")
-    read_checkpoint(folder / "checkpoint.safetensors", state)
-    return whole(config, state.ema.module).to(best_device())
+    read_checkpoint(path, state)
+    return state
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -88,12 +88,7 @@ def image_folder(folder: Path, classes: tuple[str, ...], image_shape: tuple[int,
     from torchvision.transforms import v2
 
     channels, height, width = image_shape
-    found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-    if set(found) != set(classes):
-        raise UserError(
-            f"{folder}: got the subfolders {', '.join(found[:5]) or 'none'}{'...' * (len(found) > 5)}, expected one a "
-            f"class: {', '.join(classes[:5])}{'...' * (len(classes) > 5)}"
-        )
+    check_class_folders(folder, classes)
     steps: list[Any] = [v2.Resize(max(height, width)), v2.CenterCrop((height, width)), v2.PILToTensor()]
     try:
         real = ImageFolder(folder, v2.Compose([v2.Grayscale(channels) if channels == 1 else v2.RGB(), *steps]))
@@ -101,6 +96,16 @@ def image_folder(folder: Path, classes: tuple[str, ...], image_shape: tuple[int,
     except (UnidentifiedImageError, FileNotFoundError, ValueError) as error:
         raise UserError(f"{folder}: {str(error).splitlines()[0]}; every class needs images, and only images") from None
     return ImageSet(torch.stack(images), torch.tensor(labels))
+
+
+def check_class_folders(folder: Path, classes: tuple[str, ...]) -> None:
+    """UserError unless a folder's subfolders are the classes."""
+    found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if set(found) != set(classes):
+        raise UserError(
+            f"{folder}: got the subfolders {', '.join(found[:5]) or 'none'}{'...' * (len(found) > 5)}, expected one a "
+            f"class: {', '.join(classes[:5])}{'...' * (len(classes) > 5)}"
+        )
 
 
 def train_images(folder: Path | None = None) -> ImageSet:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
+from tqdm import tqdm
 
 from dp.data import ImageSet
 from dp.image_tree import batches
@@ -13,6 +14,7 @@ from dp.learner import normalise
 from dp.precision import autocast
 from dp.processes import rank, total, world
 
+IN_MEMORY, FROM_DISK = 1000, 250  # images at once
 LOADERS = 4  # processes that decode the images of a data set
 
 
@@ -44,18 +46,51 @@ def logits_of(learner: nn.Module, images: Tensor, batch_size: int = 1000) -> Ten
     return torch.cat(parts)
 
 
-def accuracy(learner: nn.Module, real: RealImages) -> float:
-    """Top-1 accuracy in percent of a learner in eval mode; the processes of a run share the images."""
-    correct = 0
-    for images, labels in _shared(real):
-        correct += int((logits_of(learner, images).argmax(1) == labels).sum())
+def right(logits: Tensor, labels: Tensor, allowed: tuple[int, ...] | None = None) -> Tensor:
+    """Which images are classified right, the answer being the largest logit among the allowed labels (None: all).
+
+    Args:
+        logits: float [N, K].
+        labels: int64 [N].
+        allowed: some of 0 .. K - 1.
+
+    Returns:
+        bool [N]; False where an image's label is not allowed.
+    """
+    if allowed is None:
+        return logits.argmax(1) == labels
+    answers = torch.tensor(allowed, device=logits.device)
+    return answers[logits[:, answers].argmax(1)] == labels
+
+
+def accuracy(
+    learner: nn.Module, real: RealImages, allowed: tuple[int, ...] | None = None, progress: str | None = None
+) -> float:
+    """Top-1 accuracy in percent; the processes of a run share the images, and all get the same number.
+
+    The set is cut into the same batches however many processes share them: what else is in its batch can change an
+    image's logits in their last bits.
+
+    Args:
+        learner: float [B, C, H, W] in [-1, 1] -> logits [B, K], in eval mode.
+        real: the images; those of a data set are read as they are needed.
+        allowed: the labels whose logits are compared; None: all.
+        progress: title of a progress bar; None: no bar.
+
+    Raises:
+        UserError: a file that is no whole image; the line names it.
+    """
+    size = IN_MEMORY if isinstance(real, ImageSet) else FROM_DISK
+    mine = range(rank() * size, len(real), world() * size)  # where this process's batches begin
+    bar = tqdm(_batches(real, mine, size), progress, len(mine), disable=progress is None or rank() > 0)
+    correct = sum(int(right(logits_of(learner, images), labels, allowed).sum()) for images, labels in bar)
     return 100 * total(correct) / len(real)
 
 
-def _shared(real: RealImages) -> Iterable[tuple[Tensor, Tensor]]:
-    """This process's images and labels."""
-    mine = range(rank(), len(real), world())
+def _batches(real: RealImages, firsts: range, size: int) -> Iterable[tuple[Tensor, Tensor]]:
+    """The batches of images and labels that begin at these images."""
     if isinstance(real, ImageSet):
-        return [(real.images[mine.start :: mine.step], real.labels[mine.start :: mine.step])]
+        return ((real.images[first : first + size], real.labels[first : first + size]) for first in firsts)
     data: Any = real
-    return batches(Subset(data, mine), 250, LOADERS)
+    index = [row for first in firsts for row in range(first, min(first + size, len(real)))]
+    return batches(Subset(data, index), size, LOADERS)

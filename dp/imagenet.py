@@ -2,7 +2,8 @@
 
 What each set may be used for (as in the paper): a learner is trained on generated images only, so the real images are
   val     validation split (50,000; 5,000 of ImageNet-100): plateau detection and tuning.
-  train   the real TRAINING split (1,281,167; 126,689): the held-out test, since val was used for decisions.
+  train   the real TRAINING split (1,281,167; 126,689): the held-out test, since val was used for decisions. Only the
+          paper's reference is trained on it (`dp.real_data`), and is then not tested on it.
   v2, sketch, r, a   ImageNet-V2 (matched frequency), -Sketch, -R and -A: the final evaluation out of distribution.
 
 Nothing is downloaded. The label of a class is the rank of its wnid among the wnids of the class list, sorted: so number
@@ -10,23 +11,22 @@ torchvision's ImageFolder and timm's ImageNet-1k weights, and ImageNet-100 is nu
 alone would be (the list's own order is arbitrary).
 
     real = open_set("val", Path("/data/imagenet"), "imagenet100")
-    accuracy(learner, real)                       # percent
+    accuracy(learner, real.data, real.allowed)    # percent
     Generator(pipe, classes=class_list("imagenet100").prompts, ...)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal, get_args
 
-import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import nn
 
 from dp.errors import UserError
-from dp.evaluate import logits_of
-from dp.image_tree import ImageTree, batches
+from dp.evaluate import RealImages, accuracy
+from dp.image_tree import ImageTree
 
 ClassSet = Literal["imagenet100", "imagenet1k"]
 SetName = Literal["train", "val", "v2", "sketch", "r", "a"]
@@ -116,16 +116,16 @@ class RealSet:
 
     Attributes:
         name: which set.
-        data: items (uint8 [3, size, size], label).
+        data: items (uint8 [C, size, size], label).
         allowed: labels, ascending. Of R and A the classes in the set alone: the authors of both sets and timm's
             published results compare the logits of the set's 200 classes only, which gives higher numbers than all
             1,000 do. For an ImageNet-100 learner, by the same rule, those of its 100 classes that are in the set. All
-            labels of the learner for the other sets.
+            labels of the learner for the other sets; None: all as well.
     """
 
-    name: SetName
-    data: ImageTree
-    allowed: tuple[int, ...]
+    name: str
+    data: RealImages
+    allowed: tuple[int, ...] | None = None
 
 
 def open_set(name: SetName, root: Path, classes: ClassSet, size: int = 224, resize: int = 256) -> RealSet:
@@ -146,42 +146,31 @@ def open_set(name: SetName, root: Path, classes: ClassSet, size: int = 224, resi
     return RealSet(name, ImageTree(folder_of(name, root), folders, size, resize), tuple(folders))
 
 
-def right(logits: Tensor, labels: Tensor, allowed: tuple[int, ...] | None = None) -> Tensor:
-    """Which images are classified right, the answer being the largest logit among the allowed labels (None: all).
+@dataclass(frozen=True)
+class OutOfDistribution:
+    """Folders of the out-of-distribution sets, each holding its class folders; None: not looked at."""
+
+    v2: Path | None = None  # ImageNet-V2, matched frequency; folders 0 .. 999
+    sketch: Path | None = None  # ImageNet-Sketch; folders by wnid, as of the other two
+    r: Path | None = None  # ImageNet-R
+    a: Path | None = None  # ImageNet-A
+
+
+def roots_of(imagenet: Path | None, ood: OutOfDistribution) -> dict[SetName, Path]:
+    """Set -> its root, of those given; `imagenet` holds val and train."""
+    roots: dict[SetName, Path | None] = {"val": imagenet, "train": imagenet}
+    roots |= {"v2": ood.v2, "sketch": ood.sketch, "r": ood.r, "a": ood.a}
+    return {name: root for name, root in roots.items() if root is not None}
+
+
+def measured(learner: nn.Module, sets: Sequence[RealSet]) -> dict[str, dict[str, float]]:
+    """Set -> number of images, and accuracy in percent among the allowed labels (see `RealSet`); JSON values.
 
     Args:
-        logits: float [N, K].
-        labels: int64 [N].
-        allowed: some of 0 .. K - 1.
-
-    Returns:
-        bool [N]; False where an image's label is not allowed.
+        learner: see `dp.evaluate.accuracy`, which shares the images among the processes of a run.
+        sets: each is read once.
     """
-    if allowed is None:
-        return logits.argmax(1) == labels
-    answers = torch.tensor(allowed, device=logits.device)
-    return answers[logits[:, answers].argmax(1)] == labels
-
-
-def accuracy(
-    learner: nn.Module, real: RealSet, batch_size: int = 256, workers: int = 4, restricted: bool = True
-) -> float:
-    """Top-1 accuracy in percent of a learner in eval mode, read from disk as it goes.
-
-    Args:
-        learner: float [B, 3, S, S] in [-1, 1] -> logits [B, K].
-        real: the images.
-        batch_size: images at once.
-        workers: processes that read files; 0 reads in this one.
-        restricted: compare the logits of `real.allowed` only; False compares all.
-
-    Raises:
-        UserError: a file that is no whole image; the line names it.
-    """
-    allowed = real.allowed if restricted else None
-    with tqdm(total=len(real.data), unit="image", desc=real.name) as bar:
-        found = 0
-        for images, labels in batches(real.data, batch_size, workers):
-            found += int(right(logits_of(learner, images), labels, allowed).sum())
-            bar.update(len(labels))
-    return 100 * found / len(real.data)
+    return {
+        each.name: {"images": len(each.data), "accuracy": accuracy(learner, each.data, each.allowed, each.name)}
+        for each in sets
+    }

@@ -36,6 +36,7 @@ from dp.preprocessing import CenterCrop
 from dp.processes import from_first, pairwise_sum, parts_of, world
 from dp.prune import choose, judged, prune
 from dp.randomness import seed_for, stream
+from dp.real_data import RealData
 from dp.samples import Samples
 
 # Random streams of a run: seed_for(run seed, stream, ...).
@@ -179,8 +180,11 @@ def image_maker(
 
     An image's seed is named by run, round, slot and attempt: neither the number of slots asked for at once nor that of
     the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
-    weights; where a filter refuses an image, the slot's next attempt takes its place.
+    weights; where a filter refuses an image, the slot's next attempt takes its place. Real images (`RealData`) are not
+    made, they come in their own order.
     """
+    if isinstance(generator, RealData) and round_ == 0:
+        return generator.samples
     classes = classes_of(generator)
     averaged = whole(config, state.ema.module) if state else None
     current = whole(config, state.learner) if state else None

@@ -9,13 +9,22 @@ import torch
 from diffusers import AutoencoderTiny
 
 from dp.config import PracticeConfig
-from dp.data import CLASSES, image_folder, test_images, validation_images
+from dp.data import (
+    CLASSES,
+    IMAGE_SIZE,
+    check_class_folders,
+    image_folder,
+    test_images,
+    train_images,
+    validation_images,
+)
 from dp.errors import UserError
 from dp.evaluate import RealImages
 from dp.generator import Generator, image_shape_of
-from dp.imagenet import class_list, open_set
+from dp.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.pipelines import bundled_generator, load_pipeline
 from dp.precision import best_device
+from dp.real_data import RealData
 
 
 @dataclass(frozen=True)
@@ -30,19 +39,32 @@ class Source:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
     generation_batch: int = 0  # images made at once; 0: as many as memory is sure to hold
     side: int = 0  # images are kept, and seen by the learner, at side x side pixels; 0: as the pipeline makes them
+    real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
 
     def names(self) -> tuple[str, ...]:
         """The classes' names, all different."""
+        if self.class_list != "own" and (self.pipeline or self.real):
+            return class_list(self.class_list).wnids
         if not self.pipeline:
             return CLASSES
-        if self.class_list != "own":
-            return class_list(self.class_list).wnids
         if len(self.classes) < 2:
             raise UserError(f"classes: got {len(self.classes)} with a pipeline of your own, expected 2 or more names")
         return self.classes
 
+    def origin(self, config: PracticeConfig, imagenet: Path | None) -> Generator | RealData:
+        """What makes the images of a run: the generator, or real training images; `imagenet` as for `real_sets`."""
+        if not self.real:
+            return self.generator(config)
+        if imagenet is None or self.class_list == "own":
+            data: RealImages = train_images()
+        else:
+            data = open_set("train", imagenet, self.class_list, self.side, self.side).data
+        return RealData(data, len(self.names()), config.n_initial, config.seed)
+
     def generator(self, config: PracticeConfig) -> Generator:
         """The generator with a run's settings, on the best device there is."""
+        if self.real:
+            raise UserError("real: got real images where some are to be generated; leave it out, or `dp run` them")
         if not self.pipeline:
             return bundled_generator(config)
         prompts = self.names() if self.class_list == "own" else class_list(self.class_list).prompts
@@ -59,15 +81,29 @@ class Source:
             self.side or None,
         )
 
-    def image_shape(self, generator: Generator) -> tuple[int, int, int]:
+    def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:
         """(C, H, W) of the images kept."""
-        return image_shape_of(generator.pipe, self.side or None)
+        if isinstance(origin, RealData):
+            return (1, IMAGE_SIZE, IMAGE_SIZE) if self.class_list == "own" else (3, self.side, self.side)
+        return image_shape_of(origin.pipe, self.side or None)
 
-    def check_real(self, validation: Path | None, test: Path | None, imagenet: Path | None) -> None:
-        """UserError unless the real images are named that go with the generator; see `real`."""
-        if imagenet is not None and self.class_list == "own":
-            raise UserError("class_list: got own with imagenet, expected imagenet100 or imagenet1k")
+    def check_real(
+        self,
+        config: PracticeConfig,
+        validation: Path | None,
+        test: Path | None,
+        imagenet: Path | None,
+        ood: OutOfDistribution = OutOfDistribution(),
+    ) -> None:
+        """UserError unless the real images are named that go with the rest; see `real_sets`."""
+        if self.class_list == "own" and roots_of(imagenet, ood):
+            raise UserError("class_list: got own with imagenet or ood, expected imagenet100 or imagenet1k")
         folders = {"pipeline": self.pipeline, "validation": validation, "test": test}
+        if self.real:
+            self._check_training(config, imagenet, [name for name, value in folders.items() if value])
+            return
+        if self.class_list != "own" and not self.pipeline:
+            raise UserError(f"pipeline: none given with class_list {self.class_list}; name one that makes its images")
         given = [name for name, value in folders.items() if value]
         if len(given) not in (0, 3) and not (imagenet and given == ["pipeline"]):
             raise UserError(
@@ -75,10 +111,42 @@ class Source:
                 f"your own, or none of them; got {', '.join(given)}"
             )
 
-    def real(
+    def _check_training(self, config: PracticeConfig, imagenet: Path | None, given: list[str]) -> None:
+        """UserError unless a run on real training images can be had with these settings."""
+        if given:
+            raise UserError(f"real: got {', '.join(given)} as well; real images are imagenet's, else Fashion-MNIST's")
+        if self.class_list != "own" and imagenet is None:
+            raise UserError("imagenet: none given; name the folder that holds ImageNet's val and train")
+        if (self.class_list == "own") != (self.side == 0):
+            raise UserError(
+                f"side: got {self.side} with real images, class_list {self.class_list}; expected the pixels of a side "
+                "for ImageNet's (256 in the paper's rows), 0 for Fashion-MNIST's"
+            )
+        if config.rounds or config.signal in ("synthetic", "agreement"):
+            raise UserError(
+                f"real: got rounds {config.rounds} and signal {config.signal}; without a generator, expected rounds 0 "
+                "and signal real or loss"
+            )
+
+    def check_folders(self, test: Path | None, imagenet: Path | None, ood: OutOfDistribution) -> None:
+        """UserError unless every class has its folder in the sets that are read at the end, if ever; opens no image."""
+        if test is not None:
+            check_class_folders(test, self.names())
+        self.imagenet_sets(1, imagenet, ood)
+
+    def imagenet_sets(self, side: int, imagenet: Path | None, ood: OutOfDistribution) -> list[RealSet]:
+        """ImageNet's sets that are given, of the classes of class_list, at side x side pixels.
+
+        Raises:
+            UserError: a class has no images.
+        """
+        roots, classes = roots_of(imagenet, ood), self.class_list
+        return [open_set(name, root, classes, side, side) for name, root in roots.items() if classes != "own"]
+
+    def real_sets(
         self, shape: tuple[int, int, int], validation: Path | None, test: Path | None, imagenet: Path | None
-    ) -> tuple[RealImages, Callable[[], RealImages]]:
-        """Validation images, and what gives the held-out test images.
+    ) -> tuple[RealImages, Callable[[], RealImages] | None]:
+        """Validation images, and what gives the held-out test images; None where a learner is trained on those.
 
         Args:
             shape: (C, H, W) of the run's images.
@@ -88,12 +156,17 @@ class Source:
         side = shape[1]
         if imagenet is not None and self.class_list != "own":
             root, classes = imagenet, self.class_list
-            found = open_set("val", root, classes, side, side).data
-            return found, lambda: open_set("train", root, classes, side, side).data
+            found, held_out = (open_set(name, root, classes, side, side).data for name in ("val", "train"))
+            return found, None if self.real else lambda: held_out
         if validation is None or test is None:
             return validation_images(), test_images
         folder = test
         return image_folder(validation, self.names(), shape), lambda: image_folder(folder, self.names(), shape)
+
+
+def source_from(values: dict[str, Any]) -> Source:
+    """The source that `dataclasses.asdict` gave, also after a way through JSON."""
+    return Source(**values | {"classes": tuple(values["classes"])})
 
 
 def _tiny(where: str, dtype: torch.dtype) -> Any:

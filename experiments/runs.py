@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dp.config import PracticeConfig, config_from
-from dp.data import BUNDLE, ImageSet, test_images, train_images, validation_images
+from dp.data import BUNDLE, CLASSES, ImageSet, test_images, train_images, validation_images
 from dp.evaluate import accuracy, logits_of
 from dp.files import atomic
 from dp.generator import Generator
@@ -24,6 +24,7 @@ from dp.guidance import entropy
 from dp.pipelines import BUNDLED, bundled_generator
 from dp.pool.memory import Pool
 from dp.practice import InMemory, State, image_maker, practise, whole
+from dp.real_data import RealData
 from dp.samples import Samples, concatenate
 from experiments.results import BUILD, Job
 from experiments.shift_sets import shift_sets
@@ -175,20 +176,7 @@ def _cache_folder(config: PracticeConfig) -> Path:
 
 def real_pool(config: PracticeConfig) -> Samples:
     """`n_initial` real training images in a random order of the run's seed, as if they had been generated."""
-    real = train_images()
-    index = torch.randperm(len(real), generator=torch.Generator().manual_seed(config.seed))[: config.n_initial]
-    zeros, nan = torch.zeros(len(index), dtype=torch.int64), torch.full((len(index),), torch.nan)
-    return Samples(
-        images=real.images[index],
-        labels=real.labels[index],
-        seeds=zeros,
-        rounds=zeros,
-        omega=torch.zeros(len(index)),
-        entropy_before=nan,
-        entropy=nan,
-        correct=torch.full((len(index),), -1, dtype=torch.int8),
-        zero_steps=zeros,
-    )
+    return RealData(train_images(), len(CLASSES), config.n_initial, config.seed).samples(range(config.n_initial))
 
 
 def samples(config: PracticeConfig, state: State, per_class: int = 3) -> list[dict[str, Any]]:

@@ -1,7 +1,9 @@
-"""Small diffusers pipelines with random weights: their images are noise, their plumbing is real."""
+"""Small diffusers pipelines with random weights, whose images are noise and whose plumbing is real; small ImageNets."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -14,8 +16,10 @@ from diffusers import (
     UNet2DConditionModel,
     UNet2DModel,
 )
+from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from dp.imagenet import class_list, folders_of
 from dp.pipelines import LatentClassPipeline
 from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
 
@@ -26,6 +30,33 @@ SCHEDULE = {
     "clip_sample": False,
     "steps_offset": 1,
 }
+
+
+@pytest.fixture(scope="session")
+def imagenet(tmp_path_factory) -> Path:
+    """Two images of each of ImageNet-100's classes, no two alike, in train and in val."""
+    root, rng = tmp_path_factory.mktemp("imagenet"), np.random.default_rng(0)
+    for split in ("train", "val"):
+        for wnid in class_list("imagenet100").wnids:
+            folder = root / split / wnid
+            folder.mkdir(parents=True)
+            for k in range(2):
+                pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).resize((64, 48)).save(folder / f"{k}.JPEG")
+    return root
+
+
+@pytest.fixture(scope="session")
+def ood(tmp_path_factory) -> dict[str, Path]:
+    """An image of each of ImageNet-100's classes in V2 and R."""
+    rng = np.random.default_rng(1)
+    roots = {name: tmp_path_factory.mktemp(name) for name in ("v2", "r")}
+    for name, root in roots.items():
+        for folder in folders_of(name, "imagenet100").values():
+            (root / folder).mkdir()
+            pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((64, 48)).save(root / folder / "a.JPEG")
+    return roots
 
 
 @pytest.fixture(scope="session")

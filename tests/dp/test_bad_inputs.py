@@ -95,6 +95,14 @@ SETTINGS = [
     ("--guidance.every 0", "every: got 0"),
     ("--pipeline somewhere", "pipeline, validation, test: give all three"),
     ("--validation somewhere", "pipeline, validation, test: give all three"),
+    ("--class-list imagenet100", "pipeline: none given with class_list imagenet100"),
+    ("--ood.v2 somewhere", "class_list: got own with imagenet or ood"),
+    ("--real", "real: got rounds 10 and signal real"),
+    ("--real --rounds 0 --signal agreement", "real: got rounds 0 and signal agreement"),
+    ("--real --rounds 0 --pipeline somewhere", "real: got pipeline as well"),
+    ("--real --rounds 0 --side 40", "side: got 40 with real images, class_list own"),
+    ("--real --rounds 0 --class-list imagenet100 --side 40", "imagenet: none given"),
+    ("--row 1/Real --imagenet .", 'row: got "1/Real", expected a row of the paper\'s tables, such as "1/Real 130k"'),
 ]
 
 
@@ -102,6 +110,46 @@ SETTINGS = [
 def test_a_wrong_setting(capsys, tmp_path, words, message):
     assert message in refused(capsys, ["run", str(tmp_path / "run"), *words.split(), "--dry-run"])
     assert not (tmp_path / "run").exists()
+
+
+FOLDERS = [
+    ("--ood.r {tmp}/none", "{tmp}/none: no such folder; expected images in each of "),
+    ("--ood.v2 {imagenet}/val", "{imagenet}/val: got the subfolders n01558993, "),  # V2's are numbers
+    (
+        "--ood.sketch {imagenet}",
+        "{imagenet}: got the subfolders train, val; expected images in each of 100 class folders",
+    ),
+    ("--ood.a {v2}", "{v2}: got the subfolders "),
+    ("--imagenet {v2}", "{v2}/val: no such folder"),
+    ("--n-initial 201", "n_initial: got 201, but there are 200 real training images"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), FOLDERS)
+def test_folders_are_looked_at_before_anything_is_made(capsys, imagenet, ood, tmp_path, words, message):
+    places = {"tmp": tmp_path, "imagenet": imagenet, "v2": ood["v2"]}
+    real = f"--real --class-list imagenet100 --side 24 --rounds 0 --n-initial 200 --imagenet {imagenet}"
+    arguments = ["run", str(tmp_path / "run"), *real.split(), *words.format(**places).split()]
+    assert message.format(**places) in refused(capsys, arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_test_images_of_other_classes(capsys, tiny_pipe, tmp_path):
+    tiny_pipe.save_pretrained(tmp_path / "pipeline")
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    own = f"--pipeline {tmp_path}/pipeline --validation {tmp_path} --test {tmp_path}/test --classes cat dog"
+    found = refused(capsys, ["run", str(tmp_path / "run"), *own.split()])
+    assert f"{tmp_path}/test: got the subfolders cat, expected one a class: cat, dog" in found
+    assert not (tmp_path / "run").exists()
+
+
+def test_sets_that_do_not_fit_a_run(capsys, run, imagenet):
+    assert "has other classes" in refused(capsys, ["evaluate", str(run), "--imagenet", str(imagenet)])
+
+
+def test_real_images_are_not_generated(capsys, tmp_path):
+    assert "real: got real images" in refused(capsys, ["generate", str(tmp_path / "pool"), "--real"])
+    assert not (tmp_path / "pool").exists()
 
 
 LEARNERS = [

@@ -5,16 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dp.__main__ import main
 from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
-from dp.imagenet import class_list
+from dp.imagenet import class_list, folders_of
 from dp.pipelines import load_pipeline
 from dp.pool.folder import PoolFolder
 
@@ -22,22 +20,8 @@ SETTINGS = (
     "--class-list imagenet100 --learner vit_tiny_patch16_224 --crop 32 --side 40 --augment resized_crop --mixup 0.5 "
     "--cutmix 1.0 --n-initial 200 --n-per-round 100 --rounds 1 --iterations 12 --validate-every 3 --patience 1 "
     "--batch-size 32 --micro-batch 8 --inference-steps 2 --guidance.omega 0.3 --guidance.interval 0 1 "
-    "--storage.no-memory --storage.encoding JPEG --generation-batch 50"
+    "--storage.no-memory --storage.encoding JPEG --generation-batch 50 --branch-sizes 200"
 ).split()
-
-
-@pytest.fixture(scope="module")
-def imagenet(tmp_path_factory) -> Path:
-    """Two images of each of ImageNet-100's classes, in train and in val."""
-    root, rng = tmp_path_factory.mktemp("imagenet"), np.random.default_rng(0)
-    for split in ("train", "val"):
-        for wnid in class_list("imagenet100").wnids:
-            folder = root / split / wnid
-            folder.mkdir(parents=True)
-            for k in range(2):
-                pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-                Image.fromarray(pixels).resize((64, 48)).save(folder / f"{k}.JPEG")
-    return root
 
 
 @pytest.fixture
@@ -51,14 +35,17 @@ def launch(processes: int, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *torchrun, "-m", "dp", *arguments], capture_output=True, text=True)
 
 
-def test_one_process_and_two_leave_the_same_run(pipeline, imagenet, tmp_path):
+def test_one_process_and_two_leave_the_same_run(pipeline, imagenet, ood, tmp_path, capsys):
+    sets = ["--ood.v2", str(ood["v2"]), "--ood.r", str(ood["r"])]
     runs = {}
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        done = launch(
-            processes, "run", str(folder), "--pipeline", str(pipeline), "--imagenet", str(imagenet), *SETTINGS
-        )
-        assert done.returncode == 0, done.stderr
+        run = ["run", str(folder), "--pipeline", str(pipeline), "--imagenet", str(imagenet), *sets, *SETTINGS]
+        if processes == 1:
+            main(run)
+        else:
+            done = launch(processes, *run)
+            assert done.returncode == 0, done.stderr
         result = json.loads((folder / "result.json").read_text())
         shards = {path.name: path.read_bytes() for path in sorted((folder / "pool").rglob("*.parquet"))}
         checkpoint = (folder / "checkpoint.safetensors").read_bytes()
@@ -70,6 +57,19 @@ def test_one_process_and_two_leave_the_same_run(pipeline, imagenet, tmp_path):
     assert pool.layout.classes == class_list("imagenet100").wnids
     added = pool.read_round(1, images=False)
     assert added.entropy.isfinite().all() and (added.omega == 0.3).all()
+
+    capsys.readouterr()
+    main(["evaluate", str(tmp_path / "1"), "--imagenet", str(imagenet), *sets])
+    alone = json.loads(capsys.readouterr().out)["outcomes"]
+    shared = launch(2, "evaluate", str(tmp_path / "2"), "--imagenet", str(imagenet), *sets)
+    assert json.loads(shared.stdout)["outcomes"] == alone
+    for outcome, found in zip(runs[1][0], alone, strict=True):
+        assert (outcome["pool_size"], 12) == (found["pool_size"], found["iteration"])
+        assert outcome["test_accuracy"] == found["sets"]["train"]["accuracy"]
+        assert outcome["validation_accuracy"] == found["sets"]["val"]["accuracy"]
+        assert outcome["ood"] == {name: found["sets"][name] for name in ("v2", "r")}
+    counts = {name: each["images"] for name, each in found["sets"].items()}
+    assert counts == {"val": 200, "train": 200, "v2": 100, "r": len(folders_of("r", "imagenet100"))}
 
 
 def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diffusion, tmp_path):
@@ -95,16 +95,16 @@ def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diff
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run {tmp}/run --pipeline no/such --class-list imagenet100 --imagenet {tmp}", "no/such is no folder"),
+        ("run {tmp}/run --pipeline no/such --class-list imagenet100 --imagenet {imagenet}", "no/such is no folder"),
         ("run {tmp}/run --row 4/statik", 'row: got "4/statik", expected a row .* "4/static'),
         ("run {tmp}/run --row 4/DP", "row: got"),
         ("run {tmp}/run --micro-batch 24", "micro_batch: got 24 for a batch_size of 64"),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_in_one_line(arguments, message, tmp_path, monkeypatch):
+def test_mistakes_are_told_in_one_line(arguments, message, imagenet, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=message) as caught:
-        main(arguments.format(tmp=tmp_path).split())
+        main(arguments.format(tmp=tmp_path, imagenet=imagenet).split())
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 

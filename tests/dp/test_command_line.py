@@ -49,15 +49,15 @@ def test_a_finished_run_says_so_again(capsys, run):
 
 def test_evaluate_gives_the_recorded_accuracy(capsys, run, tmp_path):
     main(["evaluate", str(run)])
-    found = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["outcomes"]
     recorded = json.loads((run / "result.json").read_text())["outcomes"][-1]["test_accuracy"]
-    assert found["accuracy"] == recorded and found["images"] == 10_000
+    assert found == {"pool_size": 30, "iteration": 20, "sets": {"test": {"images": 10_000, "accuracy": recorded}}}
     real = test_images()
     for i, (image, label) in enumerate(zip(real.images[:200], real.labels[:200].tolist(), strict=True)):
         (tmp_path / CLASSES[label]).mkdir(exist_ok=True)
         Image.fromarray(image[0].numpy()).save(tmp_path / CLASSES[label] / f"{i}.png")
     main(["evaluate", str(run), "--images", str(tmp_path)])
-    assert json.loads(capsys.readouterr().out)["images"] == 200
+    assert json.loads(capsys.readouterr().out)["outcomes"][0]["sets"]["images"]["images"] == 200
 
 
 def test_generate_prune_and_export(capsys, run, tmp_path):
