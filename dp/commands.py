@@ -59,10 +59,12 @@ def command(row: Row, gpus: int = 32) -> str:
     else:
         nodes = f"--nnodes {gpus // GPUS_PER_NODE} --nproc-per-node {GPUS_PER_NODE}"
         launch = f'torchrun {nodes} --rdzv-backend c10d --rdzv-endpoint "$HOST:29500"'
-    words = [f'{launch} -m dp run "$RUNS/{folder_name(row)}"', f'--row "{key(row)}" --imagenet "$IMAGENET"']
-    if row.generator:
-        words[1] += f' --pipeline "$PIPELINES/{pipeline_name(row)}"'
-        words.append("--precision bfloat16 --storage.no-memory --storage.encoding JPEG")
+    generator = f' --pipeline "$PIPELINES/{pipeline_name(row)}" --precision bfloat16' if row.generator else ""
+    words = [
+        f'{launch} -m dp run "$RUNS/{folder_name(row)}"',
+        f'--row "{key(row)}" --imagenet "$IMAGENET"{generator}',
+        "--storage.no-memory --storage.encoding JPEG",
+    ]
     return " \\\n    ".join(words)
 
 

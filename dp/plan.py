@@ -159,7 +159,7 @@ def plan(
         generation_flop=generation,
         training_flop=training,
         evaluation_flop=evaluation,
-        storage_bytes=(0 if row.method == "real" else images * bytes_per_image) + _kept_learners(config),
+        storage_bytes=images * bytes_per_image + _kept_learners(config),
         generation_gpu_hours=generation / per_hour,
         training_gpu_hours=(training + evaluation) / per_hour,
         gpu_hours=(generation + training + evaluation) / per_hour,

@@ -34,7 +34,10 @@ SIDE = 256  # pixels at which images are kept for a learner that sees crops of 2
 PLAIN = GuidanceConfig(omega=0.0)
 
 # Notes that several rows have.
-REAL = "trained on real images; the paper's reference"
+REAL = (
+    "the paper's reference: trained on the real training set, which is no held-out test then; the final size as "
+    "printed is rounded"
+)
 BY_OTHERS = "published by others, not run; settings other than images and iterations are this paper's"
 AS_SCALING = "N, P, k and patience not stated in the paper; taken from the row of the scaling table"
 
