@@ -38,9 +38,8 @@ Decoder = Literal["vae", "tiny", "linear"]
 
 # Peak dense operations per second in bfloat16 (V100: float16), without sparsity; vendor data sheets.
 GPUS = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
-# Of an image as a run of a row keeps it, 256 x 256 pixels as JPEG of quality 95: photographs take 25 to 32 kB, as
-# lossless PNG 100 to 116 kB.
-BYTES_PER_IMAGE = 30_000
+# Of an image as a run of a row keeps it, 256 x 256 pixels as JPEG of quality 95: photographs take 25 to 40 kB.
+BYTES_PER_IMAGE = 38_000
 SD15_STEPS = 50
 # As the paper reports them: a guided image over a plain one in wall time, and pruning over guidance at equal accuracy.
 PUBLISHED_GUIDED_OVER_PLAIN = 1.82

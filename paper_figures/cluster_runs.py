@@ -65,8 +65,8 @@ def read(folder: Path) -> Runs:
         measured += found
         left_out += [f"{path}: {each}" for each in why]
     if not measured:
-        why = "; ".join(left_out) or "no */result.json"
-        raise UserError(f"runs: no finished run of a row of the paper in {folder} ({why}); see docs/cluster.md")
+        reason = "; ".join(left_out) or "no */result.json"
+        raise UserError(f"runs: no finished run of a row of the paper in {folder} ({reason}); see docs/cluster.md")
     return Runs(folder, tuple(measured), tuple(left_out))
 
 

@@ -47,7 +47,7 @@ def beside(exhibit: Exhibit | Missing, runs: Runs) -> Exhibit | Missing:
     counts = [len(each) for each in measured if each]
     caption = (
         f'Columns "measured": runs of these very settings in {runs.folder}, mean (standard deviation) over '
-        f"{seeds(counts)}, of {len(counts)} of {len(rows)} rows. {_remarks(runs, rows)}"
+        f"{seeds(counts)}, of {len(counts)} of {len(rows)} rows.{_remarks(runs, rows)}"
     )
     return replace(exhibit, published=table, measured=caption)
 
@@ -63,7 +63,7 @@ def _seeds(found: Sequence[Measured]) -> str:
 def _remarks(runs: Runs, rows: Sequence[Row]) -> str:
     found = [each for row in rows for each in runs.of(row) if each.not_as_row]
     by_run = {each.folder: each.not_as_row for each in found}
-    return f"Otherwise than the row: {'; '.join(f'{f}: {text}' for f, text in by_run.items())}." if by_run else ""
+    return f" Otherwise than the row: {'; '.join(f'{f}: {text}' for f, text in by_run.items())}." if by_run else ""
 
 
 def make(runs: Runs) -> Exhibit:
@@ -88,8 +88,8 @@ def make(runs: Runs) -> Exhibit:
         "At the paper's scale: what a cluster's runs have reached, beside the published numbers",
         f"{curves if panels else ''}Rows of the paper's tables, run by dp run --row in {runs.folder} "
         f"({len({each.folder for each in runs.measured})} runs). Accuracies in percent, of the averaged weights; the "
-        "real training set is held out. Difference: measured minus published, on real validation images. "
-        f"{_remarks(runs, rows)}{left_out}",
+        "real training set is held out. Difference: measured minus published, on real validation "
+        f"images.{_remarks(runs, rows)}{left_out}",
         [_line(each) for row in rows for each in runs.of(row)],
         figure,
         table=[_summary(row, runs.of(row)) for row in rows],

@@ -12,47 +12,47 @@ Images of the final set; GPU-hours, for a branch what it adds to its run; GB on 
 validation set in percent.
 
     row                                        images  GPU-hours      GB  published
-    1/Real 130k                                126.7k         18       5      88.50
+    1/Real 130k                                126.7k         18       6      88.50
     1/Static (Sariyildiz 2023) 130k              130k  by others       -      63.50
     1/Static (Sariyildiz 2023) 6.5M              6.5M  by others       -      73.30
-    1/DP 1.9M                                  1.858M        238      76      74.30
-    2/LDM-1.4 130k                               130k         17       5      59.06
-    2/LDM-1.5 130k                               130k         17       5      59.24
-    2/LDM-2.1 130k                               130k         32       5      55.92
-    2/LDM-XL 130k                                130k         80       5      52.80
-    3/omega 0.05, incremental, uniform           640k         84      33      68.04
-    3/omega 0, incremental, uniform              640k         51      33      61.58
-    3/omega 0.03, incremental, uniform           640k         84      33      66.70
-    3/omega 0.07, incremental, uniform           640k         84      33      66.88
-    3/omega 0.05, fixed, uniform                 640k         84      33      67.22
-    3/omega 0.05, incremental, non-uniform       640k         84      33      68.01
+    1/DP 1.9M                                  1.858M        238      91      74.30
+    2/LDM-1.4 130k                               130k         17       6      59.06
+    2/LDM-1.5 130k                               130k         17       6      59.24
+    2/LDM-2.1 130k                               130k         32       6      55.92
+    2/LDM-XL 130k                                130k         80       6      52.80
+    3/omega 0.05, incremental, uniform           640k         84      38      68.04
+    3/omega 0, incremental, uniform              640k         51      38      61.58
+    3/omega 0.03, incremental, uniform           640k         84      38      66.70
+    3/omega 0.07, incremental, uniform           640k         84      38      66.88
+    3/omega 0.05, fixed, uniform                 640k         84      38      67.22
+    3/omega 0.05, incremental, non-uniform       640k         84      38      68.01
     4/DP 32k + 3 x 16k                            80k          7  branch      59.48
     4/DP 32k + 4 x 16k                            96k          7  branch      60.54
     4/DP 32k + 5 x 16k                           112k          7  branch      61.80
     4/DP 32k + 6 x 16k                           128k          7  branch      62.68
-    4/DP 32k + 8 x 16k                           160k         27      17      64.40
+    4/DP 32k + 8 x 16k                           160k         27      19      64.40
     4/DP 64k + 6 x 32k                           256k          6  branch      65.52
     4/DP 64k + 8 x 32k                           320k          6  branch      66.28
     4/DP 64k + 11 x 32k                          416k          5  branch      66.92
-    4/DP 64k + 18 x 32k                          640k         84      37      67.80
-    4/DP 130k + 6 x 130k                         910k        113      33      68.28
+    4/DP 64k + 18 x 32k                          640k         84      42      67.80
+    4/DP 130k + 6 x 130k                         910k        113      40      68.28
     4/DP 130k + 27 x 64k                       1.858M          3  branch      68.46
-    4/DP 130k + 47 x 64k                       3.138M        386     129      68.88
-    4/static 64k                                  64k         13       3      56.56
-    4/static 130k                                130k         17       5      59.44
-    4/static 260k                                260k         26       9      60.02
-    4/static 400k                                400k         35      13      61.92
-    4/static 2M                                    2M        142      61      62.16
-    4/static 4M                                    4M        275     121      62.32
-    figure 5/prune x1 130k + 130k                260k         26      10    picture
-    figure 5/prune x2 130k + 130k                260k         35      10    picture
-    figure 5/prune x4 130k + 130k                260k         52      10    picture
-    figure 5/prune x9 130k + 130k                260k         95      10    picture
-    figure 5/prune x18 130k + 130k               260k        173      10    picture
-    figure 5/DP 130k + 130k, omega 0.03          260k         33      10    picture
-    figure 5/DP 130k + 130k, omega 0.05          260k         33      10    picture
-    figure 5/DP 130k + 130k, omega 0.07          260k         33      10    picture
-    figure 2/DP 130k + 2 x 130k                  390k         49      14    picture
+    4/DP 130k + 47 x 64k                       3.138M        386     155      68.88
+    4/static 64k                                  64k         13       4      56.56
+    4/static 130k                                130k         17       6      59.44
+    4/static 260k                                260k         26      11      60.02
+    4/static 400k                                400k         35      17      61.92
+    4/static 2M                                    2M        142      77      62.16
+    4/static 4M                                    4M        275     153      62.32
+    figure 5/prune x1 130k + 130k                260k         26      12    picture
+    figure 5/prune x2 130k + 130k                260k         35      12    picture
+    figure 5/prune x4 130k + 130k                260k         52      12    picture
+    figure 5/prune x9 130k + 130k                260k         95      12    picture
+    figure 5/prune x18 130k + 130k               260k        173      12    picture
+    figure 5/DP 130k + 130k, omega 0.03          260k         33      12    picture
+    figure 5/DP 130k + 130k, omega 0.05          260k         33      12    picture
+    figure 5/DP 130k + 130k, omega 0.07          260k         33      12    picture
+    figure 2/DP 130k + 2 x 130k                  390k         49      18    picture
 
 Together, but for prior work: 2,567 GPU-hours.
 """
