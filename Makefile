@@ -1,21 +1,34 @@
 # Deliberate Practice. `make help` lists what there is to make.
 PROFILE ?= cpu
+RUNS ?=
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help figures reproduce test notebooks theory lint clean
+# What the paper's scale has rows of.
+ROWS := table1 table2 table3 table4 table5 figure1 figure2 figure4 figure5 figure9
+.PHONY: help figures reproduce test notebooks theory lint clean $(ROWS)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@echo "  make table4 PROFILE=imagenet100   the commands of the paper's scale, with cost and published accuracy; starts nothing"
+	@echo "                                    (tables 1 to 5, figures 1, 2, 4, 5, 9; PROFILE=imagenet1k)"
 
-figures: .venv/installed  ## every figure and table and build/report.html, from the recorded results (PROFILE=smoke computes small ones)
+figures: .venv/installed  ## every figure and table and build/report.html, from the recorded results (PROFILE=smoke computes small ones; RUNS=folder adds a cluster's)
 	@if [ $(PROFILE) = smoke ]; then $(PY) -m experiments run --profile smoke; fi
 	@$(PY) -m experiments live --profile $(PROFILE)
-	@$(PY) -m paper_figures --profile $(PROFILE)
+	@$(PY) -m paper_figures --profile $(PROFILE) $(if $(RUNS),--runs '$(RUNS)')
 
 reproduce: .venv/installed  ## recompute every recorded result that is absent or stale, on all cores; stop and go on at will
 	@$(PY) -m experiments run --profile $(PROFILE)
 	@$(PY) -m experiments status --profile $(PROFILE)
+
+ifneq ($(filter imagenet%,$(PROFILE)),)
+$(ROWS): .venv/installed
+	@$(PY) -m dp plan --profile $(PROFILE) $(patsubst figure%,--figure %,$(patsubst table%,--table %,$@)) --commands
+else
+$(ROWS):
+	@echo "make figures draws $@ of the $(PROFILE) profile. The paper's scale: make $@ PROFILE=imagenet100, or imagenet1k"
+endif
 
 test: .venv/installed  ## the test suite
 	@$(PY) -m pytest

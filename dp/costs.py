@@ -150,6 +150,13 @@ def classifier(name: str = "vit_base_patch16_224", size: int = 224) -> Cost:
 
 
 @cache
+def parameters(name: str = "vit_base_patch16_224") -> int:
+    """Parameters of a timm classifier of 1,000 classes."""
+    with torch.device("meta"):
+        return sum(each.numel() for each in timm.create_model(name).parameters())
+
+
+@cache
 def training_step(name: str = "vit_base_patch16_224", size: int = 224) -> int:
     """Operations of training a timm classifier on an image: forwards, and backwards to all of its parameters."""
     with torch.device("meta"):

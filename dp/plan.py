@@ -1,6 +1,7 @@
 """What the paper's rows cost, before anything is run: images, operations, GPU-hours and storage.
 
     python -m dp plan --profile imagenet100 --table 4 --gpu H100 --gpus 32
+    python -m dp plan --profile imagenet100 --table 4 --commands      # what starts each row
     python -m dp plan --profile imagenet1k --json
     python -m dp plan --profile imagenet100 --plot costs.png
 
@@ -16,11 +17,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dp.commands import listing
+from dp.config import PracticeConfig
 from dp.costs import (
     classifier,
     cost_ratio,
     guided_steps,
     image_cost,
+    parameters,
     parts_of,
     sd15_parts,
     sd15_timesteps,
@@ -28,15 +32,14 @@ from dp.costs import (
 )
 from dp.errors import UserError
 from dp.guidance import Gradient, GuidanceConfig
-from dp.paper_rows import HELD_OUT_IMAGES, NOT_STATED, ROWS, VALIDATION_IMAGES, Row, Task, short
+from dp.paper_rows import FIGURES, HELD_OUT_IMAGES, NOT_STATED, ROWS, VALIDATION_IMAGES, Row, Task, short
 
 Decoder = Literal["vae", "tiny", "linear"]
 
 # Peak dense operations per second in bfloat16 (V100: float16), without sparsity; vendor data sheets.
 GPUS = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
-# Of an image of 512 x 512 pixels as a JPEG of good quality: 60 to 100 kB. Lossless PNG, which `dp run` writes unless
-# told otherwise, is several times that and at most 786 kB.
-BYTES_PER_IMAGE = 80_000
+# Of an image as a run of a row keeps it, 256 x 256 pixels as JPEG of quality 95: photographs take 25 to 40 kB.
+BYTES_PER_IMAGE = 38_000
 SD15_STEPS = 50
 # As the paper reports them: a guided image over a plain one in wall time, and pruning over guidance at equal accuracy.
 PUBLISHED_GUIDED_OVER_PLAIN = 1.82
@@ -50,7 +53,7 @@ class Plan:
     """The costs of one row; operations count a multiplication and an addition as two.
 
     Attributes:
-        table, name, method, published, by_others, note: the row's; published is accuracy on real validation images.
+        place, name, method, published, by_others, note: the row's; published is accuracy on real validation images.
         images: final size of the set trained on, N + kP.
         plain_images, guided_images: images generated each way, without candidates for pruning.
         candidates: plain images generated to be pruned; kP of them are kept.
@@ -60,12 +63,12 @@ class Plan:
         generation_flop: operations of all images, and of the learner judging guided ones and candidates.
         training_flop: forwards and backwards, batch_size times iterations.
         evaluation_flop: validations every validate_every iterations, and the final one on all held-out real images.
-        storage_bytes: of the final set.
+        storage_bytes: of the final set, of the learner kept at each addition and of the checkpoints.
         generation_gpu_hours, training_gpu_hours, gpu_hours: training with evaluation; the sum.
         wall_hours: gpu_hours over the GPUs.
     """
 
-    table: int | None
+    place: str
     name: str
     method: str
     published: float | None
@@ -106,7 +109,7 @@ def plan(
         guidance: guides in this way instead of the row's; omega stays the row's.
         decoder: what guidance decodes with, instead of the row's.
         gpus: how many; by default the row's.
-        bytes_per_image: of an image of 512 x 512 pixels; larger ones take more in proportion to their pixels.
+        bytes_per_image: of an image as it is kept.
 
     Raises:
         UserError: a setting is unknown or out of range.
@@ -139,7 +142,7 @@ def plan(
 
     per_hour = GPUS[gpu] * utilisation * 3600
     return Plan(
-        table=row.table,
+        place=row.place,
         name=row.name,
         method=row.method,
         published=row.published.real_val,
@@ -155,12 +158,18 @@ def plan(
         generation_flop=generation,
         training_flop=training,
         evaluation_flop=evaluation,
-        storage_bytes=0 if row.method == "real" else round(images * bytes_per_image * (row.image_size / 512) ** 2),
+        storage_bytes=images * bytes_per_image + _kept_learners(config),
         generation_gpu_hours=generation / per_hour,
         training_gpu_hours=(training + evaluation) / per_hour,
         gpu_hours=(generation + training + evaluation) / per_hour,
         wall_hours=(generation + training + evaluation) / per_hour / gpus,
     )
+
+
+def _kept_learners(config: PracticeConfig) -> int:
+    """Bytes of weights and averaged weights at each addition, and in a checkpoint of the run and each branch of AdamW's
+    two moments too."""
+    return 4 * parameters(config.learner) * (2 * config.rounds + 4 * (1 + len(config.branch_sizes)))
 
 
 def _check(gpu: str, utilisation: float, gpus: int, bytes_per_image: int) -> None:
@@ -174,40 +183,53 @@ def _check(gpu: str, utilisation: float, gpus: int, bytes_per_image: int) -> Non
         raise UserError(f"bytes_per_image: got {bytes_per_image}, expected 1 or more")
 
 
-def rows_of(profile: str, table: int | None = None) -> list[Row]:
-    """The rows of a profile ("imagenet100" or "imagenet1k"), or of one table of it.
+def rows_of(profile: str, table: int | None = None, figure: int | None = None) -> list[Row]:
+    """The rows of a profile ("imagenet100" or "imagenet1k"), or of one table or figure of it.
 
     Raises:
-        UserError: there is no such profile, or the table has no rows of it.
+        UserError: there is no such profile, or the table or figure has no rows of it.
     """
     if profile not in get_args(Task):
         raise UserError(f'profile: got "{profile}", expected one of {", ".join(get_args(Task))}')
+    if table is not None and figure is not None:
+        raise UserError(f"table, figure: got {table} and {figure}, expected one of the two")
     mine = [row for row in ROWS if row.task == profile]
+    if figure is not None:
+        figures = FIGURES[mine[0].task]
+        if figure not in figures:
+            raise UserError(
+                f"figure: got {figure}, but {profile} has runs of figures {', '.join(map(str, figures))}; the others "
+                "are theory, or pictures of a run's images"
+            )
+        return list(figures[figure])
     tables = sorted({row.table for row in mine if row.table is not None})
     if table is not None and table not in tables:
         raise UserError(f"table: got {table}, but {profile} has rows in tables {', '.join(map(str, tables))}")
     return [row for row in mine if table is None or row.table == table]
 
 
+def added_gpu_hours(row: Row, each: Plan) -> float:
+    """What a row adds to the rows it comes with: a branch the training after it left its run, prior work nothing."""
+    if row.by_others:
+        return 0.0
+    return each.training_gpu_hours * (1 - row.branch_fraction) if row.branch_of else each.gpu_hours
+
+
 def totals(rows: Sequence[Row], plans: Sequence[Plan]) -> list[dict[str, Any]]:
-    """GPU-hours of each table (figure 5: table None), without prior work.
+    """GPU-hours of each table and figure, without prior work.
 
     `gpu_hours` has every row as a run of its own; `gpu_hours_with_branches` runs the rows of one N and P as the paper
     did: the largest, from which the others branch out with its images and the learner trained so far.
     """
     found = []
-    for table in dict.fromkeys(row.table for row in rows):
-        mine = [(row, each) for row, each in zip(rows, plans, strict=True) if row.table == table and not row.by_others]
-        branched = sum(
-            each.training_gpu_hours * (1 - row.branch_fraction) if row.branch_of else each.gpu_hours
-            for row, each in mine
-        )
+    for place in dict.fromkeys(row.place for row in rows):
+        mine = [(row, each) for row, each in zip(rows, plans, strict=True) if row.place == place and not row.by_others]
         found.append(
             {
-                "table": table,
+                "place": place,
                 "rows": len(mine),
                 "gpu_hours": sum(each.gpu_hours for _, each in mine),
-                "gpu_hours_with_branches": branched,
+                "gpu_hours_with_branches": sum(added_gpu_hours(*pair) for pair in mine),
                 "storage_bytes": sum(each.storage_bytes for row, each in mine if not row.branch_of),
             }
         )
@@ -312,6 +334,7 @@ def comparison(profile: Task, **settings: Any) -> list[dict[str, Any]]:
 def plan_command(
     profile: str = "imagenet100",
     table: int | None = None,
+    figure: int | None = None,
     gpu: str = "H100",
     gpus: int = 32,
     utilisation: float = 0.35,
@@ -320,6 +343,7 @@ def plan_command(
     every: int = 5,
     interval: tuple[float, float] = (0.0, 1.0),
     bytes_per_image: int = BYTES_PER_IMAGE,
+    commands: bool = False,
     json: bool = False,
     plot: Path | None = None,
 ) -> None:
@@ -328,6 +352,7 @@ def plan_command(
     Args:
         profile: imagenet100 or imagenet1k.
         table: rows of this table of the paper alone.
+        figure: rows that this figure of the paper is made of.
         gpu: V100, A100, L40S, H100 or H200; published peaks, dense bfloat16 (V100: float16).
         gpus: how many, for wall hours.
         utilisation: share of the peak that is used, above 0 and at most 1.
@@ -335,11 +360,18 @@ def plan_command(
         decoder: what guidance decodes with.
         every: guides every k-th step.
         interval: of noise levels that are guided.
-        bytes_per_image: of a stored image of 512 x 512 pixels.
+        bytes_per_image: of an image as it is kept, 256 x 256 pixels.
+        commands: print what starts each row, with its cost and its published accuracy, as a shell script.
         json: print everything that is counted as JSON.
         plot: draw counted cost against published accuracy into this PNG file.
     """
-    rows = rows_of(profile, table)
+    rows = rows_of(profile, table, figure)
+    if commands:
+        if json or plot:
+            raise UserError("commands: got it with json or plot, expected it alone; give two commands")
+        plans = [plan(row, gpu, utilisation, gpus=gpus, bytes_per_image=bytes_per_image) for row in rows]
+        print(listing(rows, plans, list(map(added_gpu_hours, rows, plans)), gpus, _machine(gpu, gpus, utilisation)))
+        return
     guidance = GuidanceConfig(interval=interval, every=every, gradient=gradient)
     settings: dict[str, Any] = {
         "gpu": gpu,
@@ -370,7 +402,11 @@ def plan_command(
         }
         print(dumps(report, indent=1))
     else:
-        print(text(plans, sums, compared, f"{gpus} x {gpu} at {utilisation:.0%} of {GPUS[gpu] / 1e12:g} TFLOP/s"))
+        print(text(plans, sums, compared, _machine(gpu, gpus, utilisation)))
+
+
+def _machine(gpu: str, gpus: int, utilisation: float) -> str:
+    return f"{gpus} x {gpu} at {utilisation:.0%} of {GPUS[gpu] / 1e12:g} TFLOP/s"
 
 
 def text(
@@ -388,7 +424,7 @@ def text(
         made = each.plain_images + each.guided_images + each.candidates
         ratio = f"{each.guided_over_plain:.2f}" if each.guided_over_plain else "-"
         accuracy = f"{each.published:.2f}" if each.published is not None else "-"
-        name = f"{_place(each.table)}  {each.name}{' *' * each.by_others}"
+        name = f"{each.place}  {each.name}{' *' * each.by_others}"
         lines.append(
             f"{name:45} {short(made) if made else '-':>10} {ratio:>6} {each.generation_flop / 1e15:9,.0f} "
             f"{each.generation_gpu_hours:7,.0f} {each.training_gpu_hours:9,.0f} {each.gpu_hours:9,.0f} "
@@ -399,8 +435,7 @@ def text(
     lines += ["", f"{'totals':12} {'rows':>5} {'GPU-h, each row alone':>22} {'GPU-h, with branches':>22}"]
     for line in sums:
         lines.append(
-            f"{_place(line['table']):12} {line['rows']:5d} {line['gpu_hours']:22,.0f} "
-            f"{line['gpu_hours_with_branches']:22,.0f}"
+            f"{line['place']:12} {line['rows']:5d} {line['gpu_hours']:22,.0f} {line['gpu_hours_with_branches']:22,.0f}"
         )
     lines += [
         "",
@@ -421,10 +456,6 @@ def text(
             f"{line['generation_over_dp']:.1f}x, all {line['gpu_hours_over_dp']:.1f}x"
         )
     return "\n".join(lines)
-
-
-def _place(table: int | None) -> str:
-    return f"table {table}" if table is not None else "figure 5"
 
 
 def draw(path: Path, profile: str, settings: dict[str, Any]) -> None:
@@ -458,11 +489,14 @@ def draw(path: Path, profile: str, settings: dict[str, Any]) -> None:
     )
     label = f"prune at {EQUAL_OVER_SAMPLING:.1f}, cost counted; DP's accuracy assumed, from the published 5x and 1.82x"
     axis.plot(*zip(*points, strict=True), color="#CC79A7", marker="D", markerfacecolor="none", label=label)
-    study = [row for row in rows_of(profile) if row.table is None]
-    for row in study:
-        cost = plan(row, **settings).generation_flop / 1e15
+    study = {  # every omega costs the same
+        f"x{row.config.over_sampling:g}" if row.method == "prune" else "DP": row
+        for row in rows_of(profile)
+        if row.figure == 5
+    }
+    for name, row in study.items():
+        cost, height = plan(row, **settings).generation_flop / 1e15, 0.97 if row.method == "prune" else 0.93
         axis.axvline(cost, color="#CC79A7" if row.method == "prune" else "#D55E00", linestyle=":", linewidth=1)
-        name, height = (f"x{row.config.over_sampling:g}", 0.97) if row.method == "prune" else ("DP", 0.93)
         axis.annotate(name, (cost, height), (2, 0), ("data", "axes fraction"), "offset points", fontsize=8)
     if study:
         label = "figure 5: 130k + 130k, pruned at x1 .. x18 or guided (accuracies not printed)"

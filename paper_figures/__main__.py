@@ -1,16 +1,19 @@
 """Draw every figure and table from the result files and write the report.
 
 python -m paper_figures                       # build/figures/* and build/report.html
+python -m paper_figures --runs FOLDER         # with what a cluster's runs of the paper's rows have reached
 python -m paper_figures --theory              # the theory's figures, no report
 """
 
 import sys
+from pathlib import Path
 
 import tyro
 from tqdm import tqdm
 
 from dp.errors import run_command
 from paper_figures import (
+    cluster_runs,
     figure1,
     figure2,
     figure3,
@@ -26,6 +29,7 @@ from paper_figures import (
     figure11,
     figure13,
     live,
+    paper_scale,
     report,
     table1,
     table2,
@@ -54,14 +58,19 @@ EXHIBITS = {
 }  # in order of appearance
 
 
-def main(profile: str = "cpu", theory: bool = False) -> None:
+def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False) -> None:
     """Draw the exhibits of a profile.
 
     Args:
         profile: cpu or smoke; whose results to read.
+        runs: a folder of runs of the paper's rows (`dp run --row`), shown beside the published numbers.
         theory: the theory's figures only, and no report.
     """
+    measured = cluster_runs.read(runs) if runs is not None else None
     found = make_all(tqdm(THEORY if theory else EXHIBITS.values(), "drawing", leave=False), profile)
+    if measured is not None:
+        print("".join(f"not shown: {each}\n" for each in measured.left_out), end="", file=sys.stderr)
+        found = [paper_scale.make(measured), *(paper_scale.beside(each, measured) for each in found)]
     made = [each for each in found if isinstance(each, Exhibit)]
     for exhibit in made:
         save(exhibit, FIGURES)

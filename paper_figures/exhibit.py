@@ -25,6 +25,7 @@ class Exhibit:
     figure: the figure, or None for a table.
     table: the rows as shown, or None for a figure.
     published: the paper's rows, shown below.
+    measured: what of `published` was measured on a cluster; "" if nothing.
     """
 
     name: str
@@ -34,15 +35,18 @@ class Exhibit:
     figure: Figure | None = None
     table: Rows | None = None
     published: Rows | None = None
+    measured: str = ""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """An exhibit whose results are not there; `why` names them and says how to make them."""
+    """An exhibit whose results are not there; `why` names them and says how to make them. The rest as in `Exhibit`."""
 
     name: str
     title: str
     why: str
+    published: Rows | None = None
+    measured: str = ""
 
 
 def make_all(modules: Iterable[ModuleType], profile: str) -> list[Exhibit | Missing]:

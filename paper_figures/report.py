@@ -93,7 +93,7 @@ def _section(exhibit: Exhibit | Missing, figures: Path) -> str:
     heading = f"<h2>{escape(exhibit.title)}</h2>"
     if isinstance(exhibit, Missing):
         why = f'<p class="untested">not made yet: {escape(exhibit.why)}</p>'
-        return f'<section id="{exhibit.name}">{heading}{why}</section>'
+        return f'<section id="{exhibit.name}">{heading}{why}{_published(exhibit)}</section>'
     body = ""
     if exhibit.figure is not None:
         data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
@@ -101,9 +101,18 @@ def _section(exhibit: Exhibit | Missing, figures: Path) -> str:
     if exhibit.table is not None:
         body += _table(exhibit.table)
     caption = f'<p class="caption">{escape(exhibit.caption)}</p>'
-    published_table = f"<h3>Published</h3>{_table(exhibit.published)}" if exhibit.published else ""
     files = f'<p class="caption">Numbers: build/figures/{exhibit.name}.csv</p>'
-    return f'<section id="{exhibit.name}">{heading}{body}{caption}{published_table}{files}</section>'
+    return f'<section id="{exhibit.name}">{heading}{body}{caption}{_published(exhibit)}{files}</section>'
+
+
+def _published(exhibit: Exhibit | Missing) -> str:
+    if not exhibit.published:
+        return ""
+    heading, caption = "Published", ""
+    if exhibit.measured:
+        heading = "Published, and measured at the paper's scale"
+        caption = f'<p class="caption">{escape(exhibit.measured)}</p>'
+    return f"<h3>{heading}</h3>{_table(exhibit.published)}{caption}"
 
 
 def _table(rows: Rows) -> str:

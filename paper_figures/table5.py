@@ -32,7 +32,8 @@ def make(profile: str) -> Exhibit:
         "linearly in the logarithm of the size, and how many times more images that is; not reached: no static size "
         f"measured does as well. Mean over {seeds(counts)}, 95% bootstrap interval over seeds. In {below} of {ours} "
         "rows measured here static needs fewer images than DP. The last rows apply the same to the single runs of the "
-        f"paper's table 5 (ImageNet-1k), printed below. Made with {command('scaling', profile)}. {NOT_COMPARABLE}",
+        f"paper's table 5 (ImageNet-1k), below as printed: beside table 1 its columns of ImageNet-Sketch and -R look "
+        f"swapped. Made with {command('scaling', profile)}. {NOT_COMPARABLE}",
         rows,
         table=rows,
         published=published.table(5),

@@ -41,5 +41,8 @@ def profile(name: str) -> Profile:
 
     profiles = {"cpu": cpu.PROFILE, "smoke": smoke.PROFILE}
     if name not in profiles:
-        raise UserError(f'profile: got "{name}", expected one of {", ".join(profiles)}')
+        raise UserError(
+            f'profile: got "{name}", expected one of {", ".join(profiles)}; the paper\'s scale is no profile of these: '
+            "make table4 PROFILE=imagenet100"
+        )
     return profiles[name]

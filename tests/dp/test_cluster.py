@@ -3,18 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+import dp.__main__
 from dp.__main__ import main
+from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.imagenet import class_list, folders_of
+from dp.paper_rows import ROWS, key
 from dp.pipelines import load_pipeline
 from dp.pool.folder import PoolFolder
+from paper_figures import cluster_runs
 
 SETTINGS = (
     "--class-list imagenet100 --learner vit_tiny_patch16_224 --crop 32 --side 40 --augment resized_crop --mixup 0.5 "
@@ -121,3 +126,24 @@ def test_rows_of_the_paper_give_all_settings(capsys, tmp_path):
 
 def test_a_pipeline_with_a_safety_checker_is_loaded_without(pipeline):
     assert load_pipeline(pipeline).safety_checker is None
+
+
+def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, tmp_path, monkeypatch):
+    """A row of the paper with a tiny configuration, run by its command, read as the figures do."""
+    row = next(row for row in ROWS if key(row) == "4/DP 64k + 18 x 32k")
+    config = PracticeConfig(
+        n_initial=100, n_per_round=100, rounds=1, inference_steps=1, learner="vit_tiny_patch16_224", crop=32,
+        iterations=4, validate_every=1, batch_size=8, warmup=0.0, guidance=GuidanceConfig(omega=0.0),
+    )  # fmt: skip
+    tiny = (replace(row, config=config, images=200),)
+    for module in (dp.__main__, cluster_runs):
+        monkeypatch.setattr(module, "ROWS", tiny)
+    folder = tmp_path / "runs" / "first"
+    given = {"--row": key(row), "--pipeline": pipeline, "--imagenet": imagenet, "--side": 32, "--seed": 3}
+    main(["run", str(folder), *(str(word) for each in given.items() for word in each)])
+    (outcome,) = json.loads((folder / "result.json").read_text())["outcomes"]
+    (found,) = cluster_runs.read(tmp_path / "runs").measured
+    assert (found.row, found.seed, found.images, found.folder) == (tiny[0], 3, outcome["pool_size"], "first")
+    assert found.accuracies.real_val == outcome["validation_accuracy"]
+    assert found.accuracies.real_train == outcome["test_accuracy"]
+    assert found.not_as_row == "generator pipeline, kept at 32 pixels"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -10,8 +11,8 @@ from dp.config import config_from
 from dp.costs import classifier, training_step
 from dp.errors import UserError
 from dp.guidance import GuidanceConfig
-from dp.paper_rows import HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES
-from dp.plan import CASES, GPUS, comparison, guidance_costs, plan, plan_command, rows_of, totals
+from dp.paper_rows import HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES, imagenet1k, imagenet100, key, short
+from dp.plan import CASES, GPUS, added_gpu_hours, comparison, guidance_costs, plan, plan_command, rows_of, totals
 from paper_figures.paths import REFERENCE
 
 SCALING = [row for row in ROWS if row.table in (4, 5)]
@@ -55,18 +56,21 @@ def test_rows_are_those_published(number):
 
 
 def test_names_tell_rows_apart():
-    assert len({(row.table, row.task, row.name) for row in ROWS}) == len(ROWS)
+    assert len({key(row) for row in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.table} {row.name}")
 def test_settings_of_every_row(row):
     config = row.config
-    assert config.batch_size == row.gpus * row.per_gpu_batch
+    assert (row.per_gpu_batch, config.lr) == {"imagenet100": (64, 0.003), "imagenet1k": (128, 0.0016)}[row.task]
+    assert config.batch_size == 32 * row.per_gpu_batch == 32 * config.micro_batch
+    assert (config.mixup, config.cutmix, config.crop, config.backstop) == (0.5, 1.0, 224, False)
+    assert config.guidance_scale == 1 + (2 if row.table == 1 else 3)  # 1 + lambda_cfg
+    assert config.guidance.omega == 0.05 or row.method != "DP" or row.table == 3 or row.figure == 5
     assert (config.label_smoothing, config.ema_decay, config.warmup, config.cooldown) == (0.11, 0.999, 0.1, 0.2)
     assert config_from(json.loads(json.dumps(asdict(config)))) == config
-    total = config.n_initial + config.rounds * config.n_per_round
     # The exceptions are told in notes: 27 additions printed as 26 and 1.9M, and the size of the real training sets.
-    assert total == row.images or (total in (1_858_000, *HELD_OUT_IMAGES.values()) and row.note)
+    assert row.final_size == row.images or (row.final_size in (1_858_000, *HELD_OUT_IMAGES.values()) and row.note)
 
 
 def test_branches_leave_in_the_stable_phase_of_a_run_that_knows_them():
@@ -74,8 +78,8 @@ def test_branches_leave_in_the_stable_phase_of_a_run_that_knows_them():
     assert len(branches) == 10
     for branch in branches:
         assert 0.1 <= branch.branch_fraction <= 0.8
-        size = branch.config.n_initial + branch.config.rounds * branch.config.n_per_round
-        assert [row for row in SCALING if row.images == branch.branch_of and size in row.config.branch_sizes]
+        runs = [row for row in SCALING if row.images == branch.branch_of]
+        assert [row for row in runs if branch.final_size in row.config.branch_sizes]
 
 
 @pytest.mark.parametrize("row", SCALING, ids=lambda row: row.name)
@@ -137,13 +141,16 @@ def test_pruning_pays_for_every_candidate():
 
 def test_real_images_cost_no_generation():
     made = plan(next(row for row in ROWS if row.method == "real"))
-    assert made.generation_flop == made.storage_bytes == made.plain_images == 0
+    assert made.generation_flop == made.plain_images == 0
     assert made.training_flop > 0
 
 
-def test_storage_follows_size_and_pixels():
-    assert plan(STATIC, bytes_per_image=60_000).storage_bytes == 130_000 * 60_000
-    assert plan(row_named("LDM-XL 130k"), bytes_per_image=60_000).storage_bytes == 4 * 130_000 * 60_000
+def test_storage_is_images_learners_and_checkpoints():
+    weights = 4 * 86_567_656  # bytes of a ViT-B/16 of 1,000 classes
+    assert plan(STATIC, bytes_per_image=60_000).storage_bytes == 130_000 * 60_000 + 4 * weights
+    # Learner and average at 18 additions; these and AdamW's moments of the run and three branches.
+    assert plan(DP, bytes_per_image=1).storage_bytes == 640_000 + (18 * 2 + 4 * 4) * weights
+    assert plan(row_named("LDM-XL 130k")).storage_bytes == plan(STATIC).storage_bytes  # kept at one size
 
 
 @pytest.mark.parametrize(
@@ -206,12 +213,37 @@ def test_the_smallest_dp_row_above_the_best_static_row():
 def test_totals_leave_out_prior_work_and_share_branches():
     rows = rows_of("imagenet100")
     plans = [plan(row) for row in rows]
-    found = {each["table"]: each for each in totals(rows, plans)}
-    assert found[1]["rows"] == 2
-    alone = sum(each.gpu_hours for each in plans if each.table == 4)
-    assert found[4]["gpu_hours"] == pytest.approx(alone)
-    assert found[4]["gpu_hours_with_branches"] < alone
-    assert found[2]["gpu_hours_with_branches"] == pytest.approx(found[2]["gpu_hours"])
+    found = {each["place"]: each for each in totals(rows, plans)}
+    assert found["table 1"]["rows"] == 2
+    alone = sum(each.gpu_hours for each in plans if each.place == "table 4")
+    assert found["table 4"]["gpu_hours"] == pytest.approx(alone)
+    assert found["table 4"]["gpu_hours_with_branches"] < alone
+    assert found["table 2"]["gpu_hours_with_branches"] == pytest.approx(found["table 2"]["gpu_hours"])
+
+
+@pytest.mark.parametrize("profile", [imagenet100, imagenet1k], ids=lambda profile: profile.TASK)
+def test_the_header_of_a_profile_says_what_the_planner_says(profile):
+    lines = [re.split(" {2,}", line.strip()) for line in profile.__doc__.splitlines() if line.startswith("    ")]
+    header = {name: cells for name, *cells in lines if len(cells) == 4}
+    assert header.pop("row") == ["images", "GPU-hours", "GB", "published"]
+    assert list(header) == [key(row) for row in profile.ROWS]
+    total = 0.0
+    for row in profile.ROWS:
+        images, hours, gigabytes, published = header[key(row)]
+        made = plan(row)
+        assert images == short(made.images)
+        assert published == ("picture" if made.published is None else f"{made.published:.2f}")
+        if row.by_others:
+            assert (hours, gigabytes) == ("by others", "-")
+            continue
+        total += added_gpu_hours(row, made)
+        assert float(hours.replace(",", "")) == pytest.approx(added_gpu_hours(row, made), abs=0.6)
+        if row.branch_of:
+            assert gigabytes == "branch"
+        else:
+            assert float(gigabytes) == pytest.approx(made.storage_bytes / 1e9, abs=0.6)
+    (stated,) = re.findall(r"Together, .*: ([\d,]+) GPU-hours", profile.__doc__)
+    assert float(stated.replace(",", "")) == pytest.approx(total, abs=1)
 
 
 def test_json_comes_back(capsys):
@@ -239,6 +271,11 @@ def test_the_table_and_the_plot(capsys, tmp_path, profile):
     [
         ({"profile": "cifar"}, 'profile: got "cifar", expected one of imagenet100, imagenet1k'),
         ({"table": 5}, "table: got 5, but imagenet100 has rows in tables 1, 2, 3, 4"),
+        ({"figure": 3}, "figure: got 3, but imagenet100 has runs of figures 2, 4, 5, 9; the others"),
+        ({"table": 4, "figure": 4}, "table, figure: got 4 and 4, expected one"),
+        ({"table": 4, "commands": True, "gpus": 12}, "gpus: got 12, expected a number that divides 32"),
+        ({"table": 4, "commands": True, "json": True}, "commands: got it with json or plot, expected it alone"),
+        ({"commands": True, "gpu": "abacus"}, 'gpu: got "abacus", expected'),
         ({"gpu": "abacus"}, 'gpu: got "abacus", expected one of V100, A100, L40S, H100, H200'),
         ({"utilisation": 0.0}, "utilisation: got 0.0, expected"),
         ({"utilisation": 1.5}, "utilisation: got 1.5, expected"),

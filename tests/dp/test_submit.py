@@ -1,4 +1,4 @@
-"""A submitted run, on this machine in place of a cluster: told to stop, it queues again; ended by SIGTERM, it does not."""
+"""A submitted run, with this machine as the cluster: told to stop, it queues again; ended by SIGTERM, it does not."""
 
 import json
 import os
