@@ -28,9 +28,11 @@ from torch import nn
 from tqdm import tqdm
 
 from dp import processes
+from dp.checks import check_crop
 from dp.config import PracticeConfig, config_from
 from dp.data import image_folder, test_images
 from dp.data_check import data_command
+from dp.disk import Need, check_room, free, pool_need, run_needs, size
 from dp.errors import UserError, run_command
 from dp.evaluate import accuracy, logits_of
 from dp.guidance import GuidanceConfig
@@ -41,7 +43,7 @@ from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
 from dp.pool.repair import check
-from dp.pool.shards import Encoding
+from dp.pool.shards import Encoding, Layout
 from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
 from dp.precision import best_device
 from dp.provenance import provenance
@@ -105,17 +107,27 @@ def run(
         },
     }
     result = folder / "result.json"
+    names, encoding, in_memory = source.names(), storage.encoding, storage.memory
+
+    def needs(shape: tuple[int, int, int]) -> list[Need]:
+        layout = Layout(names, shape, encoding=encoding)
+        return [] if result.exists() else run_needs(folder, config, layout, in_memory)
+
     if dry_run:
         final = config.n_initial + config.rounds * config.n_per_round
         state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
         print(json.dumps(settings, indent=1))
         print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
+        planned = source.planned_shape()
+        print_needs(needs(planned) if planned else None)
         return
     processes.join()
+    processes.parts_of(config.parts)
     generator = source.generator(config)
     shape = source.image_shape(generator)
+    check_crop(config, shape)
     real, held_out = source.real(shape, validation, test, imagenet)
-    names, encoding, in_memory = source.names(), storage.encoding, storage.memory
+    check_room(needs(shape))
     with RunFolder.open(folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory) as store:
         if not result.exists():
             total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
@@ -133,6 +145,15 @@ def run(
     if processes.rank() == 0:
         print(result.read_text())
     processes.leave()
+
+
+def print_needs(needs: Sequence[Need] | None) -> None:
+    """Say what will be written; UserError if there is too little room."""
+    for need in needs or []:
+        print(f"to be written to {need}, {size(free(need))} free")
+    if needs is None:
+        print("to be written: not known before the pipeline is fetched")
+    check_room(needs or [])
 
 
 def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:
@@ -204,6 +225,8 @@ def generate(
         source: the generator.
         encoding: of the images kept.
     """
+    if count < 1:
+        raise UserError(f"count: got {count}, expected 1 or more images")
     processes.join()
     config = PracticeConfig(seed=seed, guidance_scale=guidance_scale, inference_steps=steps)
     guidance = GuidanceConfig(omega=omega)
@@ -212,6 +235,7 @@ def generate(
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
     names, shape = source.names(), source.image_shape(generator)
+    check_room([pool_need(pool, [count], Layout(names, shape, encoding=encoding))])
     if processes.rank() == 0:
         folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
     processes.wait()

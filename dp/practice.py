@@ -20,7 +20,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from dp.augment import ResizedCrop, Shift, mixing
-from dp.checks import check_images, check_learner, check_real
+from dp.checks import check_crop, check_images, check_learner, check_real
 from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.evaluate import RealImages, accuracy
@@ -439,6 +439,7 @@ def practise(
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
+    parts_of(config.parts)  # whether the processes can share a batch
     store = store or InMemory()
     if initial is None:
         initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
@@ -447,9 +448,7 @@ def practise(
     if initial.images.numel():
         check_images("initial", initial.images, initial.labels, classes)
     first_real = check_real("validation", validation, classes)
-    if config.augment == "shift" and config.crop > min(pool.image_shape[1:]):
-        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(pool.image_shape[1:])} pixels")
-    parts_of(config.parts)  # whether the processes can share a batch
+    check_crop(config, pool.image_shape)
     signal = signal or signal_of(config, generator, validation)
     keep = keep or filter_of(config, generator)
     fresh = start(config, pool, classes, net)

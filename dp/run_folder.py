@@ -145,7 +145,7 @@ class RunFolder:
         if rank() != 0:
             return
         save_state(
-            self._checkpoint(state.branch),
+            checkpoint_file(self.folder, state.branch),
             {"learner": state.learner, "ema": state.ema},
             state.optimizer,
             format=FORMAT,
@@ -169,7 +169,7 @@ class RunFolder:
 
     def resume(self, fresh: State, branch: int | None = None) -> State:
         """The run (or branch) as it was kept last; `fresh` if there is nothing yet."""
-        path = self._checkpoint(branch)
+        path = checkpoint_file(self.folder, branch)
         if path.exists():
             read_checkpoint(path, fresh)
             size = self.config.n_initial + len(fresh.additions) * self.config.n_per_round
@@ -190,9 +190,6 @@ class RunFolder:
         """Write result.json."""
         if rank() == 0:
             write_json(self.folder / "result.json", result)
-
-    def _checkpoint(self, branch: int | None) -> Path:
-        return self.folder / ("checkpoint.safetensors" if branch is None else f"branches/{branch}.safetensors")
 
     def _save_learner(self, state: State, round_: int) -> None:
         """The weights that guide a round, before its first image is made."""
@@ -216,6 +213,11 @@ class RunFolder:
         except RuntimeError:
             self._end_if_asked(self._stop)
             raise
+
+
+def checkpoint_file(folder: Path, branch: int | None = None) -> Path:
+    """Where the checkpoint of the run, or of a branch, is."""
+    return folder / ("checkpoint.safetensors" if branch is None else f"branches/{branch}.safetensors")
 
 
 def learner_file(folder: Path, round_: int) -> Path:

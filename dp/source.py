@@ -1,20 +1,23 @@
 """Where a run's images come from: the generator, the names of the classes, and the real images beside."""
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
 from diffusers import AutoencoderTiny
 
 from dp.config import PracticeConfig
-from dp.data import CLASSES, image_folder, test_images, validation_images
+from dp.data import CLASSES, IMAGE_SIZE, check_class_folders, image_folder, test_images, validation_images
 from dp.errors import UserError
 from dp.evaluate import RealImages
 from dp.generator import Generator, image_shape_of
 from dp.imagenet import class_list, open_set
-from dp.pipelines import bundled_generator, load_pipeline
+from dp.pipelines import bundled_generator, fetch_problem, load_pipeline, quietly
 from dp.precision import best_device
 
 
@@ -63,6 +66,17 @@ class Source:
         """(C, H, W) of the images kept."""
         return image_shape_of(generator.pipe, self.side or None)
 
+    def planned_shape(self) -> tuple[int, int, int] | None:
+        """As `image_shape`, without the weights; None for a pipeline whose configuration is not in a folder."""
+        if not self.pipeline:
+            return 1, IMAGE_SIZE, IMAGE_SIZE
+        # A folder that is not as it should be is told when it is loaded.
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            files = Path(self.pipeline).glob("*/config.json")
+            parts = {file.parent.name: SimpleNamespace(config=_namespace(file)) for file in files}
+            return image_shape_of(SimpleNamespace(**parts), self.side or None)
+        return (3, self.side, self.side) if self.side else None
+
     def check_real(self, validation: Path | None, test: Path | None, imagenet: Path | None) -> None:
         """UserError unless the real images are named that go with the generator; see `real`."""
         if imagenet is not None and self.class_list == "own":
@@ -88,19 +102,27 @@ class Source:
         side = shape[1]
         if imagenet is not None and self.class_list != "own":
             root, classes = imagenet, self.class_list
-            found = open_set("val", root, classes, side, side).data
-            return found, lambda: open_set("train", root, classes, side, side).data
+            found, held_out = (open_set(name, root, classes, side, side).data for name in ("val", "train"))
+            return found, lambda: held_out
         if validation is None or test is None:
             return validation_images(), test_images
         folder = test
+        check_class_folders(folder, self.names())  # now rather than at the end, when its images are read
         return image_folder(validation, self.names(), shape), lambda: image_folder(folder, self.names(), shape)
+
+
+def _namespace(file: Path) -> SimpleNamespace:
+    return json.loads(file.read_text(), object_hook=lambda values: SimpleNamespace(**values))
 
 
 def _tiny(where: str, dtype: torch.dtype) -> Any:
     try:
-        tiny = AutoencoderTiny.from_pretrained(where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False)
+        with quietly():
+            tiny = AutoencoderTiny.from_pretrained(
+                where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False
+            )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0] if Path(where).exists() else fetch_problem(error)
         raise UserError(
             f"tiny_decoder: {where}: {reason}; give a folder that AutoencoderTiny.save_pretrained wrote, or a Hub id "
             "such as madebyollin/taesd"
