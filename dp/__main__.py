@@ -45,7 +45,7 @@ from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.pool.shards import Encoding, Layout
 from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
-from dp.precision import best_device
+from dp.precision import Compute, best_device
 from dp.provenance import provenance
 from dp.prune import SCORES, hardest
 from dp.randomness import seed_for
@@ -73,6 +73,7 @@ def run(
     imagenet: Path | None = None,
     row: str = "",
     storage: Storage = Storage(),
+    compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
     tensorboard: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -90,6 +91,7 @@ def run(
         row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
             for the seed, the generator and the classes.
         storage: of the images.
+        compute: what makes training faster; the same command may go on with another choice.
         tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
         dry_run: say what would be done, and do nothing.
     """
@@ -123,6 +125,7 @@ def run(
         return
     processes.join()
     processes.parts_of(config.parts)
+    compute.check()
     generator = source.generator(config)
     shape = source.image_shape(generator)
     check_crop(config, shape)
@@ -133,13 +136,15 @@ def run(
             total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
             with tqdm(total=total, unit="it", desc="practising", disable=mute) as bar:
                 report = Progress(bar, config, folder / "tensorboard" if tensorboard and not mute else None)
-                outcomes, last = practise(config, generator, real, held_out, store=store, progress=report)
+                outcomes, last = practise(
+                    config, generator, real, held_out, store=store, progress=report, compute=compute
+                )
             store.finish(
                 {
                     "outcomes": [each.numbers() for each in outcomes],
                     "additions": last.additions,
                     "settings": settings,
-                    "made_by": provenance() | {"processes": processes.world()},
+                    "made_by": provenance() | {"processes": processes.world()} | asdict(compute),
                 }
             )
     if processes.rank() == 0:
