@@ -1,8 +1,8 @@
 """Is there room? What a run or a pool will write, estimated from its settings before anything is made.
 
-Weights are counted; images are taken to be as large as photographs and generated clothes are on average: the estimate
-is three quarters to twice of what is written. Files that are there already are not counted again. Not counted at all:
-what --tensorboard writes, and a quota, which the file system does not tell.
+Weights are counted, a checkpoint twice: a new one is written beside the old one. Images are taken to be as large as
+photographs and generated clothes are; they are known to take between half of that and a third more. Files that are
+there already are not counted. Nor is what --tensorboard writes, and of a quota nothing is known.
 """
 
 import platform

@@ -17,6 +17,7 @@ from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from huggingface_hub.utils import logging as hub_logging
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from dp.config import PracticeConfig
 from dp.data import ASSETS
@@ -179,13 +180,13 @@ def quietly() -> Iterator[None]:
     """Without warnings and the progress bars of loading: what goes wrong is told in one line afterwards."""
     levels = logging.get_verbosity(), hub_logging.get_verbosity()
     logging.set_verbosity_error(), hub_logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar(), transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.enable_progress_bar()
+        logging.enable_progress_bar(), transformers_logging.enable_progress_bar()
         logging.set_verbosity(levels[0]), hub_logging.set_verbosity(levels[1])
 
 
