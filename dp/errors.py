@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-WORD = 5.0  # seconds that a process leaves the others to tell what is wrong
+WORD = 30.0  # seconds that a process leaves the others to tell what is wrong, and to end
 
 
 class UserError(Exception):
