@@ -29,9 +29,11 @@ from torch import nn
 from tqdm import tqdm
 
 from dp import processes
+from dp.checks import check_crop
 from dp.config import PracticeConfig, config_from
 from dp.data import CLASSES, image_folder, test_images
 from dp.data_check import data_command
+from dp.disk import Need, check_room, free, pool_need, run_needs, size
 from dp.errors import UserError, run_command
 from dp.evaluate import logits_of
 from dp.guidance import GuidanceConfig
@@ -43,8 +45,9 @@ from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
 from dp.pool.repair import check
-from dp.pool.shards import Encoding
+from dp.pool.shards import Encoding, Layout
 from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
+from dp.precision import Compute
 from dp.provenance import provenance
 from dp.prune import SCORES, hardest
 from dp.randomness import seed_for
@@ -74,6 +77,7 @@ def run(
     ood: OutOfDistribution = OutOfDistribution(),
     row: str = "",
     storage: Storage = Storage(),
+    compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
     tensorboard: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -92,6 +96,7 @@ def run(
         row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
             for the seed, the generator and the classes.
         storage: of the images.
+        compute: what makes training faster; the same command may go on with another choice.
         tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
         dry_run: say what would be done, and do nothing.
     """
@@ -110,37 +115,59 @@ def run(
         "ood": {name: str(path.resolve()) for name, path in roots_of(None, ood).items()},
     }
     result = folder / "result.json"
+    names, encoding, in_memory = source.names(), storage.encoding, storage.memory
+
+    def needs(shape: tuple[int, int, int]) -> list[Need]:
+        layout = Layout(names, shape, encoding=encoding)
+        return [] if result.exists() else run_needs(folder, config, layout, in_memory)
+
     if dry_run:
         final = config.n_initial + config.rounds * config.n_per_round
         state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
         print(json.dumps(settings, indent=1))
         print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
+        planned = source.planned_shape()
+        print_needs(needs(planned) if planned else None)
         return
     source.check_folders(test, imagenet, ood)
     processes.join()
+    processes.parts_of(config.parts)
+    compute.check()
     generator = source.origin(config, imagenet)
     shape = source.image_shape(generator)
+    check_crop(config, shape)
     real, held_out = source.real_sets(shape, validation, test, imagenet)
     shifted = source.imagenet_sets(shape[1], None, ood)
-    names, encoding, in_memory = source.names(), storage.encoding, storage.memory
+    check_room(needs(shape))
     with RunFolder.open(folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory) as store:
         if not result.exists():
             total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
             with tqdm(total=total, unit="it", desc="practising", disable=mute) as bar:
                 report = Progress(bar, config, folder / "tensorboard" if tensorboard and not mute else None)
-                outcomes, last = practise(config, generator, real, held_out, store=store, progress=report)
+                outcomes, last = practise(
+                    config, generator, real, held_out, store=store, progress=report, compute=compute
+                )
             store.finish(
                 {
                     "outcomes": [each.numbers() | {"ood": measured(each.learner, shifted)} for each in outcomes],
                     **({} if held_out else {"note": "no test: the learner was trained on ImageNet's training split"}),
                     "additions": last.additions,
                     "settings": settings,
-                    "made_by": provenance() | {"processes": processes.world()},
+                    "made_by": provenance() | {"processes": processes.world()} | asdict(compute),
                 }
             )
     if processes.rank() == 0:
         print(result.read_text())
     processes.leave()
+
+
+def print_needs(needs: Sequence[Need] | None) -> None:
+    """Say what will be written; UserError if there is too little room."""
+    for need in needs or []:
+        print(f"to be written to {need}, {size(free(need))} free")
+    if needs is None:
+        print("to be written: not known before the pipeline is fetched")
+    check_room(needs or [])
 
 
 def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:
@@ -212,6 +239,8 @@ def generate(
         source: the generator.
         encoding: of the images kept.
     """
+    if count < 1:
+        raise UserError(f"count: got {count}, expected 1 or more images")
     processes.join()
     config = PracticeConfig(seed=seed, guidance_scale=guidance_scale, inference_steps=steps)
     guidance = GuidanceConfig(omega=omega)
@@ -220,6 +249,7 @@ def generate(
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
     names, shape = source.names(), source.image_shape(generator)
+    check_room([pool_need(pool, [count], Layout(names, shape, encoding=encoding))])
     if processes.rank() == 0:
         folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
     processes.wait()

@@ -3,10 +3,17 @@
 import torch
 from torch import Tensor, nn
 
+from dp.config import PracticeConfig
 from dp.data import ImageSet
 from dp.errors import UserError
 from dp.evaluate import RealImages
 from dp.objectives import checked_logits
+
+
+def check_crop(config: PracticeConfig, image_shape: tuple[int, int, int]) -> None:
+    """UserError if images (C, H, W) are too small for what the learner is to see of them."""
+    if config.augment == "shift" and config.crop > min(image_shape[1:]):
+        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(image_shape[1:])} pixels")
 
 
 def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> None:

@@ -81,20 +81,23 @@ def image_folder(folder: Path, classes: tuple[str, ...], image_shape: tuple[int,
     """Images in a folder of one subfolder a class, resized (shorter side, then the centre) to image_shape (C, H, W).
 
     Raises:
-        UserError: the subfolders are not the classes, or a file is no image.
+        UserError: the subfolders are not the classes, or a file is no whole image.
     """
-    from PIL import UnidentifiedImageError
     from torchvision.datasets import ImageFolder
     from torchvision.transforms import v2
 
-    channels, height, width = image_shape
+    from dp.image_tree import open_image
+
     check_class_folders(folder, classes)
+    channels, height, width = image_shape
     steps: list[Any] = [v2.Resize(max(height, width)), v2.CenterCrop((height, width)), v2.PILToTensor()]
+    if channels == 1:
+        steps.insert(0, v2.Grayscale())
     try:
-        real = ImageFolder(folder, v2.Compose([v2.Grayscale(channels) if channels == 1 else v2.RGB(), *steps]))
-        images, labels = zip(*[(image, classes.index(real.classes[label])) for image, label in real], strict=True)
-    except (UnidentifiedImageError, FileNotFoundError, ValueError) as error:
-        raise UserError(f"{folder}: {str(error).splitlines()[0]}; every class needs images, and only images") from None
+        real = ImageFolder(folder, v2.Compose(steps), loader=lambda path: open_image(Path(path)))
+    except FileNotFoundError as error:  # a class without images
+        raise UserError(f"{folder}: {str(error).splitlines()[0]}; every class needs images") from None
+    images, labels = zip(*[(image, classes.index(real.classes[label])) for image, label in real], strict=True)
     return ImageSet(torch.stack(images), torch.tensor(labels))
 
 

@@ -1,8 +1,11 @@
 """A small class-conditional latent-diffusion pipeline in diffusers' format."""
 
+import contextlib
 import inspect
 import json
 import re
+import warnings
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +15,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, DiffusionPipeline, ImagePipelineOutput, UNet2DModel
 from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
+from huggingface_hub.utils import logging as hub_logging
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from dp.config import PracticeConfig
 from dp.data import ASSETS
@@ -117,13 +122,10 @@ def bundled_decoder(name: Literal["linear", "tiny"]) -> Any:
 
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     """The Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
-    logging.disable_progress_bar()
-    try:
+    with quietly():
         pipe = LatentClassPipeline.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
         )
-    finally:
-        logging.enable_progress_bar()
     pipe.set_progress_bar_config(disable=True)
     for module in (pipe.vae, pipe.unet):
         module.requires_grad_(False)
@@ -147,31 +149,52 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
     own = local and json.loads(index.read_text()).get("_class_name") == LatentClassPipeline.__name__
     kind = LatentClassPipeline if own else DiffusionPipeline
     options: dict[str, Any] = {} if own else {"safety_checker": None, "requires_safety_checker": False}
-    logging.disable_progress_bar()
     try:
-        pipe = kind.from_pretrained(
-            folder if local else str(where),
-            dtype=dtype,
-            local_files_only=local,
-            use_safetensors=True,
-            low_cpu_mem_usage=False,
-            **options,
-        )
+        with quietly():
+            pipe = kind.from_pretrained(
+                folder if local else str(where),
+                dtype=dtype,
+                local_files_only=local,
+                use_safetensors=True,
+                low_cpu_mem_usage=False,
+                **options,
+            )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         if not local:
             raise UserError(
-                f"pipeline: {where} is no folder, and could not be fetched from the Hugging Face Hub ({reason}); where "
-                f"there is a network: hf download {where} --local-dir FOLDER, then give that folder"
+                f"pipeline: {where} is no folder, and could not be fetched from the Hugging Face Hub "
+                f"({fetch_problem(error)}); where there is a network: hf download {where} --local-dir FOLDER, then "
+                "give that folder"
             ) from None
+        reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"pipeline: {reason} Expected what save_pretrained writes, weights as safetensors; other formats are "
             "pickles, which are not opened since they can run any code"
         ) from None
-    finally:
-        logging.enable_progress_bar()
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without warnings and the progress bars of loading: what goes wrong is told in one line afterwards."""
+    levels = logging.get_verbosity(), hub_logging.get_verbosity()
+    logging.set_verbosity_error(), hub_logging.set_verbosity_error()
+    logging.disable_progress_bar(), transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.enable_progress_bar(), transformers_logging.enable_progress_bar()
+        logging.set_verbosity(levels[0]), hub_logging.set_verbosity(levels[1])
+
+
+def fetch_problem(error: BaseException) -> str:
+    """Why something could not be fetched from the Hub: the exception from which all others came, in a line."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # one of them is there
+    return str(error).strip().splitlines()[0]
 
 
 def _is_hub_id(where: str) -> bool:

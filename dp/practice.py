@@ -20,7 +20,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from dp.augment import ResizedCrop, Shift, mixing
-from dp.checks import check_images, check_learner, check_real
+from dp.checks import check_crop, check_images, check_learner, check_real
 from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.evaluate import RealImages, accuracy
@@ -31,7 +31,7 @@ from dp.patience import Patience
 from dp.pipelines import LatentClassPipeline
 from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, TrainingLoss
 from dp.pool.memory import Pool
-from dp.precision import autocast, best_device
+from dp.precision import Compute, autocast, best_device
 from dp.preprocessing import CenterCrop
 from dp.processes import from_first, pairwise_sum, parts_of, world
 from dp.prune import choose, judged, prune
@@ -91,6 +91,7 @@ class State:
     pool: TrainingPool
     patience: Patience
     classes: int  # K
+    compute: Compute = Compute()
     iteration: int = 0
     pending: str | None = None  # why an addition is due that has not been made yet
     branch: int | None = None  # the pool size at which this branch left the run; None: the run itself
@@ -222,7 +223,13 @@ def image_maker(
     return make
 
 
-def start(config: PracticeConfig, pool: TrainingPool, num_classes: int, net: nn.Module | None = None) -> State:
+def start(
+    config: PracticeConfig,
+    pool: TrainingPool,
+    num_classes: int,
+    net: nn.Module | None = None,
+    compute: Compute = Compute(),
+) -> State:
     """A learner (a new one, or `net`) and its optimiser, before the first iteration."""
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(config.seed, WEIGHTS))
@@ -232,7 +239,7 @@ def start(config: PracticeConfig, pool: TrainingPool, num_classes: int, net: nn.
     optimizer = torch.optim.AdamW(weights, config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True)
     ema = ModelEmaV3(learner, decay=config.ema_decay, use_warmup=True)
     patience = Patience(config.patience, config.incremental, signal=config.signal)
-    return State(learner, ema, optimizer, pool, patience, num_classes)
+    return State(learner, ema, optimizer, pool, patience, num_classes, compute)
 
 
 Batch = list[tuple[Tensor, Tensor]]  # images uint8 [b, C, h, w] and labels int64 [b] of each part
@@ -305,7 +312,7 @@ def part_loss(config: PracticeConfig, state: State, part: int, images: Tensor, l
     if config.mixup or config.cutmix:
         x, targets = mixing(config.mixup, config.cutmix, state.classes)(x, targets)
     with autocast(device):
-        logits = state.learner(x)
+        logits = state.learner(state.compute.lay_out(x))
     return F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
 
 
@@ -376,6 +383,7 @@ def train(
 ) -> State:
     """Train to the end of the schedule. Without a generator: no (more) additions."""
     begin, end = config.warmup * config.iterations, (1 - config.cooldown) * config.iterations
+    state.compute.prepare(state.learner)
     while state.iteration < config.iterations:
         if state.pending and generator is not None:
             add_images(config, state, generator, keep, store)
@@ -425,6 +433,7 @@ def practise(
     keep: Filter | None = None,
     store: Store | None = None,
     progress: Callable[[State], None] | None = None,
+    compute: Compute = Compute(),
 ) -> tuple[list[Outcome], State]:
     """A whole run with its branches.
 
@@ -439,10 +448,13 @@ def practise(
         keep: refuses harmful outliers, instead of what config.filter names.
         store: keeps the run; by default it ends with the process.
         progress: called after every validation.
+        compute: what makes training faster.
 
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
+    parts_of(config.parts)  # whether the processes can share a batch
+    compute.check()
     store = store or InMemory()
     if initial is None:
         initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
@@ -451,12 +463,10 @@ def practise(
     if initial.images.numel():
         check_images("initial", initial.images, initial.labels, classes)
     first_real = check_real("validation", validation, classes)
-    if config.augment == "shift" and config.crop > min(pool.image_shape[1:]):
-        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(pool.image_shape[1:])} pixels")
-    parts_of(config.parts)  # whether the processes can share a batch
+    check_crop(config, pool.image_shape)
     signal = signal or signal_of(config, generator, validation)
     keep = keep or filter_of(config, generator)
-    fresh = start(config, pool, classes, net)
+    fresh = start(config, pool, classes, net, compute)
     for images in (pool.rows(torch.arange(min(2, len(pool))))[0], first_real):
         check_learner(whole(config, fresh.learner), images, classes)
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh

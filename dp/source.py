@@ -1,8 +1,11 @@
 """Where a run's images come from: the generator, the names of the classes, and the real images beside."""
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
@@ -22,7 +25,7 @@ from dp.errors import UserError
 from dp.evaluate import RealImages
 from dp.generator import Generator, image_shape_of
 from dp.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
-from dp.pipelines import bundled_generator, load_pipeline
+from dp.pipelines import bundled_generator, fetch_problem, load_pipeline, quietly
 from dp.precision import best_device
 from dp.real_data import RealData
 
@@ -70,7 +73,7 @@ class Source:
         prompts = self.names() if self.class_list == "own" else class_list(self.class_list).prompts
         dtype = getattr(torch, self.precision)
         pipe = load_pipeline(self.pipeline, dtype).to(best_device())
-        return Generator(
+        generator = Generator(
             pipe,
             config.guidance_scale,
             config.inference_steps,
@@ -80,12 +83,27 @@ class Source:
             _tiny(self.tiny_decoder, dtype) if self.tiny_decoder else None,
             self.side or None,
         )
+        generator.check_times(config.guidance)
+        return generator
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:
         """(C, H, W) of the images kept."""
         if isinstance(origin, RealData):
             return (1, IMAGE_SIZE, IMAGE_SIZE) if self.class_list == "own" else (3, self.side, self.side)
         return image_shape_of(origin.pipe, self.side or None)
+
+    def planned_shape(self) -> tuple[int, int, int] | None:
+        """As `image_shape`, without the weights; None for a pipeline whose configuration is not in a folder."""
+        if self.real and self.class_list != "own":
+            return 3, self.side, self.side
+        if not self.pipeline:
+            return 1, IMAGE_SIZE, IMAGE_SIZE
+        # A folder that is not as it should be is told when it is loaded.
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            files = Path(self.pipeline).glob("*/config.json")
+            parts = {file.parent.name: SimpleNamespace(config=_namespace(file)) for file in files}
+            return image_shape_of(SimpleNamespace(**parts), self.side or None)
+        return (3, self.side, self.side) if self.side else None
 
     def check_real(
         self,
@@ -169,11 +187,18 @@ def source_from(values: dict[str, Any]) -> Source:
     return Source(**values | {"classes": tuple(values["classes"])})
 
 
+def _namespace(file: Path) -> SimpleNamespace:
+    return json.loads(file.read_text(), object_hook=lambda values: SimpleNamespace(**values))
+
+
 def _tiny(where: str, dtype: torch.dtype) -> Any:
     try:
-        tiny = AutoencoderTiny.from_pretrained(where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False)
+        with quietly():
+            tiny = AutoencoderTiny.from_pretrained(
+                where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False
+            )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0] if Path(where).exists() else fetch_problem(error)
         raise UserError(
             f"tiny_decoder: {where}: {reason}; give a folder that AutoencoderTiny.save_pretrained wrote, or a Hub id "
             "such as madebyollin/taesd"

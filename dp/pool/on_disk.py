@@ -17,6 +17,11 @@ from dp.pool.shards import decode_image, records
 from dp.samples import Samples
 
 
+def cache_folder() -> Path:
+    """Where the Arrow files go: $TMPDIR, or what the system has instead."""
+    return Path(tempfile.gettempdir()) / f"deliberate-practice-{os.getuid()}"
+
+
 class DiskPool:
     """The rounds of a pool folder, rows in order of rounds and slots.
 
@@ -26,13 +31,13 @@ class DiskPool:
     """
 
     def __init__(self, folder: PoolFolder, rounds: int, cache: Path | None = None):
-        """The first `rounds` rounds of `folder`; `cache`: for the Arrow files, by default in the temporary folder.
+        """The first `rounds` rounds of `folder`; `cache`: for the Arrow files, by default `cache_folder`.
 
         Raises:
             UserError: a shard is missing or damaged.
         """
         self.folder = folder
-        self.cache = cache or Path(tempfile.gettempdir()) / f"deliberate-practice-{os.getuid()}"
+        self.cache = cache or cache_folder()
         self._tables: list[pa.Table] = []
         self._ends: list[int] = []  # rows up to the end of each shard
         self._newest = 0

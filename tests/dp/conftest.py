@@ -21,7 +21,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dp.imagenet import class_list, folders_of
 from dp.pipelines import LatentClassPipeline
-from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
+from tests.dp.small import small_pipeline
 
 SCHEDULE = {
     "beta_schedule": "scaled_linear",
@@ -61,11 +61,7 @@ def ood(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def tiny_pipe() -> LatentClassPipeline:
-    torch.manual_seed(0)
-    config = GeneratorConfig(vae_channels=(8, 8, 8), unet_channels=(16, 16))
-    pipe = LatentClassPipeline(new_vae(config).eval(), new_unet(config).eval(), new_scheduler())
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return small_pipeline()
 
 
 @pytest.fixture

@@ -77,6 +77,23 @@ def test_one_process_and_two_leave_the_same_run(pipeline, imagenet, ood, tmp_pat
     assert counts == {"val": 200, "train": 200, "v2": 100, "r": len(folders_of("r", "imagenet100"))}
 
 
+@pytest.mark.parametrize(
+    ("folder", "words", "message"),
+    [
+        ("new", "", "processes: got 2, but a batch has 1 parts (batch_size / micro_batch) to share; start 1"),
+        ("full", "--micro-batch 32", "full: not a run's folder (no settings.json) and not empty"),  # the first one's
+    ],
+)
+def test_one_process_tells_a_mistake_for_all(tmp_path, folder, words, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    done = launch(2, "run", str(tmp_path / folder), "--n-initial", "20", "--rounds", "0", *words.split())
+    told = [line for line in done.stderr.splitlines() if "error: " in line and "torch/distributed" not in line]
+    assert done.returncode == 1 and len(told) == 1 and message in told[0], done.stderr
+    assert "[rank" not in done.stderr and "in run_command" not in done.stderr  # no traceback but torchrun's own
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full"]
+
+
 def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diffusion, tmp_path):
     """The learner sees images at `side`, in guidance as in training."""
     torch.manual_seed(0)

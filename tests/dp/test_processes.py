@@ -16,12 +16,10 @@ from dp import processes
 from dp.config import PracticeConfig
 from dp.data import ImageSet
 from dp.errors import UserError, run_command
-from dp.generator import Generator
 from dp.guidance import GuidanceConfig
-from dp.pipelines import LatentClassPipeline
 from dp.practice import practise
 from dp.run_folder import RunFolder
-from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
+from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")
 CONFIG = PracticeConfig(
@@ -39,14 +37,6 @@ CONFIG = PracticeConfig(
     mixup=0.5,
     inference_steps=2,
 )
-
-
-def small_generator() -> Generator:
-    torch.manual_seed(0)
-    config = GeneratorConfig(vae_channels=(8, 8, 8), unet_channels=(16, 16))
-    pipe = LatentClassPipeline(new_vae(config).eval(), new_unet(config).eval(), new_scheduler())
-    pipe.set_progress_bar_config(disable=True)
-    return Generator(pipe, 1.5, 2, batch_size=10)
 
 
 def one_process(rank: int, world: int, port: int, folder: Path, config: PracticeConfig, in_memory: bool) -> None:

@@ -16,15 +16,13 @@ from safetensors.torch import load_file
 from dp.config import PracticeConfig, plain
 from dp.data import ImageSet
 from dp.errors import Stopped, UserError
-from dp.generator import Generator
 from dp.guidance import GuidanceConfig
-from dp.pipelines import LatentClassPipeline
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
 from dp.practice import InMemory, image_maker, practise
 from dp.run_folder import RunFolder, repair_pool
 from dp.samples import concatenate
-from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
+from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")
 CONFIG = PracticeConfig(
@@ -40,14 +38,6 @@ CONFIG = PracticeConfig(
     inference_steps=2,
 )
 SETTINGS = {"config": asdict(CONFIG)}
-
-
-def small_generator() -> Generator:
-    torch.manual_seed(0)
-    config = GeneratorConfig(vae_channels=(8, 8, 8), unet_channels=(16, 16))
-    pipe = LatentClassPipeline(new_vae(config).eval(), new_unet(config).eval(), new_scheduler())
-    pipe.set_progress_bar_config(disable=True)
-    return Generator(pipe, 1.5, 2, batch_size=10)
 
 
 def real_images() -> ImageSet:
