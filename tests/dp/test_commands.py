@@ -50,8 +50,6 @@ def test_every_listed_command_is_one_that_dp_run_takes(exhibit, capsys, tmp_path
     for row, arguments in zip(runs, found, strict=True):
         at = arguments.index("-m")
         assert arguments[at : at + 3] == ["-m", "dp", "run"]
-        if row.method == "real":
-            continue  # `dp run` has no real images to train on yet
         main([*arguments[at + 2 :], "--dry-run"])
         text = capsys.readouterr().out
         settings = json.loads(text[: text.rindex("}") + 1])
