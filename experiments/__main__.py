@@ -27,6 +27,7 @@ from experiments import (
     scaling,
     selection,
     theory,
+    tuned,
     tuning,
 )
 from experiments.profiles import Profile, profile
@@ -39,6 +40,7 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "dynamics": lambda settings, _: dynamics.jobs(settings.dynamics),
     "grids": lambda settings, _: grids.jobs(settings.grids),
     "scaling": lambda settings, _: [job for each in settings.scaling for job in scaling.jobs(each)],
+    "tuned": lambda settings, name: tuned.jobs(settings.tuned, settings.tuning, name),
     "comparison": lambda settings, _: [job for each in settings.comparison for job in comparison.jobs(each)],
     "selection": lambda settings, _: selection.jobs(settings.selection),
     "ablation": lambda settings, _: ablation.jobs(settings.ablation),
@@ -60,7 +62,7 @@ def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None =
     """Compute every result that is absent or stale. Can be stopped at any time; the same command goes on.
 
     Args:
-        studies: theory, tuning, dynamics, grids, scaling, comparison, selection, ablation, generators; all if none.
+        studies: theory, tuning, dynamics, grids, scaling, tuned, comparison, selection, ablation, generators; else all.
         profile_name: cpu (recorded in the repository) or smoke (always computed anew).
         workers: processes, by default as many as there are cores.
     """

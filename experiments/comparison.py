@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig, plain
 from experiments.results import Job
 from experiments.runs import practice_job
-from experiments.scaling import Preset
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,7 @@ class Comparison:
 
     Attributes:
         name: of the study.
-        prune: of generate-then-prune runs: name of the setting -> all but sizes and seed.
-        presets: sizes of the pruned runs.
+        prune: generate-then-prune, all but the seed; at its tuned settings it comes with experiments/tuned.py.
         real: of training on real images, all but size and seed.
         real_sizes: real images, from the start.
         seeds: of the runs.
@@ -34,8 +32,7 @@ class Comparison:
     """
 
     name: str
-    prune: dict[str, PracticeConfig]
-    presets: tuple[Preset, ...]
+    prune: PracticeConfig
     real: PracticeConfig
     real_sizes: tuple[int, ...]
     seeds: tuple[int, ...]
@@ -46,10 +43,8 @@ def jobs(settings: Comparison) -> list[Job]:
     """One result a run."""
     found = []
     for seed in settings.seeds:
-        for setting, base in settings.prune.items():
-            for preset in settings.presets:
-                run = preset.apply(replace(plain(base), seed=seed))
-                found.append(practice_job(settings.name, f"prune-{setting}-{preset.n_initial}-seed{seed}", run))
+        run = replace(plain(settings.prune), seed=seed)
+        found.append(practice_job(settings.name, f"prune-equal-{run.n_initial}-seed{seed}", run))
         found += [_real(settings, "real", n, seed) for n in settings.real_sizes]
     return found + [_real(settings, "reference", max(settings.real_sizes), seed) for seed in settings.reference_seeds]
 

@@ -3,13 +3,12 @@
 Question   Does Deliberate Practice (DP) reach a static set's accuracy with fewer images? (Claims C1, C2, C9)
 Feeds      figures 4 and 9, tables 4 and 5
 Command    python -m experiments run scaling
-Time       most of the cpu profile: about 6 hours on 2 cores
+Time       about four hours on 2 cores for the cpu profile
 Expected   static shows diminishing returns; DP lies above it at equal size; omega = 0 does not
 
 Static runs train on N plain images from the start. DP runs start small and add images; branch-outs give a point for
-each size on the way. omega = 0 is the same with plain additions. The study is made twice for each learner: with one
-guidance scale and one set of settings for every method, as the paper compares, and with each method at the settings
-that its own search found best (experiments/tuning.py).
+each size on the way. omega = 0 is the same with plain additions. All methods have one guidance scale and one set of
+settings, as the paper compares; experiments/tuned.py has each at the settings that its own search found best.
 """
 
 from dataclasses import dataclass, replace
@@ -41,12 +40,10 @@ class Preset:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Settings of the study for one learner; a method's settings give all but sizes and seed."""
+    """Settings of the study for one learner; `base` gives all but sizes and seed, and omega."""
 
     name: str
-    static: PracticeConfig
-    dp: PracticeConfig
-    omega_zero: PracticeConfig
+    base: PracticeConfig
     seeds: tuple[int, ...]
     static_sizes: tuple[int, ...]
     dp_presets: tuple[Preset, ...]
@@ -58,12 +55,12 @@ def jobs(settings: Scaling) -> list[Job]:
     found = []
     for seed in settings.seeds:
         for n in settings.static_sizes:
-            found.append(static_job(settings.name, settings.static, n, seed))
+            found.append(static_job(settings.name, settings.base, n, seed))
         for preset in settings.dp_presets:
-            run = preset.apply(replace(settings.dp, seed=seed))
+            run = preset.apply(replace(settings.base, seed=seed))
             found.append(practice_job(settings.name, f"DP-{preset.n_initial}-seed{seed}", run))
         for preset in settings.omega_zero_presets:
-            run = preset.apply(replace(plain(settings.omega_zero), seed=seed))
+            run = preset.apply(replace(plain(settings.base), seed=seed))
             found.append(practice_job(settings.name, f"omega0-{preset.n_initial}-seed{seed}", run))
     return found
 

@@ -83,20 +83,30 @@ def jobs(settings: Tuning, profile: str) -> list[Job]:
 
     Trials that depend on what was found are listed once that is recorded.
     """
+    return _search(settings, profile)[0]
+
+
+def found(settings: Tuning, profile: str) -> dict[str, dict[str, Point]]:
+    """Learner -> method -> the best point; of learners whose searches are all finished."""
+    return {learner: best for learner, best in _search(settings, profile)[1].items() if best.keys() == METHODS.keys()}
+
+
+def _search(settings: Tuning, profile: str) -> tuple[list[Job], dict[str, dict[str, Point]]]:
     recorded = load(profile, "tuning")
-    found: list[Job] = []
-    best: dict[str, Point] = {}  # of each method, in the search of the learner before
+    listed: list[Job] = []
+    ends: dict[str, dict[str, Point]] = {}
     for number, learner in enumerate(settings.learners):
-        first = {method: draw(method, settings) for method in METHODS}
         if number:
-            first = {method: [point] for method, point in best.items()}
-        found += _trials(settings, learner, first, 0)
-        centre, best = _best(settings, learner, first, recorded, profile), {}
+            first = {method: [point] for method, point in ends[settings.learners[number - 1]].items()}
+        else:
+            first = {method: draw(method, settings) for method in METHODS}
+        listed += _trials(settings, learner, first, 0)
+        centre = _best(settings, learner, first, recorded, profile)
         second = {method: beside(point, method, first[method], settings, number) for method, point in centre.items()}
-        found += _trials(settings, learner, second, len(next(iter(first.values()), [])))
+        listed += _trials(settings, learner, second, max(map(len, first.values()), default=0))
         tried = {method: first[method] + second[method] for method in second}
-        best = _best(settings, learner, tried, recorded, profile)
-    return found
+        ends[learner] = _best(settings, learner, tried, recorded, profile)
+    return listed, ends
 
 
 def _trials(settings: Tuning, learner: str, points: dict[str, list[Point]], after: int) -> list[Job]:

@@ -12,6 +12,7 @@ from experiments.live import Live
 from experiments.scaling import Scaling
 from experiments.selection import Selection
 from experiments.theory import Theory
+from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 
 
@@ -22,6 +23,7 @@ class Profile:
     theory: Theory
     tuning: Tuning
     scaling: tuple[Scaling, ...]
+    tuned: Tuned
     comparison: tuple[Comparison, ...]
     dynamics: Dynamics
     selection: Selection

@@ -18,6 +18,7 @@ from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
 from experiments.theory import Theory
+from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 
 SEEDS = (0, 1, 2, 3, 4)  # of headline comparisons
@@ -33,19 +34,17 @@ EQUAL = PracticeConfig(
     validate_every=100,
     patience=2,
 )
+STATIC_SIZES = (320, 1000, 2000, 4000, 8000, 16000, 32000)
 SMALL, MIDDLE, LARGE = Preset(250, 50, 15, (500,)), Preset(1000, 200, 15, (2000,)), Preset(2000, 400, 15)
 
 
 def equal(learner: str) -> Scaling:
     """Every method with the same settings."""
-    base = replace(EQUAL, learner=learner)
     return Scaling(
         name=f"scaling-equal-{learner}",
-        static=base,
-        dp=base,
-        omega_zero=base,
+        base=replace(EQUAL, learner=learner),
         seeds=SEEDS,
-        static_sizes=(320, 1000, 2000, 4000, 8000, 16000, 32000),
+        static_sizes=STATIC_SIZES,
         dp_presets=(SMALL, MIDDLE, LARGE),
         omega_zero_presets=(replace(MIDDLE, branch_sizes=()),),
     )
@@ -55,11 +54,11 @@ PROFILE = Profile(
     theory=Theory(),
     tuning=Tuning(base=replace(EQUAL, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=2),
     scaling=tuple(equal(learner) for learner in LEARNERS),
+    tuned=Tuned(SEEDS, STATIC_SIZES, dp_sizes=(1000, 4000, 8000), branched=(1000, 4000), size=4000),
     comparison=tuple(
         Comparison(
             name=f"comparison-{learner}",
-            prune={"equal": replace(plain(EQUAL), learner=learner, over_sampling=4.0)},
-            presets=(replace(MIDDLE, branch_sizes=()),),
+            prune=replace(MIDDLE, branch_sizes=()).apply(replace(plain(EQUAL), learner=learner, over_sampling=4.0)),
             real=replace(EQUAL, learner=learner),
             real_sizes=(4000, 32000),
             seeds=SEEDS,

@@ -16,40 +16,35 @@ from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
 from experiments.theory import Theory
+from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 
 BASE = PracticeConfig(iterations=200, validate_every=20, patience=1)
 GROWING, BRANCHING = Preset(100, 100, 2), Preset(100, 100, 2, (200,))
 SEEDS = (0, 1)
-
-
-def scaling(name: str, base: PracticeConfig) -> Scaling:
-    """The study for one learner and one way of choosing settings."""
-    return Scaling(name, base, base, base, SEEDS, (100, 200, 400), (BRANCHING,), (GROWING,))
+LEARNERS = ("convnet", "vit")
 
 
 PROFILE = Profile(
     theory=Theory(replicates=4),
-    tuning=Tuning(base=replace(BASE, iterations=100), learners=("convnet",), size=200, random=1, neighbours=1),
+    tuning=Tuning(base=replace(BASE, iterations=100), learners=LEARNERS, size=200, random=1, neighbours=1),
     scaling=tuple(
-        scaling(f"scaling-{setting}-{learner}", replace(BASE, learner=learner, guidance_scale=scale))
-        for setting, scale in (("equal", 3.0), ("tuned", 1.5))
-        for learner in ("convnet", "vit")
+        Scaling(
+            f"scaling-equal-{learner}", replace(BASE, learner=learner), SEEDS, (100, 200, 400), (BRANCHING,), (GROWING,)
+        )
+        for learner in LEARNERS
     ),
+    tuned=Tuned(SEEDS, (100, 200, 400), dp_sizes=(200, 300), branched=(300,), size=200),
     comparison=tuple(
         Comparison(
             name=f"comparison-{learner}",
-            prune={
-                "equal": replace(plain(BASE), learner=learner, over_sampling=2.0),
-                "tuned": replace(plain(BASE), learner=learner, over_sampling=2.0, guidance_scale=1.5),
-            },
-            presets=(GROWING,),
+            prune=GROWING.apply(replace(plain(BASE), learner=learner, over_sampling=2.0)),
             real=replace(BASE, learner=learner),
             real_sizes=(),
             seeds=SEEDS,
             reference_seeds=(),
         )
-        for learner in ("convnet", "vit")
+        for learner in LEARNERS
     ),
     dynamics=Dynamics(replace(BASE, n_initial=100, backstop=False), SEEDS, few=(0, 1, 2), many=3, many_size=40),
     selection=Selection(replace(BASE, n_initial=100, n_per_round=100), SEEDS, ratios=(1.0, 3.0), omegas=(0.1, 0.3)),

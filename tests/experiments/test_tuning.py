@@ -1,10 +1,11 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from dp.config import PracticeConfig
-from experiments import results, runs, tuning
+from experiments import results, runs, tuned, tuning
 from experiments.profiles import profile
+from experiments.tuned import Tuned
 from experiments.tuning import METHODS, Tuning, draw
 
 SETTINGS = Tuning(PracticeConfig(), learners=("convnet", "vit"), size=4000, random=8, neighbours=2)
@@ -105,3 +106,35 @@ def test_tuning_never_looks_at_test_images(monkeypatch, tmp_path):
     assert result["outcomes"][0]["test_accuracy"] is None and result["outcomes"][0]["validation_accuracy"] > 0
     with pytest.raises(AssertionError, match="test images were read"):
         job.compute({name: value for name, value in job.config.items() if name != "purpose"}, lambda fraction: None)
+
+
+TUNED = Tuned((0, 1), static_sizes=(1000, 4000), dp_sizes=(1000, 4000), branched=(4000,), size=4000)
+
+
+def test_tuned_runs_have_what_their_own_search_found_and_seeds_of_their_own():
+    record(SETTINGS, {f"convnet-{trial}" for trial in ("static-03", "DP-05", "prune-02")})
+    found = configs(SETTINGS)
+    runs_of = {f"{job.study}/{job.name}": runs.settings_of(job.config) for job in tuned.jobs(TUNED, SETTINGS, "p")}
+    assert len(runs_of) == 2 * 2 * 6  # learners, seeds, runs
+    assert {config.seed for config in runs_of.values()} == {0, 1}
+    assert SETTINGS.base.seed not in (0, 1)
+    own = {"seed", "n_initial", "n_per_round", "rounds", "branch_sizes"}
+    for trial, name in (
+        ("convnet-static-03", "scaling-tuned-convnet/static-1000-seed0"),
+        ("convnet-DP-05", "scaling-tuned-convnet/DP-4000-seed1"),
+        ("convnet-prune-02", "comparison-convnet/prune-tuned-4000-seed0"),
+        ("vit-DP-00", "scaling-tuned-vit/DP-1000-seed0"),
+    ):
+        different = {n for n, v in asdict(found[trial]).items() if v != asdict(runs_of[name])[n]}
+        assert different <= own, name
+        assert runs_of[name].n_initial / found[trial].n_initial == pytest.approx(int(name.split("-")[-2]) / 4000)
+    grown = runs_of["scaling-tuned-convnet/DP-4000-seed0"]
+    (half,) = grown.branch_sizes
+    assert abs(half - 2000) <= grown.n_per_round / 2 and not runs_of["scaling-tuned-convnet/DP-1000-seed0"].branch_sizes
+
+
+def test_before_its_search_is_finished_a_learner_has_no_tuned_runs():
+    record(SETTINGS, set())
+    last = results.folder("p") / "tuning" / f"vit-prune-{SETTINGS.neighbours:02d}.json"
+    last.unlink()
+    assert {job.config["learner"] for job in tuned.jobs(TUNED, SETTINGS, "p")} == {"convnet"}

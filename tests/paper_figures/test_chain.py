@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from dp.data import test_images as real_images
 from experiments import efficiency, live, results, runs
 from experiments.__main__ import jobs_of
 from experiments.profiles import Profile, profile
+from experiments.results import Job
 from experiments.scaling import Preset
 from experiments.shift_sets import SHIFTS
 from paper_figures import report
@@ -24,6 +26,7 @@ THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("f
 SLOW = ("exponent", "adaptive", "phase", "general_covariance")  # theory whose recorded results are shown
 RECORDED = results.folder("cpu") / "theory"
 PRESET = Preset(40, 20, 2, (60,))
+PRUNED = replace(PRESET, branch_sizes=())
 
 
 def tiny() -> Profile:
@@ -36,27 +39,35 @@ def tiny() -> Profile:
         scaling=tuple(
             replace(
                 each,
-                **{method: replace(getattr(each, method), **small) for method in ("static", "dp", "omega_zero")},
+                base=replace(each.base, **small),
                 static_sizes=(40, 80),
                 dp_presets=(PRESET,),
-                omega_zero_presets=(replace(PRESET, branch_sizes=()),),
+                omega_zero_presets=(PRUNED,),
             )
             for each in settings.scaling
         ),
         comparison=tuple(
-            replace(
-                each, presets=(replace(PRESET, branch_sizes=()),), real_sizes=(40, 80), reference_seeds=(50, 51, 52)
-            )
+            replace(each, prune=PRUNED.apply(each.prune), real_sizes=(40, 80), reference_seeds=(50, 51, 52))
             for each in settings.comparison
         ),
+        tuned=replace(settings.tuned, static_sizes=(40, 80), dp_sizes=(60, 80), branched=(80,), size=80),
         dynamics=replace(
             settings.dynamics,
             base=replace(settings.dynamics.base, **small, n_initial=20, backstop=True),
             seeds=(0,),
             many_size=10,
         ),
-        live=replace(settings.live, run=replace(PRESET, branch_sizes=()).apply(replace(settings.live.run, **small))),
+        live=replace(settings.live, run=PRUNED.apply(replace(settings.live.run, **small))),
     )
+
+
+def every_job(settings: Profile) -> Iterator[Job]:
+    """All jobs; what a search tries next depends on what it has found."""
+    yield from live.jobs(settings.live)
+    done: set[tuple[str, str]] = set()
+    while new := [job for job in jobs_of(settings, (), "smoke") if (job.study, job.name) not in done]:
+        yield from new
+        done |= {(job.study, job.name) for job in new}
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +83,14 @@ def chain(tmp_path_factory, fabricate):
         patch.setattr(efficiency, "DRAWS", 200)
         settings = tiny()
         (folder / "smoke" / "theory").mkdir(parents=True)
-        for job in [*jobs_of(settings, (), "smoke"), *live.jobs(settings.live)]:
+        for job in every_job(settings):
             if job.study == "theory" and job.name in SLOW:
                 shutil.copy(RECORDED / f"{job.name}.json", folder / "smoke" / "theory")
             elif job.study in (*REAL, "theory", "live"):
                 name = "live" if job.study == "live" else "smoke"
                 results.record(name, job, job.compute(job.config, lambda fraction: None), 1.0)
             else:
-                fabricate("smoke", replace(job, depends=()))
+                fabricate("smoke", job)
         yield folder
 
 

@@ -1,0 +1,65 @@
+"""Tuned: each method at the settings that its own search has found best, on seeds of its own.
+
+Question   Is Deliberate Practice (DP) still better when every method may choose? (Claims C1 to C5)
+Feeds      figure 4, tables 1, 4 and 5
+Command    python -m experiments run tuned
+Time       about four hours on 2 cores for the cpu profile
+Expected   where static training is at its best the generator's images are diverse, and there is less for DP to add
+
+The settings are read from the recorded search (experiments/tuning.py), so there is nothing to run before it is
+finished. Settings were chosen for one size; all sizes have them.
+"""
+
+from dataclasses import dataclass, replace
+
+from dp.config import PracticeConfig
+from experiments import tuning
+from experiments.results import Job
+from experiments.runs import practice_job
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Settings of the study.
+
+    Attributes:
+        seeds: of the runs.
+        static_sizes: images of static runs.
+        dp_sizes: final images of DP runs.
+        branched: those of them that a branch leaves half-way.
+        size: final images of the runs that prune and of those with omega = 0.
+    """
+
+    seeds: tuple[int, ...]
+    static_sizes: tuple[int, ...]
+    dp_sizes: tuple[int, ...]
+    branched: tuple[int, ...]
+    size: int
+
+
+def jobs(settings: Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
+    """One result a run, seed by seed; pruned ones are part of the comparison study."""
+    found = []
+    for learner, best in tuning.found(search, profile).items():
+        base = replace(search.base, learner=learner)
+        study = f"scaling-tuned-{learner}"
+        runs = [(study, "static", "static", size) for size in settings.static_sizes]
+        runs += [(study, "DP", "DP", size) for size in settings.dp_sizes]
+        runs += [
+            (study, "omega0", "omega = 0", settings.size),
+            (f"comparison-{learner}", "prune-tuned", "prune", settings.size),
+        ]
+        for seed in settings.seeds:
+            for folder, name, method, size in runs:
+                run = replace(tuning.apply(base, method, best[method], size), seed=seed)
+                if method == "DP" and size in settings.branched:
+                    run = replace(run, branch_sizes=(halfway(run),))
+                found.append(practice_job(folder, f"{name}-{size}-seed{seed}", run))
+    return found
+
+
+def halfway(config: PracticeConfig) -> int:
+    """The pool size on a run's way that is nearest to half of its final one."""
+    reached = [config.n_initial + k * config.n_per_round for k in range(config.rounds)]
+    final = config.n_initial + config.rounds * config.n_per_round
+    return min(reached, key=lambda size: abs(size - final / 2))
