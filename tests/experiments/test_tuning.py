@@ -8,7 +8,7 @@ from experiments.profiles import profile
 from experiments.tuned import Tuned
 from experiments.tuning import METHODS, Tuning, draw
 
-SETTINGS = Tuning(PracticeConfig(), learners=("convnet", "vit"), size=4000, random=8, neighbours=2)
+SETTINGS = Tuning(PracticeConfig(seed=100), learners=("convnet", "vit"), size=4000, random=8, neighbours=2)
 
 
 @pytest.fixture(autouse=True)
