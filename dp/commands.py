@@ -9,17 +9,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dp.errors import UserError
-from dp.paper_rows import Row, key, short
+from dp.paper_rows import ROWS, Row, key, short
 
 if TYPE_CHECKING:
     from dp.plan import Plan
 
 GPUS_PER_NODE = 8
-HEADINGS = {"in_v2": "V2", "in_sketch": "Sketch", "in_r": "R", "in_a": "A"}
+HEADINGS = {"in_v2": "V2", "in_sketch": "Sketch", "in_r": "R", "in_a": "A"}  # of `dp.paper_rows.Published`
 VARIABLES = """\
 # Set these; every command goes on where it stopped when it is given again.
-#   RUNS       a folder that all nodes share; each run gets a folder in it
-#   IMAGENET   ImageNet-1k, with train/ and val/
+#   RUNS             a folder that all nodes share; each run gets a folder in it
+#   IMAGENET         ImageNet-1k, with train/ and val/
 """
 AFTER = """\
 # More seeds: --seed 1 and another folder. What has finished joins the figures: make figures RUNS="$RUNS"
@@ -29,11 +29,6 @@ AFTER = """\
 def folder_name(row: Row) -> str:
     """A folder's name for the run of a row: "4/static 130k" -> "4-static-130k"."""
     return re.sub(r"[^\w.]+", "-", key(row))
-
-
-def pipeline_name(row: Row) -> str:
-    """The name that a row's generator has on the Hub, without its owner's."""
-    return row.generator.rsplit("/", 1)[-1]
 
 
 def is_run(row: Row) -> bool:
@@ -59,13 +54,30 @@ def command(row: Row, gpus: int = 32) -> str:
     else:
         nodes = f"--nnodes {gpus // GPUS_PER_NODE} --nproc-per-node {GPUS_PER_NODE}"
         launch = f'torchrun {nodes} --rdzv-backend c10d --rdzv-endpoint "$HOST:29500"'
-    generator = f' --pipeline "$PIPELINES/{pipeline_name(row)}" --precision bfloat16' if row.generator else ""
+    generator = f' --pipeline "$PIPELINES/{_name(row.generator)}" --precision bfloat16' if row.generator else ""
+    sets = [f'--ood.{name.lower()} "${_variable(name)}"' for name in _ood(row)]
     words = [
         f'{launch} -m dp run "$RUNS/{folder_name(row)}"',
         f'--row "{key(row)}" --imagenet "$IMAGENET"{generator}',
         "--storage.no-memory --storage.encoding JPEG",
+        *([" ".join(sets)] if sets else []),
     ]
     return " \\\n    ".join(words)
+
+
+def _name(generator: str) -> str:
+    """A generator's name on the Hub, without its owner's."""
+    return generator.rsplit("/", 1)[-1]
+
+
+def _ood(row: Row) -> list[str]:
+    """The out-of-distribution sets that the paper reports in a row's table, by heading."""
+    table = [each.published for each in ROWS if (each.table, each.figure) == (row.table, row.figure)]
+    return [heading for name, heading in HEADINGS.items() if any(getattr(each, name) is not None for each in table)]
+
+
+def _variable(heading: str) -> str:
+    return f"IMAGENET_{heading.upper()}"
 
 
 def listing(rows: Sequence[Row], plans: Sequence["Plan"], added: Sequence[float], gpus: int, machine: str) -> str:
@@ -78,14 +90,17 @@ def listing(rows: Sequence[Row], plans: Sequence["Plan"], added: Sequence[float]
         machine: what the plans are for, in words.
     """
     lines = [f"# {len(rows)} rows of {rows[0].task}. Nothing is started by this list.", VARIABLES.rstrip()]
-    generators = sorted({row.generator for row in rows if row.generator and not row.by_others})
+    generators = sorted({row.generator for row in rows if row.generator and is_run(row)})
     if generators:
-        lines.append("#   PIPELINES  a folder with the generators, each fetched once:")
-        lines += [
-            f'#              hf download {each} --local-dir "$PIPELINES/{each.split("/")[1]}"' for each in generators
-        ]
+        lines.append("#   PIPELINES        a folder with the generators, each fetched once:")
+        for each in generators:
+            lines.append(f'#                    hf download {each} --local-dir "$PIPELINES/{_name(each)}"')
+    for heading in dict.fromkeys(heading for row in rows if is_run(row) for heading in _ood(row)):
+        lines.append(f"#   {_variable(heading):16} ImageNet-{heading}; where it is not there, leave its --ood out")
     if gpus > GPUS_PER_NODE:
-        lines.append("#   HOST       the first node's name")
+        lines.append("#   HOST             the first node's name")
+    if any(row.table == 5 for row in rows):
+        lines.append("# Published accuracies on Sketch and R are those under table 5's headings, which look swapped.")
     lines += [AFTER.rstrip(), f"# Costs: {machine}; storage with the learners and checkpoints that a run keeps."]
     for row, each, hours in zip(rows, plans, added, strict=True):
         lines += ["", f"# {key(row)}", f"#   published: {_published(row)}"]

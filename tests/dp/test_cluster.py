@@ -145,7 +145,7 @@ def test_a_pipeline_with_a_safety_checker_is_loaded_without(pipeline):
     assert load_pipeline(pipeline).safety_checker is None
 
 
-def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, tmp_path, monkeypatch):
+def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, ood, tmp_path, monkeypatch):
     """A row of the paper with a tiny configuration, run by its command, read as the figures do."""
     row = next(row for row in ROWS if key(row) == "4/DP 64k + 18 x 32k")
     config = PracticeConfig(
@@ -157,10 +157,12 @@ def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, tmp
         monkeypatch.setattr(module, "ROWS", tiny)
     folder = tmp_path / "runs" / "first"
     given = {"--row": key(row), "--pipeline": pipeline, "--imagenet": imagenet, "--side": 32, "--seed": 3}
+    given["--ood.r"] = ood["r"]
     main(["run", str(folder), *(str(word) for each in given.items() for word in each)])
     (outcome,) = json.loads((folder / "result.json").read_text())["outcomes"]
     (found,) = cluster_runs.read(tmp_path / "runs").measured
     assert (found.row, found.seed, found.images, found.folder) == (tiny[0], 3, outcome["pool_size"], "first")
     assert found.accuracies.real_val == outcome["validation_accuracy"]
     assert found.accuracies.real_train == outcome["test_accuracy"]
+    assert found.accuracies.in_r == outcome["ood"]["r"]["accuracy"] and found.accuracies.in_v2 is None
     assert found.not_as_row == "generator pipeline, kept at 32 pixels"

@@ -14,6 +14,7 @@ from dp.plan import plan_command, rows_of
 
 TABLES = [("imagenet100", "table", n) for n in (1, 2, 3, 4)] + [("imagenet1k", "table", n) for n in (1, 5)]
 EXHIBITS = TABLES + [(task, "figure", n) for task, figures in FIGURES.items() for n in figures]
+OOD = {1: {"v2", "sketch", "r", "a"}, 4: {"sketch", "r"}, 5: {"sketch", "r"}}  # sets that a table reports
 # Takes the place of torchrun: prints its arguments, each ended by a NUL, each command by a newline.
 TORCHRUN = 'torchrun() { printf "%s\\0" "$@"; echo; }\n'
 
@@ -27,6 +28,7 @@ def listed(capsys, exhibit, **settings) -> str:
 def commands(script: str, folder) -> list[list[str]]:
     """What a shell makes of the script: the arguments of torchrun of every command."""
     variables = {"RUNS": folder / "all runs", "IMAGENET": folder, "PIPELINES": folder / "pipelines", "HOST": "node1"}
+    variables |= {f"IMAGENET_{name.upper()}": folder / name for name in ("v2", "sketch", "r", "a")}
     environment = {name: str(value) for name, value in variables.items()}
     done = subprocess.run(["sh", "-eu"], input=TORCHRUN + script, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr
@@ -54,7 +56,8 @@ def test_every_listed_command_is_one_that_dp_run_takes(exhibit, capsys, tmp_path
         text = capsys.readouterr().out
         settings = json.loads(text[: text.rindex("}") + 1])
         assert settings["row"] == key(row) and settings["config"]["n_initial"] == row.config.n_initial
-        assert settings["source"]["class_list"] == profile
+        assert (settings["source"]["class_list"], settings["source"]["real"]) == (profile, row.method == "real")
+        assert settings["ood"].keys() == OOD.get(row.table, set())
         assert f"\n{tmp_path / 'all runs' / folder_name(row)} is new: " in text
     assert not list(tmp_path.iterdir())
 
