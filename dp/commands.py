@@ -98,7 +98,11 @@ def listing(rows: Sequence[Row], plans: Sequence["Plan"], added: Sequence[float]
     for heading in dict.fromkeys(heading for row in rows if is_run(row) for heading in _ood(row)):
         lines.append(f"#   {_variable(heading):16} ImageNet-{heading}; where it is not there, leave its --ood out")
     if gpus > GPUS_PER_NODE:
-        lines.append("#   HOST             the first node's name")
+        submitted = f"python -m dp submit --nodes {gpus // GPUS_PER_NODE} -- run"
+        lines += [
+            "#   HOST             the first node's name",
+            f"# On SLURM, in place of torchrun ... run: {submitted}",
+        ]
     if any(row.table == 5 for row in rows):
         lines.append("# Published accuracies on Sketch and R are those under table 5's headings, which look swapped.")
     lines += [AFTER.rstrip(), f"# Costs: {machine}; storage with the learners and checkpoints that a run keeps."]
