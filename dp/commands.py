@@ -93,8 +93,8 @@ def listing(rows: Sequence[Row], plans: Sequence["Plan"], added: Sequence[float]
     generators = sorted({row.generator for row in rows if row.generator and is_run(row)})
     if generators:
         lines.append("#   PIPELINES        a folder with the generators, each fetched once:")
-        for each in generators:
-            lines.append(f'#                    hf download {each} --local-dir "$PIPELINES/{_name(each)}"')
+        for generator in generators:
+            lines.append(f'#                    hf download {generator} --local-dir "$PIPELINES/{_name(generator)}"')
     for heading in dict.fromkeys(heading for row in rows if is_run(row) for heading in _ood(row)):
         lines.append(f"#   {_variable(heading):16} ImageNet-{heading}; where it is not there, leave its --ood out")
     if gpus > GPUS_PER_NODE:

@@ -21,7 +21,8 @@ LONG = "4/DP 64k + 18 x 32k"  # has three branches
 
 def finished(folder: Path, name: str, val: dict[int, float], seed: int = 0, change=None, **outcome) -> Path:
     """A result as `dp run` writes it: the accuracies by images, the run's own first."""
-    pipeline = "/models/" + next(row for row in ROWS if key(row) == name).generator.split("/")[-1]
+    generator = next(row for row in ROWS if key(row) == name).generator
+    pipeline = "/models/" + generator.split("/")[1] if generator else ""
     config, source = of_row(name, PracticeConfig(seed=seed), Source(pipeline=pipeline))
     settings = {"config": asdict(config), "source": asdict(source), "row": name, "imagenet": "/data/imagenet"}
     outcomes = [
@@ -50,6 +51,7 @@ def runs(tmp_path) -> Path:
     sets = {"v2": 60.5, "sketch": 50.5, "r": 70.5, "a": 20.5}
     ood = {name: {"images": 100, "accuracy": value} for name, value in sets.items()}
     finished(tmp_path, "1/DP 1.9M", {1_858_000: 73.0}, ood=ood)
+    finished(tmp_path, "1/Real 130k", {126_689: 88.25}, test_accuracy=None, ood={"r": ood["r"]})
     return tmp_path
 
 
@@ -76,7 +78,9 @@ def test_measured_accuracies_are_beside_the_published_ones_of_their_rows(runs):
 
 def test_out_of_distribution_sets_have_their_columns_in_table_1(runs):
     found = table_of(1, cluster_runs.read(runs)).published
-    (line,) = [line for line in found if line["real_val measured"]]
+    real, line = [line for line in found if line["real_val measured"]]
+    assert (real["method"], real["real_val measured"], real["real_train measured"]) == ("Real", "88.25", None)
+    assert (real["in_r measured"], real["in_a measured"]) == ("70.50", None)
     assert (line["method"], line["task"]) == ("DP", "IN-100")
     cells = {name.removesuffix(" measured"): value for name, value in line.items() if name.endswith(" measured")}
     assert cells == {
@@ -113,7 +117,7 @@ def test_the_report_shows_them_even_where_our_own_results_are_missing(runs, tmp_
     assert "<td>65.00 (1.41)</td>" in text and "not made yet: not yet" in text
     with (tmp_path / "figures" / "paper_scale.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 12
+    assert len(rows) == 13
     (short,) = [row for row in rows if row["row"] == "5/DP 654k + 19 x 654k"]
     assert (short["images"], short["real_val"], short["published_real_val"]) == ("9810000", "50.25", "51.198")
     assert (short["real_train"], short["in_v2"]) == ("51.25", "")
@@ -147,7 +151,7 @@ def test_another_generator_is_named(runs):
     finished(
         runs, "4/static 64k", {64_000: 50.0}, change=lambda r: r["settings"]["source"].update(pipeline="/m/sd-turbo")
     )
-    assert "Otherwise than the row: run5: generator sd-turbo." in table_of(4, cluster_runs.read(runs)).measured
+    assert "Otherwise than the row: run6: generator sd-turbo." in table_of(4, cluster_runs.read(runs)).measured
 
 
 @pytest.mark.parametrize(
