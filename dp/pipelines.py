@@ -179,14 +179,17 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
 def quietly() -> Iterator[None]:
     """Without warnings and the progress bars of loading: what goes wrong is told in one line afterwards."""
     levels = logging.get_verbosity(), hub_logging.get_verbosity()
-    logging.set_verbosity_error(), hub_logging.set_verbosity_error()
-    logging.disable_progress_bar(), transformers_logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.enable_progress_bar(), transformers_logging.enable_progress_bar()
+        logging.enable_progress_bar()
+        transformers_logging.enable_progress_bar()
         logging.set_verbosity(levels[0]), hub_logging.set_verbosity(levels[1])
 
 
