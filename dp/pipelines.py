@@ -190,7 +190,8 @@ def quietly() -> Iterator[None]:
     finally:
         logging.enable_progress_bar()
         transformers_logging.enable_progress_bar()
-        logging.set_verbosity(levels[0]), hub_logging.set_verbosity(levels[1])
+        logging.set_verbosity(levels[0])
+        hub_logging.set_verbosity(levels[1])
 
 
 def fetch_problem(error: BaseException) -> str:
