@@ -30,8 +30,8 @@ $(ROWS):
 	@echo "make figures draws $@ of the $(PROFILE) profile. The paper's scale: make $@ PROFILE=imagenet100, or imagenet1k"
 endif
 
-test: .venv/installed  ## the test suite
-	@$(PY) -m pytest
+test: .venv/installed  ## the test suite, on all cores
+	@$(PY) -m pytest -n auto --dist loadfile
 
 notebooks: .venv/installed  ## execute the notebooks into build/notebooks
 	@$(PY) -m jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
