@@ -30,16 +30,16 @@ from dp.costs import (
     sd15_timesteps,
     training_step,
 )
+from dp.disk import image_bytes
 from dp.errors import UserError
 from dp.guidance import Gradient, GuidanceConfig
-from dp.paper_rows import FIGURES, HELD_OUT_IMAGES, NOT_STATED, ROWS, VALIDATION_IMAGES, Row, Task, short
+from dp.paper_rows import FIGURES, HELD_OUT_IMAGES, NOT_STATED, ROWS, SIDE, VALIDATION_IMAGES, Row, Task, short
 
 Decoder = Literal["vae", "tiny", "linear"]
 
 # Peak dense operations per second in bfloat16 (V100: float16), without sparsity; vendor data sheets.
 GPUS = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
-# Of an image as a run of a row keeps it, 256 x 256 pixels as JPEG of quality 95: photographs take 25 to 40 kB.
-BYTES_PER_IMAGE = 38_000
+BYTES_PER_IMAGE = image_bytes((3, SIDE, SIDE), "JPEG")  # as a run of a row keeps it
 SD15_STEPS = 50
 # As the paper reports them: a guided image over a plain one in wall time, and pruning over guidance at equal accuracy.
 PUBLISHED_GUIDED_OVER_PLAIN = 1.82

@@ -43,7 +43,7 @@ validation set in percent.
     4/static 260k                                260k         26      11      60.02
     4/static 400k                                400k         35      17      61.92
     4/static 2M                                    2M        142      77      62.16
-    4/static 4M                                    4M        275     153      62.32
+    4/static 4M                                    4M        275     154      62.32
     figure 5/prune x1 130k + 130k                260k         26      12    picture
     figure 5/prune x2 130k + 130k                260k         35      12    picture
     figure 5/prune x4 130k + 130k                260k         52      12    picture

@@ -17,20 +17,20 @@ validation set in percent.
     1/Static (Fan 2024) 2M                         2M  by others       -      50.00
     1/Static (Fan 2024) 64M                       64M  by others       -      54.00
     1/DP 6.5M                                    6.5M        794     254      54.10
-    1/DP 9.1M                                    9.1M      1,112     355      55.10
+    1/DP 9.1M                                    9.1M      1,112     356      55.10
     5/DP 160k + 1 x 160k                         320k         68      14      42.57
     5/DP 320k + 1 x 160k                         480k         77      20      44.88
     5/DP 320k + 1 x 320k                         640k         97      26      47.91
     5/DP 654k + 1 x 654k                       1.308M         28  branch      50.23
     5/DP 654k + 2 x 654k                       1.962M         27  branch      50.67
     5/DP 1.3M + 10 x 650k                        7.8M        918     305      50.91
-    5/DP 654k + 19 x 654k                      13.08M      1,601     514      51.20
+    5/DP 654k + 19 x 654k                      13.08M      1,601     515      51.20
     5/static 320k                                320k         58      14      39.33
     5/static 654k                                654k         79      26      42.51
     5/static 1.3M                                1.3M        121      51      44.12
     5/static 2.6M                                2.6M        208     100      45.01
-    5/static 10M                                  10M        699     381      45.61
-    5/static 13M                                  13M        899     495      45.63
+    5/static 10M                                  10M        699     382      45.61
+    5/static 13M                                  13M        899     496      45.63
 
 Together, but for prior work: 6,857 GPU-hours.
 """
