@@ -26,9 +26,10 @@ def submitted(folder: Path) -> psutil.Process:
     command = [sys.executable, "-m", "dp", "submit", "--cluster", "local", "--nodes", "1", "--gpus-per-node", "2"]
     command += ["--logs", str(folder / "logs"), "--", "run", str(folder / "run"), *OPTIONS]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    return psutil.Process(int(done.stdout.split()[1].rstrip(":")))
+    said = folder / "said"
+    with said.open("w") as out:  # no pipe: the job inherits it, and would keep it open
+        subprocess.run(command, stdout=out, env=environment, check=True)
+    return psutil.Process(int(said.read_text().split()[1].rstrip(":")))
 
 
 def wait_until(ready, seconds: float = 400.0) -> None:
