@@ -242,7 +242,7 @@ def generate(
     if count < 1:
         raise UserError(f"count: got {count}, expected 1 or more images")
     processes.join()
-    config = PracticeConfig(seed=seed, guidance_scale=guidance_scale, inference_steps=steps)
+    config = PracticeConfig(seed=seed, rounds=0, guidance_scale=guidance_scale, inference_steps=steps)
     guidance = GuidanceConfig(omega=omega)
     if omega > 0 and guided_by is None:
         raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")

@@ -214,5 +214,6 @@ def bundled_generator(config: PracticeConfig) -> Generator:
     """The repository's generator with a run's settings, on the best device there is."""
     decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
     generator = Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
-    generator.check_times(config.guidance)
+    if config.rounds:
+        generator.check_times(config.guidance)
     return generator

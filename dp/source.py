@@ -83,7 +83,8 @@ class Source:
             _tiny(self.tiny_decoder, dtype) if self.tiny_decoder else None,
             self.side or None,
         )
-        generator.check_times(config.guidance)
+        if config.rounds:
+            generator.check_times(config.guidance)
         return generator
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:
