@@ -69,6 +69,7 @@ class Source:
         if self.real:
             raise UserError("real: got real images where some are to be generated; leave it out, or `dp run` them")
         if not self.pipeline:
+            self._check_own()
             return bundled_generator(config)
         prompts = self.names() if self.class_list == "own" else class_list(self.class_list).prompts
         dtype = getattr(torch, self.precision)
@@ -123,12 +124,21 @@ class Source:
             return
         if self.class_list != "own" and not self.pipeline:
             raise UserError(f"pipeline: none given with class_list {self.class_list}; name one that makes its images")
+        if not self.pipeline:
+            self._check_own()
         given = [name for name, value in folders.items() if value]
         if len(given) not in (0, 3) and not (imagenet and given == ["pipeline"]):
             raise UserError(
                 f"pipeline, validation, test: give all three (or imagenet instead of the two folders) for images of "
                 f"your own, or none of them; got {', '.join(given)}"
             )
+
+    def _check_own(self) -> None:
+        """UserError if something is set that the repository's own generator does not take."""
+        default = Source()
+        for name in ("classes", "template", "tiny_decoder", "precision", "generation_batch", "side"):
+            if getattr(self, name) != getattr(default, name):
+                raise UserError(f"{name}: got {getattr(self, name)} without a pipeline; name one, or leave {name} out")
 
     def _check_training(self, config: PracticeConfig, imagenet: Path | None, given: list[str]) -> None:
         """UserError unless a run on real training images can be had with these settings."""

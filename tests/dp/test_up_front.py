@@ -93,6 +93,8 @@ MISTAKES = [
     ),
     (["run", "--learner", "vit_hugest"], 'learner: "vit_hugest" is no architecture'),
     (["run", "--crop", "40"], "crop: got 40, expected at most the images' 32 pixels"),
+    (["run", "--tiny-decoder", "taesd"], "tiny_decoder: got taesd without a pipeline"),
+    (["generate", "--side", "64"], "side: got 64 without a pipeline"),
     (["run", *FULL], "{tmp}/made: about 9.0 TB (images 9.0 TB"),
     (["generate", "--count", "10000000000", "--encoding", "WEBP"], "{tmp}/made: about 5.3 TB (images 5.3 TB) to be"),
 ]
