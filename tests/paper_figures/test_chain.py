@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -206,8 +207,10 @@ def test_tables_of_the_other_studies(chain, drawn):
         (0.3, "fixed"),
         (0.3, "incremental"),
     ]
-    for method in ("static", "DP", "prune", "omega = 0"):
-        trials = [row for row in drawn["tuning"].table if row["method"] == method]
+    for learner, method in product(("ConvNet", "ViT"), ("static", "DP", "prune", "omega = 0")):
+        search = [row for row in drawn["tuning"].table if row["learner"] == learner]
+        trials = [row for row in search if row["method"] == method]
+        assert len(trials) == 2
         best = max(row["validation %"] for row in trials)
         assert [row["validation %"] for row in trials if row["best"]] == [best]
     published = [row for row in drawn["table5"].table if row["learner"] == "ViT-B, published"]
