@@ -91,6 +91,14 @@ def test_equal_scale_stands_beside_tuned(folder):
     assert found.effect is None and found.more["effect_equal_scale"] > 16 and found.verdict == "holds in part"
 
 
+@pytest.mark.parametrize(("dp", "verdict"), [(GOOD, "holds in part"), (BAD, "does not hold here")])
+def test_a_claim_does_not_hold_before_methods_are_tuned(folder, dp, verdict):
+    scaling(folder, "scaling-equal-convnet", STATIC, dp)
+    c1, c2 = verdicts.data_efficiency("p"), verdicts.beats_static("p")
+    assert c1.verdict == c2.verdict == verdict and c1.effect is c2.effect is None
+    assert "no runs yet" in c1.measured and "no runs yet" in c2.measured
+
+
 @pytest.mark.parametrize(("late", "verdict"), [(82.05, "holds here"), (80.0, "does not hold here")])
 def test_timing_alone(folder, late, verdict):
     scaling(folder, "scaling-equal-convnet", STATIC, {})
