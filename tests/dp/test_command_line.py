@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from dp.__main__ import COMMANDS, main
-from dp.data import CLASSES, test_images
+from dp.data import CLASSES
+from dp.data import test_images as real_images
 from dp.pool.folder import PoolFolder
 
 SHORT = "--n-initial 20 --n-per-round 10 --rounds 1 --iterations 20 --validate-every 10 --inference-steps 4".split()
@@ -52,7 +53,7 @@ def test_evaluate_gives_the_recorded_accuracy(capsys, run, tmp_path):
     (found,) = json.loads(capsys.readouterr().out)["outcomes"]
     recorded = json.loads((run / "result.json").read_text())["outcomes"][-1]["test_accuracy"]
     assert found == {"pool_size": 30, "iteration": 20, "sets": {"test": {"images": 10_000, "accuracy": recorded}}}
-    real = test_images()
+    real = real_images()
     for i, (image, label) in enumerate(zip(real.images[:200], real.labels[:200].tolist(), strict=True)):
         (tmp_path / CLASSES[label]).mkdir(exist_ok=True)
         Image.fromarray(image[0].numpy()).save(tmp_path / CLASSES[label] / f"{i}.png")
