@@ -1,7 +1,7 @@
 """Tuned: each method at the settings that its own search has found best, on seeds of its own.
 
 Question   Is Deliberate Practice (DP) still better when every method may choose? (Claims C1 to C5)
-Feeds      figure 4, tables 1, 4 and 5
+Feeds      figures 1, 4, 6 left and 9, tables 1, 4 and 5
 Command    python -m experiments run tuned
 Time       about four hours on 2 cores for the cpu profile
 Expected   where static training is at its best the generator's images are diverse, and there is less for DP to add

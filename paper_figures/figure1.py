@@ -47,8 +47,8 @@ def make(profile: str) -> Exhibit:
         "Figure 1, right: the best of static training and of Deliberate Practice (DP)",
         f"Mean over {seeds(every)}, with the standard deviation; above each bar its mean and the images trained on. "
         "Each method is shown at its best size; hatched: the smallest DP size whose mean is above static's best. Bars "
-        f"do not start at zero. {verdict} Made with {command('scaling', profile)}. Stands for the right half of figure "
-        f"1; the published bars are the single runs of table 5. {NOT_COMPARABLE}",
+        f"do not start at zero. {verdict} Made with {command('scaling tuned', profile)}. Stands for the right half of "
+        f"figure 1; the published bars are the single runs of table 5. {NOT_COMPARABLE}",
         [
             {"group": name.replace("\n", ", "), "bar": label, **bar}
             for name, group in (groups | {"published, ImageNet-1k": paper}).items()

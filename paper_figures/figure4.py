@@ -45,7 +45,7 @@ def make(profile: str) -> Exhibit:
         "accuracy = a - b images^-c to the means, where there are four sizes or more. Equal settings: one guidance "
         "scale and one set of settings for all methods, as the paper compares; tuned: each method at the settings its "
         f"own search found. Below: single runs published in tables 4 and 5 of arXiv 2502.15588v1. {sentences} "
-        f"Made with {command('scaling', profile)}. {NOT_COMPARABLE}",
+        f"Made with {command('scaling tuned', profile)}. {NOT_COMPARABLE}",
         [row for rows in studies.values() for row in numbers(rows)],
         figure,
     )

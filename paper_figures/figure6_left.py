@@ -49,7 +49,7 @@ def make(profile: str) -> Exhibit:
         "additions pooled; far from birth fewer additions contribute. "
         "Any learner but the one that chose them would do better on such images, so plain additions (omega = 0), "
         f"chosen in the same way, are the control. Mean error before birth: {_before(panels)} Made with "
-        f"{command('dynamics scaling', profile)}. Stands for the left half of figure 6.",
+        f"{command('dynamics scaling tuned', profile)}. Stands for the left half of figure 6.",
         rows,
         figure,
     )

@@ -41,8 +41,8 @@ def make(profile: str) -> Exhibit:
         f"{hard if mask.any() else 'no reference learners yet'}. Equal: one guidance scale and one set of settings; "
         "tuned: each method at its own best. Highest test accuracy without real training images: "
         f"{'; '.join(best) or 'none yet'}. Made with "
-        f"{command('comparison scaling', profile)}. Stands for table 1, whose rows are below (DP with lambda_cfg = 2). "
-        f"{NOT_COMPARABLE}",
+        f"{command('comparison scaling tuned', profile)}. Stands for table 1, whose rows are below (DP with "
+        f"lambda_cfg = 2). {NOT_COMPARABLE}",
         table,
         table=table,
         published=published.table(1),

@@ -24,7 +24,7 @@ def make(profile: str) -> Exhibit:
         "percent of real images, which are never trained on. N initial images, P an addition, k additions. By "
         "patience: share of the additions that patience triggered; an even schedule made the overdue ones. Branch-out: "
         "mean iteration at which the branch stopped adding images; empty for full runs. Made with "
-        f"{command('scaling', profile)}. Stands for table 4 (ImageNet-100), below. {NOT_COMPARABLE}",
+        f"{command('scaling tuned', profile)}. Stands for table 4 (ImageNet-100), below. {NOT_COMPARABLE}",
         rows,
         table=rows,
         published=published.table(4),

@@ -33,7 +33,7 @@ def make(profile: str) -> Exhibit:
         f"measured does as well. Mean over {seeds(counts)}, 95% bootstrap interval over seeds. In {below} of {ours} "
         "rows measured here static needs fewer images than DP. The last rows apply the same to the single runs of the "
         f"paper's table 5 (ImageNet-1k), below as printed: beside table 1 its columns of ImageNet-Sketch and -R look "
-        f"swapped. Made with {command('scaling', profile)}. {NOT_COMPARABLE}",
+        f"swapped. Made with {command('scaling tuned', profile)}. {NOT_COMPARABLE}",
         rows,
         table=rows,
         published=published.table(5),
