@@ -9,60 +9,27 @@ python -m experiments live                    # a short live run
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from json import dumps
 from typing import Annotated
 
 import tyro
 
-from dp.errors import UserError, run_command
-from experiments import (
-    ablation,
-    comparison,
-    dynamics,
-    generators,
-    grids,
-    live,
-    results,
-    scaling,
-    selection,
-    theory,
-    tuned,
-    tuning,
-)
-from experiments.profiles import Profile, profile
-from experiments.results import Job
+from dp.errors import run_command
+from experiments import live, results
+from experiments.profiles import profile
 from experiments.run import run as run_jobs
+from experiments.studies import jobs_of
 
-STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
-    "theory": lambda settings, _: theory.jobs(settings.theory),
-    "tuning": lambda settings, name: tuning.jobs(settings.tuning, name),
-    "dynamics": lambda settings, _: dynamics.jobs(settings.dynamics),
-    "grids": lambda settings, _: grids.jobs(settings.grids),
-    "scaling": lambda settings, _: [job for each in settings.scaling for job in scaling.jobs(each)],
-    "tuned": lambda settings, name: tuned.jobs(settings.tuned, settings.tuning, name),
-    "comparison": lambda settings, _: [job for each in settings.comparison for job in comparison.jobs(each)],
-    "selection": lambda settings, _: selection.jobs(settings.selection),
-    "ablation": lambda settings, _: ablation.jobs(settings.ablation),
-    "generators": lambda settings, _: generators.jobs(settings.generators),
-}
 Studies = Annotated[tuple[str, ...], tyro.conf.Positional]
 Name = Annotated[str, tyro.conf.arg(name="profile")]
-
-
-def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str = "cpu") -> list[Job]:
-    """The jobs of the named studies, or of all."""
-    for study in studies:
-        if study not in STUDIES:
-            raise UserError(f'study: got "{study}", expected one of {", ".join(STUDIES)}')
-    return [job for study in studies or STUDIES for job in STUDIES[study](settings, profile_name)]
 
 
 def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None = None) -> None:
     """Compute every result that is absent or stale. Can be stopped at any time; the same command goes on.
 
     Args:
-        studies: theory, tuning, dynamics, grids, scaling, tuned, comparison, selection, ablation, generators; else all.
+        studies: theory, tuning, dynamics, grids, scaling, tuned, comparison, selection, ablation, generators, or a
+            folder of results such as scaling-equal-vit; else all.
         profile_name: cpu (recorded in the repository) or smoke (always computed anew).
         workers: processes, by default as many as there are cores.
     """

@@ -3,8 +3,11 @@
 A result's file name says which run it is. It is of use while the configuration in it, and the checksums of the files
 it was made from, are those asked for; else it is stale and is computed anew. A setting that did not exist yet when a
 result was made counts as having its default: a new setting's default must mean what was done before.
+
+A result ends with a checksum of all that is before it, so that a file that was cut short or edited is not believed.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,12 +107,22 @@ def record(profile: str, job: Job, result: dict[str, Any], seconds: float) -> Pa
         "inputs": job.inputs,
         "made_by": provenance() | {"seconds": round(seconds, 1)},
     }
-    write_json(path, header | result)
+    written = header | result
+    write_json(path, written | {"sha256": _digest(written)})
     return path
 
 
+def _digest(result: dict[str, Any]) -> str:
+    as_read = json.loads(json.dumps(result))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+
+
 def _read(path: Path) -> dict[str, Any]:
+    remedy = "restore it with git checkout, or delete it and it is computed again"
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); delete it and it is computed again") from None
+        raise UserError(f"{path}: not JSON ({error}); {remedy}") from None
+    if not isinstance(found, dict) or found.pop("sha256", None) != _digest(found):
+        raise UserError(f"{path}: it is not as it was written (its checksum does not fit); {remedy}")
+    return found

@@ -7,7 +7,8 @@ Time       about four hours on 2 cores for the cpu profile
 Expected   where static training is at its best the generator's images are diverse, and there is less for DP to add
 
 The settings are read from the recorded search (experiments/tuning.py), so there is nothing to run before it is
-finished. Settings were chosen for one size; all sizes have them.
+finished. Settings were chosen for one size; all sizes have them, but that runs with more images are as long as the
+longest of the search, whatever it chose: a training length that suits few images would hold back many.
 """
 
 from dataclasses import dataclass, replace
@@ -51,7 +52,8 @@ def jobs(settings: Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
         ]
         for seed in settings.seeds:
             for folder, name, method, size in runs:
-                run = replace(tuning.apply(base, method, best[method], size), seed=seed)
+                point = best[method] | ({"length": max(tuning.SHARED["length"])} if size > search.size else {})
+                run = replace(tuning.apply(base, method, point, size), seed=seed)
                 if method == "DP" and size in settings.branched:
                     run = replace(run, branch_sizes=(halfway(run),))
                 found.append(practice_job(folder, f"{name}-{size}-seed{seed}", run))

@@ -7,13 +7,14 @@ Time       about an hour and a half on 2 cores for the cpu profile
 Expected   static training prefers a small guidance scale; a growing pool needs no other
 
 Every method has its own space: the axes all share, and those it alone has. Trial 0 is a guess, the next ones are
-drawn at random, without repetition; the others change one axis of the best of those, each time another one or the
-other way. A second learner starts where the first one's search has ended and looks around there. All runs end with the
-same number of images. The held-out test images are not looked at. One run a trial: the best of a search is partly
-luck, so the studies run the settings it ends with on seeds of their own.
+drawn at random, without repetition; then, round by round, trials change one axis of the best point so far, each time
+another one or the other way. A second learner starts where the first one's search has ended and looks around there. All
+runs end with the same number of images. The held-out test images are not looked at. One run a trial: the best of a
+search is partly luck, so the studies run the settings it ends with on seeds of their own.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,14 +69,16 @@ class Tuning:
         learners: tuned one after the other.
         size: images at the end of a run.
         random: the first learner's trials from the whole space, the guess included.
-        neighbours: trials beside the best of those, and beside where a later learner starts.
+        neighbours: of the first learner's search, trials beside the best point so far, round by round.
+        later: the same of a later learner's search, which starts where the first one's has ended.
     """
 
     base: PracticeConfig
     learners: tuple[str, ...]
     size: int
     random: int
-    neighbours: int
+    neighbours: tuple[int, ...]
+    later: tuple[int, ...]
 
 
 def jobs(settings: Tuning, profile: str) -> list[Job]:
@@ -97,14 +100,18 @@ def _search(settings: Tuning, profile: str) -> tuple[list[Job], dict[str, dict[s
     ends: dict[str, dict[str, Point]] = {}
     for number, learner in enumerate(settings.learners):
         if number:
-            first = {method: [point] for method, point in ends[settings.learners[number - 1]].items()}
+            tried = {method: [point] for method, point in ends[settings.learners[number - 1]].items()}
         else:
-            first = {method: draw(method, settings) for method in METHODS}
-        listed += _trials(settings, learner, first, 0)
-        centre = _best(settings, learner, first, recorded, profile)
-        second = {method: beside(point, method, first[method], settings, number) for method, point in centre.items()}
-        listed += _trials(settings, learner, second, max(map(len, first.values()), default=0))
-        tried = {method: first[method] + second[method] for method in second}
+            tried = {method: draw(method, settings) for method in METHODS}
+        listed += _trials(settings, learner, tried, 0)
+        for round_, count in enumerate(settings.later if number else settings.neighbours):
+            centre = _best(settings, learner, tried, recorded, profile)
+            order = [number, round_] if round_ else [number]
+            new = {
+                method: beside(point, method, tried[method], settings, count, order) for method, point in centre.items()
+            }
+            listed += _trials(settings, learner, new, max(map(len, tried.values()), default=0))
+            tried = {method: tried[method] + new[method] for method in new}
         ends[learner] = _best(settings, learner, tried, recorded, profile)
     return listed, ends
 
@@ -151,24 +158,44 @@ def validation_accuracy(result: dict[str, Any]) -> float:
 
 def draw(method: str, settings: Tuning) -> list[Point]:
     """The guess and other points of the method's space, `random` in all; the same for every learner."""
+    return _all(method, settings)[: settings.random]
+
+
+def _all(method: str, settings: Tuning) -> list[Point]:
+    """The method's space: the guess, then the other points in random order."""
     space = SHARED | METHODS[method]
     guess = {axis: GUESS[axis] for axis in space}
     points = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
     points.remove(guess)
     rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method)])
-    return [guess, *(points[i] for i in rng.permutation(len(points)))][: settings.random]
+    return [guess, *(points[i] for i in rng.permutation(len(points)))]
 
 
-def beside(point: Point, method: str, tried: list[Point], settings: Tuning, search: int = 0) -> list[Point]:
-    """Points that differ from `point` by one step on one axis and have not been tried, in the order of a search."""
+def beside(
+    point: Point, method: str, tried: list[Point], settings: Tuning, count: int, order: Sequence[int] = (0,)
+) -> list[Point]:
+    """`count` points that differ from `point` by one step on one axis and have not been tried.
+
+    If there are fewer, the rest is drawn at random: every method has the same budget.
+
+    Args:
+        point, method: where to look.
+        tried: points to leave out.
+        settings: of the search.
+        count: of the points.
+        order: whole numbers that tell rounds of searches apart; each has its own random order.
+    """
     space = SHARED | METHODS[method]
     found = []
     for axis, values in space.items():
         at = values.index(point[axis])
         found += [point | {axis: values[i]} for i in (at - 1, at + 1) if 0 <= i < len(values)]
     new = [each for each in found if each not in tried]
-    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method), 1 + search])
-    return [new[i] for i in rng.permutation(len(new))[: settings.neighbours]]
+    first, *rest = order
+    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method), 1 + first, *rest])
+    chosen = [new[i] for i in rng.permutation(len(new))[:count]]
+    others = (each for each in _all(method, settings) if each not in tried and each not in chosen)
+    return [*chosen, *itertools.islice(others, count - len(chosen))]
 
 
 def apply(base: PracticeConfig, method: str, point: Point, size: int) -> PracticeConfig:

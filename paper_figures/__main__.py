@@ -6,7 +6,9 @@ python -m paper_figures --theory              # the theory's figures, no report
 """
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import tyro
 from tqdm import tqdm
@@ -46,16 +48,18 @@ from paper_figures import (
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
 from paper_figures.paths import FIGURES, REPORT
 
-OURS = (theory_errata, theory_covariance, theory_adaptive, theory_phase, theory_exponent)
-THEORY = (figure3, figure5c, figure7, *OURS)
-FIGURES_OF_PAPER = (
-    figure1, figure2, figure3, figure4, figure5, figure5c, figure6_left, figure6_right, figure7, figure8, figure9,
-    figure10, figure11, figure13,
+THEORY = (
+    figure3, figure5c, figure7, theory_errata, theory_covariance, theory_adaptive, theory_phase, theory_exponent,
 )  # fmt: skip
-TABLES = (table1, table2, table3, table4, table5, tuning)
-EXHIBITS = {
-    module.__name__.split(".")[-1]: module for module in (live, *FIGURES_OF_PAPER, *TABLES, *OURS)
-}  # in order of appearance
+PARTS = {  # heading -> exhibits, in order of appearance
+    "Measured on real images": (
+        figure1, figure2, figure4, figure5, figure6_left, figure6_right, figure8, figure9, figure10, figure11, figure13,
+        table1, table2, table3, table4, table5, tuning,
+    ),
+    "Theory": THEORY,
+    "On this machine": (live,),
+}  # fmt: skip
+EXHIBITS = {module.__name__.split(".")[-1]: module for part in PARTS.values() for module in part}
 
 
 def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False) -> None:
@@ -67,20 +71,31 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False) -
         theory: the theory's figures only, and no report.
     """
     measured = cluster_runs.read(runs) if runs is not None else None
-    found = make_all(tqdm(THEORY if theory else EXHIBITS.values(), "drawing", leave=False), profile)
+    parts = {"Theory": THEORY} if theory else PARTS
+    with tqdm(total=sum(map(len, parts.values())), desc="drawing", leave=False) as bar:
+        found = {heading: make_all(_counted(modules, bar), profile) for heading, modules in parts.items()}
     if measured is not None:
         print("".join(f"not shown: {each}\n" for each in measured.left_out), end="", file=sys.stderr)
-        found = [paper_scale.make(measured), *(paper_scale.beside(each, measured) for each in found)]
-    made = [each for each in found if isinstance(each, Exhibit)]
-    for exhibit in made:
-        save(exhibit, FIGURES)
-    for each in found:
+        found = {heading: [paper_scale.beside(each, measured) for each in part] for heading, part in found.items()}
+        found |= {"Measured at the paper's scale": [paper_scale.make(measured)]}
+    found = {
+        heading: [save(each, FIGURES) if isinstance(each, Exhibit) else each for each in part]
+        for heading, part in found.items()
+    }
+    every = [each for part in found.values() for each in part]
+    for each in every:
         if isinstance(each, Missing):
             print(f"{each.name}: not made yet: {each.why}", file=sys.stderr)
-    print(f"{len(made)} figures and tables in {FIGURES}")
+    print(f"{sum(isinstance(each, Exhibit) for each in every)} figures and tables in {FIGURES}")
     if not theory:
         report.write(REPORT, profile, found, FIGURES)
         print(f"report: {REPORT}")
+
+
+def _counted(modules: Iterable[ModuleType], bar: tqdm) -> Iterator[ModuleType]:
+    for module in modules:
+        yield module
+        bar.update()
 
 
 if __name__ == "__main__":

@@ -2,17 +2,20 @@
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from tabulate import tabulate
 
 from dp.errors import UserError
+from paper_figures.hover import Point, describe, points
 
 Rows = list[dict[str, Any]]
+FILES = ("pdf", "png", "csv", "tex", "md")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Exhibit:
     table: the rows as shown, or None for a figure.
     published: the paper's rows, shown below.
     measured: what of `published` was measured on a cluster; "" if nothing.
+    studies: that its results are of.
+    points: of the figure, once it is saved.
+    description: of the figure, once it is saved.
     """
 
     name: str
@@ -36,6 +42,9 @@ class Exhibit:
     table: Rows | None = None
     published: Rows | None = None
     measured: str = ""
+    studies: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Missing:
     why: str
     published: Rows | None = None
     measured: str = ""
+    studies: tuple[str, ...] = ()
 
 
 def make_all(modules: Iterable[ModuleType], profile: str) -> list[Exhibit | Missing]:
@@ -54,24 +64,34 @@ def make_all(modules: Iterable[ModuleType], profile: str) -> list[Exhibit | Miss
     found: list[Exhibit | Missing] = []
     for module in modules:
         try:
-            found.append(module.make(profile))
+            found.append(replace(module.make(profile), studies=module.STUDIES))
         except UserError as error:
             title = (module.__doc__ or "").splitlines()[0].removesuffix(".")
-            found.append(Missing(module.__name__.split(".")[-1], title, str(error)))
+            found.append(Missing(module.__name__.split(".")[-1], title, str(error), studies=module.STUDIES))
     return found
 
 
-def save(exhibit: Exhibit, folder: Path) -> None:
-    """Write PDF and PNG of a figure, and the numbers as CSV."""
+def save(exhibit: Exhibit, folder: Path) -> Exhibit:
+    """Write a figure as PDF and PNG, a table as LaTeX and Markdown, and the numbers of either as CSV.
+
+    Returns:
+        the exhibit with the points and the description of its figure.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if exhibit.figure is not None:
         for suffix in ("pdf", "png"):
             # No creation date: the same numbers give the same file.
             metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
             exhibit.figure.savefig(folder / f"{exhibit.name}.{suffix}", metadata=metadata)
+        exhibit = replace(exhibit, points=tuple(points(exhibit.figure)), description=describe(exhibit.figure))
         plt.close(exhibit.figure)
+    if exhibit.table is not None:
+        for suffix, look in (("tex", "latex_booktabs"), ("md", "github")):
+            text = tabulate(exhibit.table, headers="keys", tablefmt=look, missingval="", disable_numparse=True)
+            (folder / f"{exhibit.name}.{suffix}").write_text(text + "\n")
     columns = list(dict.fromkeys(name for row in exhibit.rows for name in row))
     with (folder / f"{exhibit.name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(exhibit.rows)
+    return exhibit

@@ -10,8 +10,10 @@ from experiments.efficiency import Curve
 from experiments.outcomes import curve
 from paper_figures import published
 from paper_figures.exhibit import Exhibit
-from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, command, scaling, sd, seeds, title_of
+from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, scaling, sd, seeds, title_of
 from paper_figures.style import COLOURS, style
+
+STUDIES = ("scaling", "tuned")
 
 BARS = {"static, best": ("static", ""), "DP, smallest that is better": ("DP", "///"), "DP, best": ("DP", "")}
 
@@ -47,7 +49,7 @@ def make(profile: str) -> Exhibit:
         "Figure 1, right: the best of static training and of Deliberate Practice (DP)",
         f"Mean over {seeds(every)}, with the standard deviation; above each bar its mean and the images trained on. "
         "Each method is shown at its best size; hatched: the smallest DP size whose mean is above static's best. Bars "
-        f"do not start at zero. {verdict} Made with {command('scaling tuned', profile)}. Stands for the right half of "
+        f"do not start at zero. {verdict} Stands for the right half of "
         f"figure 1; the published bars are the single runs of table 5. {NOT_COMPARABLE}",
         [
             {"group": name.replace("\n", ", "), "bar": label, **bar}

@@ -6,8 +6,10 @@ from dp.data import CLASSES
 from paper_figures.exhibit import Exhibit
 from paper_figures.figure6_right import by_omega, rows_of
 from paper_figures.pictures import grids, show
-from paper_figures.shared import command, grouped
+from paper_figures.shared import grouped
 from paper_figures.style import style
+
+STUDIES = ("grids",)
 
 
 def make(profile: str) -> Exhibit:
@@ -31,7 +33,7 @@ def make(profile: str) -> Exhibit:
         "figure10",
         "Figures 10 and 12: every class over training time and omega",
         "One seed a class; down: learners from early to late in one DP run; across: omega. A dot marks what the "
-        f"guiding learner gets wrong. {by_omega(guided)} Made with {command('grids', profile)}. "
+        f"guiding learner gets wrong. {by_omega(guided)} "
         "Stands for figures 10 and 12, which show more classes of ImageNet at omegas of another scale.",
         rows_of(guided),
         figure,

@@ -6,8 +6,10 @@ from dp.data import CLASSES
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.figure6_right import rows_of
 from paper_figures.pictures import grids, show
-from paper_figures.shared import command, grouped
+from paper_figures.shared import grouped
 from paper_figures.style import style
+
+STUDIES = ("grids",)
 
 
 def make(profile: str) -> Exhibit:
@@ -30,8 +32,8 @@ def make(profile: str) -> Exhibit:
         "Figure 11: entropy-guided images beside pruned ones",
         "One column a class. Above: images guided by the last learner of a DP run; below: the hardest quarter of plain "
         f"images for the same learner. A dot marks what it gets wrong. Diversity of {result['config']['images']:,} "
-        f"images of each against real validation images, in the oracle's features: {numbers}. One run; made with "
-        f"{command('grids', profile)}. Stands for figure 11.",
+        f"images of each against real validation images, in the oracle's features: {numbers}. One run. "
+        "Stands for figure 11.",
         [{"set": name.split("\n")[0], **row} for name, pictures in sets.items() for row in rows_of(pictures)],
         figure,
     )

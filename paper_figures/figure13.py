@@ -4,7 +4,8 @@ from paper_figures.exhibit import Exhibit
 from paper_figures.figure6_right import rows_of
 from paper_figures.figure11 import side_by_side
 from paper_figures.pictures import grids
-from paper_figures.shared import command
+
+STUDIES = ("grids",)
 
 
 def make(profile: str) -> Exhibit:
@@ -21,7 +22,7 @@ def make(profile: str) -> Exhibit:
         f"The first images of each class of a DP run's initial pool (above) and of its last addition, number "
         f"{additions} (below). The table: precision, recall and coverage of {result['config']['images']:,} plain, "
         "guided and pruned images against real validation images, in the oracle's features; guided and pruned by the "
-        f"run's last learner. One run; made with {command('grids', profile)}. Stands for figure 13.",
+        f"run's last learner. One run. Stands for figure 13.",
         [{"pool": name, **row} for name, pictures in pools.items() for row in rows_of(pictures)],
         side_by_side({"initial pool": pools["initial"], f"addition {additions}": pools["last"]}),
         table=table,

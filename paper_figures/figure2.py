@@ -6,8 +6,10 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import NOT_COMPARABLE, Results, command, results_of, seeds, spread
+from paper_figures.shared import NOT_COMPARABLE, Results, results_of, seeds, spread
 from paper_figures.style import style
+
+STUDIES = ("dynamics",)
 
 COLOURS = ("#555555", "#0072B2", "#009E73", "#D55E00")
 LOOKS = (("-", "s"), ("-", "^"), ("-", "v"), ("-", "o"))
@@ -56,7 +58,7 @@ def make(profile: str) -> Exhibit:
         f"(seed {config['seed']} bold, "
         "others faint). Dashed: when that seed's run added entropy-guided images; "
         f"yellow: warm-up; blue: cool-down; the axes leave out what warm-up does. {_jump(results)} Real test accuracy, "
-        f"mean (standard deviation): {_reached(by_plan)} Made with {command('dynamics', profile)}. Stands for figure 2 "
+        f"mean (standard deviation): {_reached(by_plan)} Stands for figure 2 "
         f"(ImageNet-100, 130k images an addition), which shows a jump of the loss and a lifted plateau. "
         f"{NOT_COMPARABLE}",
         rows,

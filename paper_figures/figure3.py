@@ -10,6 +10,8 @@ from matplotlib.ticker import FuncFormatter
 from paper_figures.exhibit import Exhibit
 from paper_figures.theory_plots import exhibit, theory_rows
 
+STUDIES = ("theory",)
+
 COLOURS = ("#000000", "#56B4E9", "#009E73", "#E69F00", "#D55E00")  # Okabe and Ito, colour-blind safe
 MARKERS = ("o", "s", "^", "D", "v")
 

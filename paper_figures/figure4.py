@@ -8,8 +8,10 @@ from experiments.efficiency import efficiency, fit
 from experiments.outcomes import curve
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, command, draw, numbers, scaling, seeds, title_of
+from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, draw, numbers, scaling, seeds, title_of
 from paper_figures.style import COLOURS, style
+
+STUDIES = ("scaling", "tuned")
 
 METHODS = ("static", "omega = 0", "DP")
 
@@ -45,7 +47,7 @@ def make(profile: str) -> Exhibit:
         "accuracy = a - b images^-c to the means, where there are four sizes or more. Equal settings: one guidance "
         "scale and one set of settings for all methods, as the paper compares; tuned: each method at the settings its "
         f"own search found. Below: single runs published in tables 4 and 5 of arXiv 2502.15588v1. {sentences} "
-        f"Made with {command('scaling tuned', profile)}. {NOT_COMPARABLE}",
+        f"{NOT_COMPARABLE}",
         [row for rows in studies.values() for row in numbers(rows)],
         figure,
     )

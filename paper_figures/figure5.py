@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 
 from experiments.verdicts.selection import selection_runs
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import NOT_COMPARABLE, command, draw, grouped, missing, sd, seeds
+from paper_figures.shared import NOT_COMPARABLE, draw, grouped, missing, sd, seeds
 from paper_figures.style import COLOURS, MARKERS, style
+
+STUDIES = ("selection",)
 
 WAYS = {"prune": "prune", "exact": "guided, exact", "cheap": "guided, cheap"}
 
@@ -44,8 +46,8 @@ def make(profile: str) -> Exhibit:
         "(b), exactly (gradient through the U-Net and the autoencoder) or cheaply (U-Net held fixed, small decoder). "
         f"Mean and standard deviation over {seeds(counts)}. (d) gain over plain images (ratio 1) against "
         "what an added image costs, in counted operations and in measured seconds of generation on the machine that "
-        f"ran it; numbers at the points: ratios, and the best omegas. {_best(rows)} Made with "
-        f"{command('selection', profile)}. Stands for figure 5 a, b and d (ImageNet-100), where both strengths have an "
+        f"ran it; numbers at the points: ratios, and the best omegas. {_best(rows)} "
+        "Stands for figure 5 a, b and d (ImageNet-100), where both strengths have an "
         f"interior optimum and guidance costs about a fifth of pruning at equal accuracy; c is theory. "
         f"{NOT_COMPARABLE}",
         rows,

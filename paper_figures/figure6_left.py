@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from experiments.results import load
 from experiments.verdicts.hardness import error_before
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, SETTINGS, Results, command, grouped, missing, sd, seeds, spread, title_of
+from paper_figures.shared import LEARNERS, SETTINGS, Results, grouped, missing, sd, seeds, spread, title_of
 from paper_figures.style import COLOURS, MARKERS, style
+
+STUDIES = ("dynamics", "scaling", "tuned")
 
 
 def make(profile: str) -> Exhibit:
@@ -48,8 +50,8 @@ def make(profile: str) -> Exhibit:
         f"Mean and standard deviation over {seeds(len(each) for m in panels.values() for each in m.values())}, "
         "additions pooled; far from birth fewer additions contribute. "
         "Any learner but the one that chose them would do better on such images, so plain additions (omega = 0), "
-        f"chosen in the same way, are the control. Mean error before birth: {_before(panels)} Made with "
-        f"{command('dynamics scaling tuned', profile)}. Stands for the left half of figure 6.",
+        f"chosen in the same way, are the control. Mean error before birth: {_before(panels)} "
+        "Stands for the left half of figure 6.",
         rows,
         figure,
     )

@@ -7,8 +7,10 @@ from matplotlib import pyplot as plt
 from dp.data import CLASSES
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.pictures import grids, show
-from paper_figures.shared import command, grouped
+from paper_figures.shared import grouped
 from paper_figures.style import style
+
+STUDIES = ("grids",)
 
 SHOWN = CLASSES.index("shirt")
 
@@ -34,7 +36,7 @@ def make(profile: str) -> Exhibit:
         "Figure 6, right: one class over training time and omega",
         f"The same seeds of the class {CLASSES[SHOWN]}, guided by the learners of one DP run at the iterations on the "
         "left, at the omegas below. Under each image the entropy (nats) that its learner gives it; a dot marks those "
-        f"it gets wrong. {by_omega(guided)} One run; made with {command('grids', profile)}. Stands for the right half "
+        f"it gets wrong. {by_omega(guided)} One run. Stands for the right half "
         "of figure 6, whose omegas are of another scale.",
         rows_of([each for each in guided if each["label"] == SHOWN]),
         figure,

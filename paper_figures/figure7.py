@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from paper_figures.exhibit import Exhibit
 from paper_figures.theory_plots import curve, exhibit, largest_gap, pick, theory_rows, values
 
+STUDIES = ("theory",)
+
 
 def make(profile: str) -> Exhibit:
     """From the theory study."""

@@ -8,8 +8,10 @@ from matplotlib import pyplot as plt
 from dp.data import CLASSES
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.pictures import STEP, decode, grids, show
-from paper_figures.shared import command, grouped
+from paper_figures.shared import grouped
 from paper_figures.style import style
+
+STUDIES = ("grids",)
 
 
 def make(profile: str) -> Exhibit:
@@ -38,7 +40,7 @@ def make(profile: str) -> Exhibit:
         f"The estimate of the finished image at each of {len(steps)} sampling steps, decoded; for every class plain "
         f"(omega 0) and guided (omega {omegas[-1]:g}) from the same noise. Guidance begins at the dashed line. At the "
         f"last step guided and plain images differ by {mean(last):.1f} grey levels of 255 a pixel on average. One "
-        f"learner, the last of a DP run; made with {command('grids', profile)}. Stands for figure 8.",
+        f"learner, the last of a DP run. Stands for figure 8.",
         rows,
         figure,
     )

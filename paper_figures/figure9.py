@@ -11,7 +11,6 @@ from paper_figures.shared import (
     LEARNERS,
     NOT_COMPARABLE,
     SETTINGS,
-    command,
     draw,
     grouped,
     scaling,
@@ -20,6 +19,8 @@ from paper_figures.shared import (
     title_of,
 )
 from paper_figures.style import COLOURS, style
+
+STUDIES = ("scaling", "tuned")
 
 
 def make(profile: str) -> Exhibit:
@@ -44,8 +45,8 @@ def make(profile: str) -> Exhibit:
         "Figure 9: timing alone (omega = 0) against static training",
         "Static training has all its plain images from the start; omega = 0 adds plain images on the same schedule "
         f"rule as DP. Mean and standard deviation over {seeds(counts or [0])}; right: differences of runs with one "
-        f"seed and one size (small markers) and their mean. {_sentence(rows)} Made with "
-        f"{command('scaling tuned', profile)}. Stands for figure 9, where the two do not differ. {NOT_COMPARABLE}",
+        f"seed and one size (small markers) and their mean. {_sentence(rows)} "
+        f"Stands for figure 9, where the two do not differ. {NOT_COMPARABLE}",
         rows,
         figure,
     )

@@ -13,6 +13,8 @@ from experiments.results import load
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.style import COLOURS, style
 
+STUDIES = ("live",)
+
 
 def make(profile: str) -> Exhibit:
     """From the live run; `profile` is not used."""

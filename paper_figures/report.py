@@ -1,50 +1,47 @@
 """build/report.html: every figure and table, its caption, the published claims and what we measured. One file."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from dp.provenance import provenance
 from experiments.verdicts import as_json, verdicts
-from paper_figures.exhibit import Exhibit, Missing, Rows
+from paper_figures.exhibit import FILES, Exhibit, Missing, Rows
+from paper_figures.full_scale import full_scale
+from paper_figures.hover import Point
+from paper_figures.sources import Source, remarks, source
 
-CSS = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-h1 { line-height: 1.2; } h2 { margin-top: 3rem; } img { max-width: 100%; }
-.caption { color: #444; font-size: .92rem; max-width: 52rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
-th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top; }
-th { border-bottom: 2px solid #888; } .claims td, .claims th { text-align: left; }
-.holds { color: #00724f; font-weight: 600; } .part { color: #7a5c00; font-weight: 600; }
-.not { color: #b14a00; font-weight: 600; } .untested { color: #777; }
-footer { margin-top: 3rem; font-size: .85rem; color: #666; }
-"""
+CSS = Path(__file__).parent / "report.css"
+TITLE = "Deliberate Practice: every figure beside the published numbers"
+CLASSES = {"holds here": "holds", "holds in part": "part", "does not hold here": "not", "not tested here": "untested"}
+TYPES = {"csv": "text/csv", "tex": "text/x-tex", "md": "text/markdown"}
+LONG = 25  # rows; a longer table scrolls
+
+Shown = Exhibit | Missing
 
 
-def write(path: Path, profile: str, exhibits: list[Exhibit | Missing], figures: Path) -> None:
+def write(path: Path, profile: str, parts: Mapping[str, Sequence[Shown]], figures: Path) -> None:
     """Write the report.
 
     Args:
         path: the HTML file.
         profile: whose results are shown.
-        exhibits: in order of appearance.
-        figures: folder with the exhibits' PNG files.
+        parts: heading -> its exhibits, in order of appearance.
+        figures: folder with the exhibits' files.
     """
-    parts = [_head(profile), _claims(as_json(verdicts(profile)))]
-    parts += [_section(exhibit, figures) for exhibit in exhibits]
-    made = provenance()
-    parts.append(
-        f"<footer>Drawn {made['date']} from commit {made['commit'] or 'unknown'}"
-        f"{' with uncommitted changes' if made['uncommitted_changes'] else ''}; "
-        f"Python {made['python']}, {', '.join(f'{k} {v}' for k, v in made['packages'].items() if v)}; "
-        f"{made['hardware']['cpu']}, {made['hardware']['cores']} cores. Every result file says what made it.</footer>"
-    )
+    claims = as_json(verdicts(profile))
+    body = [_claims(claims, {each.name for found in parts.values() for each in found})]
+    for heading, found in parts.items():
+        body.append(f"<h2>{escape(heading)}</h2>" + "".join(_section(each, figures, profile) for each in found))
     path.parent.mkdir(parents=True, exist_ok=True)
-    title = "Deliberate Practice: every figure beside the published numbers"
     path.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{CSS}</style>'
-        f"<body>{''.join(parts)}</body></html>\n"
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{TITLE}</title><style>{CSS.read_text()}</style></head>\n'
+        f'<body><div class="page"><header>{_head(profile)}</header>{_contents(parts)}'
+        f"<main>{''.join(body)}{_footer()}</main></div></body></html>\n"
     )
 
 
@@ -61,64 +58,132 @@ def _head(profile: str) -> str:
     )
 
 
-def _claims(found: Rows) -> str:
-    look = {"holds here": "holds", "holds in part": "part", "does not hold here": "not", "not tested here": "untested"}
-    rows = [
-        f"<tr><td>{each['id']}</td><td>{escape(each['claim'])}</td><td>{escape(each['measured'])}</td>"
-        f"<td>{_effect(each)}</td><td>{each['seeds'] or ''}</td>"
-        f'<td class="{look[each["verdict"]]}">{each["verdict"]}</td></tr>'
-        for each in found
-    ]
+def _contents(parts: Mapping[str, Sequence[Shown]]) -> str:
+    lists = ['<ol><li><a href="#claims">The paper\'s claims</a></li></ol>']
+    for heading, found in parts.items():
+        items = "".join(map(_entry, found))
+        lists.append(f"<strong>{escape(heading)}</strong><ol>{items}</ol>")
+    return f'<nav aria-label="Contents">{"".join(lists)}</nav>'
+
+
+def _entry(exhibit: Shown) -> str:
+    short, colon, rest = exhibit.title.partition(":")
+    of_class = ' class="absent"' if isinstance(exhibit, Missing) else ""
+    return f'<li{of_class}><a href="#{exhibit.name}">{escape(short)}<span>{escape(colon + rest)}</span></a></li>'
+
+
+def _claims(found: Rows, shown: set[str]) -> str:
+    lines = []
+    for each in found:
+        links = ", ".join(f'<a href="#{name}">{name}</a>' for name in each["shown_in"] if name in shown)
+        lines.append(
+            f'<tr><td>{each["id"]}</td><td class="words">{escape(each["claim"])}</td>'
+            f'<td class="words">{escape(each["measured"])}</td><td>{_effect(each)}</td><td>{each["seeds"] or ""}</td>'
+            f'<td class="{CLASSES[each["verdict"]]}">{each["verdict"]}</td><td>{links}</td></tr>'
+        )
+    heads = ("", "published", "measured here", "effect (95% interval)", "seeds", "verdict", "shown in")
     return (
-        "<h2>The paper's claims</h2>"
+        '<section id="claims"><h2>The paper\'s claims</h2>'
         '<p class="caption">A verdict says whether the statement holds at this scale, on these images. It is computed '
-        "from the results by the rules in experiments/verdicts.py: an effect, its 95% bootstrap interval over seeds, "
-        "and the number of runs of each kind behind it. The same as JSON: python -m experiments verdicts --json.</p>"
-        '<div class="scroll"><table class="claims"><tr><th></th><th>published</th><th>measured here</th>'
-        "<th>effect (95% interval)</th><th>seeds</th><th>verdict</th></tr>"
-        f"{''.join(rows)}</table></div>"
+        "from the results by the rules in experiments/verdicts: an effect, its 95% bootstrap interval over seeds, "
+        "and the number of runs of each kind behind it. The same as JSON: "
+        "<code>python -m experiments verdicts --json</code></p>"
+        f"{_scroll('Claims', _table(heads, lines, 'claims'))}</section>"
     )
 
 
 def _effect(verdict: dict[str, Any]) -> str:
     if verdict["verdict"] == "not tested here":
         return ""
-    effect = "never reached" if verdict["effect"] is None else f"{verdict['effect']:.3g}"
     low, high = verdict["interval"] or (None, None)
+    if verdict["effect"] is None:
+        return "" if low is None else "never reached"
+    effect = f"{verdict['effect']:.3g}"
     # Theory has neither seeds nor an interval.
     return effect if low is None or low == high == verdict["effect"] else f"{effect} ({low:.3g} to {high:.3g})"
 
 
-def _section(exhibit: Exhibit | Missing, figures: Path) -> str:
-    heading = f"<h2>{escape(exhibit.title)}</h2>"
+def _section(exhibit: Shown, figures: Path, profile: str) -> str:
+    sources = [source(study, profile) for study in exhibit.studies]
+    parts = [f"<h3>{escape(exhibit.title)}</h3>"]
+    parts += [f'<p class="remark">{escape(each)}</p>' for each in remarks(sources)]
     if isinstance(exhibit, Missing):
-        why = f'<p class="untested">not made yet: {escape(exhibit.why)}</p>'
-        return f'<section id="{exhibit.name}">{heading}{why}{_published(exhibit)}</section>'
-    body = ""
-    if exhibit.figure is not None:
-        data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
-        body += f'<img alt="{escape(exhibit.title)}" src="data:image/png;base64,{data}">'
-    if exhibit.table is not None:
-        body += _table(exhibit.table)
-    caption = f'<p class="caption">{escape(exhibit.caption)}</p>'
-    files = f'<p class="caption">Numbers: build/figures/{exhibit.name}.csv</p>'
-    return f'<section id="{exhibit.name}">{heading}{body}{caption}{_published(exhibit)}{files}</section>'
+        parts.append(f'<p class="untested">not made yet: {escape(exhibit.why)}</p>')
+    else:
+        if exhibit.figure is not None:
+            parts.append(_picture(exhibit, figures))
+        if exhibit.table is not None:
+            parts.append(_rows(exhibit.table, exhibit.title))
+        parts.append(f'<p class="caption">{escape(exhibit.caption)}</p>')
+    parts += [_published(exhibit), _origin(exhibit, sources, figures)]
+    return f'<section id="{exhibit.name}">{"".join(parts)}</section>'
 
 
-def _published(exhibit: Exhibit | Missing) -> str:
+def _picture(exhibit: Exhibit, figures: Path) -> str:
+    data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
+    alt = f"{exhibit.title}. {exhibit.description}"
+    return (
+        f'<div class="pan" tabindex="0" role="region" aria-label="{escape(exhibit.title)}">'
+        f'<div class="figure"><img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+        f"{''.join(map(_spot, exhibit.points))}</div></div>"
+    )
+
+
+def _spot(point: Point) -> str:
+    place = f"left:{100 * point.left:.2f}%;top:{100 * point.top:.2f}%"
+    return f'<i aria-hidden="true" style="{place}" title="{escape(point.text)}"></i>'
+
+
+def _published(exhibit: Shown) -> str:
+    lines = [f"<p class=caption>{escape(line)}</p>" for line in full_scale(exhibit.name)]
     if not exhibit.published:
-        return ""
-    heading, caption = "Published", ""
-    if exhibit.measured:
-        heading = "Published, and measured at the paper's scale"
-        caption = f'<p class="caption">{escape(exhibit.measured)}</p>'
-    return f"<h3>{heading}</h3>{_table(exhibit.published)}{caption}"
+        return f"<h4>At the paper's scale</h4>{''.join(lines)}" if lines else ""
+    heading = "Published, and measured at the paper's scale" if exhibit.measured else "Published"
+    measured = f'<p class="caption">{escape(exhibit.measured)}</p>' if exhibit.measured else ""
+    return f"<h4>{heading}</h4>{_rows(exhibit.published, f'{exhibit.title}: published')}{measured}{''.join(lines)}"
 
 
-def _table(rows: Rows) -> str:
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
-    lines = "".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{head}</tr>{lines}</table></div>'
+def _origin(exhibit: Shown, sources: Sequence[Source], figures: Path) -> str:
+    """Commands, result files and commits; and the exhibit's numbers to save."""
+    lines = []
+    for each in sources:
+        count = f"{each.present} of {each.expected} results" if each.expected else "a run"
+        commits = f"; made at commit {', '.join(each.commits)}" if each.commits else ""
+        hours = f", {each.seconds / 3600:.1f} core-hours" if each.seconds > 360 else ""
+        where = ", ".join(f"<code>{escape(folder)}</code>" for folder in each.folders)
+        lines.append(f"<li><code>{escape(each.command)}</code>: {count} in {where}{hours}{commits}</li>")
+    if isinstance(exhibit, Exhibit):
+        lines.append(f"<li>these numbers: {', '.join(_link(figures / name) for name in _files(exhibit, figures))}</li>")
+    return f"<details><summary>Where the numbers come from</summary><ul>{''.join(lines)}</ul></details>"
+
+
+def _files(exhibit: Exhibit, figures: Path) -> list[str]:
+    names = [f"{exhibit.name}.{suffix}" for suffix in FILES]
+    return [name for name in names if (figures / name).exists() and name.split(".")[-1] in TYPES]
+
+
+def _link(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    kind = TYPES[path.suffix[1:]]
+    return f'<a download="{path.name}" href="data:{kind};base64,{data}">{path.name}</a>'
+
+
+def _rows(rows: Rows, label: str) -> str:
+    lines = ["<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>" for row in rows]
+    return _scroll(label, _table(list(rows[0]), lines), len(rows) > LONG)
+
+
+def _table(heads: Sequence[str], lines: Sequence[str], look: str = "") -> str:
+    # A heading may not be empty.
+    cells = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in heads)
+    of_class = f' class="{look}"' if look else ""
+    return f"<table{of_class}><thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _scroll(label: str, table: str, long: bool = False) -> str:
+    # Focusable, so that it can be scrolled with the keyboard.
+    look = "scroll long" if long else "scroll"
+    return f'<div class="{look}" tabindex="0" role="region" aria-label="{escape(label)}">{table}</div>'
 
 
 def _cell(value: Any) -> str:
@@ -127,3 +192,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, float) and value == int(value):
         value = int(value)
     return escape(f"{value:,}" if isinstance(value, int) else str(value))
+
+
+def _footer() -> str:
+    made = provenance()
+    return (
+        f"<footer>Drawn {made['date']} from commit {made['commit'] or 'unknown'}"
+        f"{' with uncommitted changes' if made['uncommitted_changes'] else ''}; "
+        f"Python {made['python']}, {', '.join(f'{k} {v}' for k, v in made['packages'].items() if v)}; "
+        f"{made['hardware']['cpu']}, {made['hardware']['cores']} cores. Every result file says what made it: commit, "
+        "configuration, seeds, versions, hardware, seconds.</footer>"
+    )

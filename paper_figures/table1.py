@@ -7,7 +7,9 @@ from experiments.outcomes import correct, hard_images, outcomes, shift_means
 from experiments.shift_sets import SHIFTS
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, command, grouped, missing, seeds, spread
+from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, grouped, missing, seeds, spread
+
+STUDIES = ("comparison", "scaling", "tuned")
 
 
 def make(profile: str) -> Exhibit:
@@ -40,8 +42,8 @@ def make(profile: str) -> Exhibit:
         "changed test images, which stand for ImageNet-Sketch, -R and -V2; hard, which stands for ImageNet-A: "
         f"{hard if mask.any() else 'no reference learners yet'}. Equal: one guidance scale and one set of settings; "
         "tuned: each method at its own best. Highest test accuracy without real training images: "
-        f"{'; '.join(best) or 'none yet'}. Made with "
-        f"{command('comparison scaling tuned', profile)}. Stands for table 1, whose rows are below (DP with "
+        f"{'; '.join(best) or 'none yet'}. "
+        "Stands for table 1, whose rows are below (DP with "
         f"lambda_cfg = 2). {NOT_COMPARABLE}",
         table,
         table=table,

@@ -4,7 +4,9 @@ from typing import Any
 
 from paper_figures import published
 from paper_figures.exhibit import Exhibit
-from paper_figures.shared import NOT_COMPARABLE, Results, command, results_of, seeds, spread
+from paper_figures.shared import NOT_COMPARABLE, Results, results_of, seeds, spread
+
+STUDIES = ("generators",)
 
 
 def make(profile: str) -> Exhibit:
@@ -23,8 +25,8 @@ def make(profile: str) -> Exhibit:
         "repository's at three classifier-free guidance scales, and two weaker ones. Recognised: share of images that "
         "the oracle, trained on real images, takes for their class. Static training and DP end with as many images; "
         "accuracies are on real test images, mean (standard deviation) over "
-        f"{seeds(row['seeds'] for row in table)}; the difference is of runs with one seed. {better} Made with "
-        f"{command('generators', profile)}. Stands for table 2 (ImageNet-100, static, versions of Stable Diffusion), "
+        f"{seeds(row['seeds'] for row in table)}; the difference is of runs with one seed. {better} "
+        "Stands for table 2 (ImageNet-100, static, versions of Stable Diffusion), "
         f"below. {NOT_COMPARABLE}",
         order,
         table=order,

@@ -4,7 +4,9 @@ from typing import Any
 
 from paper_figures import published
 from paper_figures.exhibit import Exhibit
-from paper_figures.shared import NOT_COMPARABLE, command, results_of, seeds, spread
+from paper_figures.shared import NOT_COMPARABLE, results_of, seeds, spread
+
+STUDIES = ("ablation",)
 
 ROWS = ("base", "omega-zero", "omega-small", "omega-large", "patience-fixed", "newest-twice")
 
@@ -25,7 +27,7 @@ def make(profile: str) -> Exhibit:
         "Table 3: ablation",
         "The first row is the method as used here; each of the others changes one part. Mean (standard deviation) over "
         f"{seeds(row['seeds'] for row in table)}, percent of real images. Omegas are in the paper's proportions. Best "
-        f"test accuracy here: {best.replace('-', ' ')}. Made with {command('ablation', profile)}. Stands for table 3 "
+        f"test accuracy here: {best.replace('-', ' ')}. Stands for table 3 "
         f"(ImageNet-100), below, whose held-out test is the real training set. {NOT_COMPARABLE}",
         table,
         table=table,

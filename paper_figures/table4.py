@@ -5,7 +5,9 @@ from typing import Any
 
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, NOT_COMPARABLE, command, grouped, scaling, seeds, spread
+from paper_figures.shared import LEARNERS, NOT_COMPARABLE, grouped, scaling, seeds, spread
+
+STUDIES = ("scaling", "tuned")
 
 COLUMNS = ("method", "n_initial", "n_per_round", "rounds", "pool_size")
 ORDER = ("DP", "omega = 0", "static")
@@ -23,8 +25,8 @@ def make(profile: str) -> Exhibit:
         f"Every row is the mean (standard deviation) over its {seeds(row['seeds'] for row in rows)}; Fashion-MNIST, "
         "percent of real images, which are never trained on. N initial images, P an addition, k additions. By "
         "patience: share of the additions that patience triggered; an even schedule made the overdue ones. Branch-out: "
-        "mean iteration at which the branch stopped adding images; empty for full runs. Made with "
-        f"{command('scaling tuned', profile)}. Stands for table 4 (ImageNet-100), below. {NOT_COMPARABLE}",
+        "mean iteration at which the branch stopped adding images; empty for full runs. "
+        f"Stands for table 4 (ImageNet-100), below. {NOT_COMPARABLE}",
         rows,
         table=rows,
         published=published.table(4),

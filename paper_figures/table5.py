@@ -8,7 +8,9 @@ from experiments.efficiency import Curve, equivalents
 from experiments.outcomes import curve
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, NOT_COMPARABLE, command, scaling, seeds, spread
+from paper_figures.shared import LEARNERS, NOT_COMPARABLE, scaling, seeds, spread
+
+STUDIES = ("scaling", "tuned")
 
 
 def make(profile: str) -> Exhibit:
@@ -33,7 +35,7 @@ def make(profile: str) -> Exhibit:
         f"measured does as well. Mean over {seeds(counts)}, 95% bootstrap interval over seeds. In {below} of {ours} "
         "rows measured here static needs fewer images than DP. The last rows apply the same to the single runs of the "
         f"paper's table 5 (ImageNet-1k), below as printed: beside table 1 its columns of ImageNet-Sketch and -R look "
-        f"swapped. Made with {command('scaling tuned', profile)}. {NOT_COMPARABLE}",
+        f"swapped. {NOT_COMPARABLE}",
         rows,
         table=rows,
         published=published.table(5),

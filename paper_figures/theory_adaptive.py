@@ -9,6 +9,8 @@ from matplotlib.lines import Line2D
 from paper_figures.exhibit import Exhibit
 from paper_figures.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
 
+STUDIES = ("theory",)
+
 
 def make(profile: str) -> Exhibit:
     """From the theory study."""

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from paper_figures.exhibit import Exhibit
 from paper_figures.theory_plots import COLOURS, MARKERS, exhibit, pick, theory_rows, values
 
+STUDIES = ("theory",)
+
 TITLES = {
     "arXiv v1": "arXiv v1 (Feb 2025), as printed",
     "ICML 2025": "ICML 2025, as printed",

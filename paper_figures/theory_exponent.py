@@ -11,6 +11,8 @@ from paper_figures.exhibit import Exhibit
 from paper_figures.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
 from theory.figures import answer
 
+STUDIES = ("theory",)
+
 
 def make(profile: str) -> Exhibit:
     """From the theory study."""

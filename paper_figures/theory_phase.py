@@ -12,6 +12,8 @@ from paper_figures.exhibit import Exhibit
 from paper_figures.theory_plots import exhibit, pick, theory_rows, values
 from theory.figures import answer
 
+STUDIES = ("theory",)
+
 AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine with the truth"}
 
 

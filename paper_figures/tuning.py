@@ -4,7 +4,9 @@ from typing import Any
 
 from experiments.tuning import METHODS, validation_accuracy
 from paper_figures.exhibit import Exhibit
-from paper_figures.shared import LEARNERS, command, grouped, results_of
+from paper_figures.shared import LEARNERS, grouped, results_of
+
+STUDIES = ("tuning",)
 
 NAMES = {method.replace(" = ", ""): method for method in METHODS}
 
@@ -26,7 +28,7 @@ def make(profile: str) -> Exhibit:
         "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
         "images. Late: guidance acts below this noise level. An empty cell is an axis that the method does not have. "
         "The best of a search is partly luck: the other studies run the settings it ends with on seeds of their own. "
-        f"Made with {command('tuning', profile)}. The paper has no such table.",
+        "The paper has no such table.",
         table,
         table=table,
     )

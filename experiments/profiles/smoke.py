@@ -27,7 +27,9 @@ LEARNERS = ("convnet", "vit")
 
 PROFILE = Profile(
     theory=Theory(replicates=4),
-    tuning=Tuning(base=replace(BASE, iterations=100), learners=LEARNERS, size=200, random=1, neighbours=1),
+    tuning=Tuning(
+        base=replace(BASE, iterations=100), learners=LEARNERS, size=200, random=1, neighbours=(1,), later=(1,)
+    ),
     scaling=tuple(
         Scaling(
             f"scaling-equal-{learner}", replace(BASE, learner=learner), SEEDS, (100, 200, 400), (BRANCHING,), (GROWING,)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dp.errors import UserError
 from experiments.verdicts.ablation import patience_and_sampling
 from experiments.verdicts.comparison import shifted_images
 from experiments.verdicts.generators import diverse_generator
@@ -16,7 +17,7 @@ from experiments.verdicts.hardness import hardness_moves
 from experiments.verdicts.scaling import beats_static, data_efficiency, less_of_everything, timing_alone
 from experiments.verdicts.selection import cheaper_than_pruning, guidance_cost, too_much_selection
 from experiments.verdicts.theory import linear_model
-from experiments.verdicts.verdict import Verdict
+from experiments.verdicts.verdict import Verdict, untested
 
 CLAIMS = Path(__file__).parents[1] / "claims.csv"
 
@@ -38,21 +39,27 @@ RULES: dict[str, Callable[[str], Verdict]] = {
 
 
 def verdicts(profile: str) -> list[Verdict]:
-    """One for each claim, in order."""
-    return [rule(profile) for rule in RULES.values()]
+    """One for each claim, in order; a claim whose results cannot be read is untested, and says why."""
+    found = []
+    for id_, rule in RULES.items():
+        try:
+            found.append(rule(profile))
+        except UserError as error:
+            found.append(untested(id_, str(error)))
+    return found
 
 
-def claims() -> dict[str, str]:
-    """The paper's quantitative claims, by id."""
+def claims() -> dict[str, dict[str, Any]]:
+    """The paper's quantitative claims by id: the claim, and the names of the figures and tables that show it."""
     with CLAIMS.open(newline="") as file:
-        return {row["id"]: row["claim"] for row in csv.DictReader(file)}
+        return {row["id"]: {"claim": row["claim"], "shown_in": row["shown_in"].split()} for row in csv.DictReader(file)}
 
 
 def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
-    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured} and what a claim has besides."""
+    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured, shown_in} and what else."""
     texts, listed = claims(), []
     for each in found:
-        values = vars(each) | {"claim": texts[each.id]}
-        names = ("id", "claim", "verdict", "effect", "interval", "seeds", "sources", "measured")
+        values = vars(each) | texts[each.id]
+        names = ("id", "claim", "verdict", "effect", "interval", "seeds", "sources", "measured", "shown_in")
         listed.append({name: values[name] for name in names} | (each.more or {}))
     return listed

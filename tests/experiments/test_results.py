@@ -8,10 +8,10 @@ import pytest
 
 from dp.errors import UserError
 from experiments import results
-from experiments.__main__ import STUDIES, jobs_of
 from experiments.profiles import profile
 from experiments.results import Job
 from experiments.run import run
+from experiments.studies import STUDIES, jobs_of
 
 
 def square(config, progress):

@@ -8,7 +8,9 @@ from experiments.profiles import profile
 from experiments.tuned import Tuned
 from experiments.tuning import METHODS, Tuning, draw
 
-SETTINGS = Tuning(PracticeConfig(seed=100), learners=("convnet", "vit"), size=4000, random=8, neighbours=2)
+SETTINGS = Tuning(
+    PracticeConfig(seed=100), learners=("convnet", "vit"), size=4000, random=8, neighbours=(2, 6), later=(2,)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +34,7 @@ def record(settings: Tuning, best: set[str]) -> None:
 def test_every_method_has_the_same_budget_and_ends_with_as_many_images():
     record(SETTINGS, set())
     found = configs(SETTINGS)
-    for learner, budget in (("convnet", SETTINGS.random + SETTINGS.neighbours), ("vit", 1 + SETTINGS.neighbours)):
+    for learner, budget in (("convnet", 8 + 2 + 6), ("vit", 1 + 2)):
         for method in METHODS:
             prefix = f"{learner}-{method.replace(' = ', '')}-"
             mine = [config for name, config in found.items() if name.startswith(prefix)]
@@ -56,18 +58,16 @@ def test_a_longer_search_goes_on_from_a_shorter_one():
         assert draw(method, replace(SETTINGS, random=20))[:8] == draw(method, SETTINGS)
 
 
-def test_the_last_trials_are_one_step_from_the_best_of_the_first():
+def test_later_trials_are_one_step_from_the_best_of_the_first():
     best = {tuning.trial_name("convnet", method, 5) for method in METHODS}
     record(SETTINGS, best)
     found = [
-        job
-        for job in tuning.jobs(SETTINGS, "p")
-        if job.name.startswith("convnet") and int(job.name[-2:]) >= SETTINGS.random
+        job for job in tuning.jobs(SETTINGS, "p") if job.name.startswith("convnet") and 8 <= int(job.name[-2:]) < 10
     ]
     for method in METHODS:
         point = draw(method, SETTINGS)[5]
-        expected = tuning.beside(point, method, draw(method, SETTINGS), SETTINGS)
-        assert len(expected) == SETTINGS.neighbours
+        expected = tuning.beside(point, method, draw(method, SETTINGS), SETTINGS, 2)
+        assert len(expected) == 2
         space = tuning.SHARED | METHODS[method]
         for new in expected:
             moved = [axis for axis in space if new[axis] != point[axis]]
@@ -79,7 +79,25 @@ def test_the_last_trials_are_one_step_from_the_best_of_the_first():
         assert mine == wanted
 
 
-@pytest.mark.parametrize("trial", (4, SETTINGS.random + 1))
+def test_a_round_goes_on_from_the_best_so_far_and_draws_where_there_are_no_more_neighbours():
+    record(SETTINGS, {tuning.trial_name("convnet", method, 9) for method in METHODS})
+    found = configs(SETTINGS)
+    for method in ("DP", "static"):
+        name = f"convnet-{method}-"
+        best, last = found[f"{name}09"], [found[f"{name}{trial:02d}"] for trial in range(10, 16)]
+        apart = [
+            sum(getattr(each, field) != getattr(best, field) for field in ("guidance_scale", "lr", "iterations"))
+            + (each.guidance.omega != best.guidance.omega)
+            + (each.guidance.interval != best.guidance.interval)
+            + (each.patience != best.patience)
+            + ((each.n_initial, each.rounds) != (best.n_initial, best.rounds))
+            for each in last
+        ]
+        # A static run has three axes, so at most five neighbours, one of which has been tried.
+        assert apart == [1] * 6 if method == "DP" else set(apart[:2]) == {1} and max(apart) > 1
+
+
+@pytest.mark.parametrize("trial", (4, 9, 12))
 def test_a_later_learner_starts_at_the_best_of_the_one_before(trial):
     record(SETTINGS, {tuning.trial_name("convnet", "DP", trial)})
     found = configs(SETTINGS)
@@ -133,8 +151,23 @@ def test_tuned_runs_have_what_their_own_search_found_and_seeds_of_their_own():
     assert abs(half - 2000) <= grown.n_per_round / 2 and not runs_of["scaling-tuned-convnet/DP-1000-seed0"].branch_sizes
 
 
+def test_runs_with_more_images_than_the_search_are_as_long_as_its_longest():
+    base = replace(SETTINGS.base, learner="convnet")
+    points = draw("static", SETTINGS)
+    short = next(i for i, point in enumerate(points) if point["length"] < 1)
+    record(SETTINGS, {tuning.trial_name("convnet", "static", short)})
+    settings = replace(TUNED, static_sizes=(4000, 32000))
+    lengths = {
+        job.name: job.config["iterations"]
+        for job in tuned.jobs(settings, SETTINGS, "p")
+        if job.config["learner"] == "convnet"
+    }
+    assert lengths["static-4000-seed0"] == tuning.apply(base, "static", points[short], 4000).iterations
+    assert lengths["static-32000-seed0"] == base.iterations > lengths["static-4000-seed0"]
+
+
 def test_before_its_search_is_finished_a_learner_has_no_tuned_runs():
     record(SETTINGS, set())
-    last = results.folder("p") / "tuning" / f"vit-prune-{SETTINGS.neighbours:02d}.json"
+    last = results.folder("p") / "tuning" / "vit-prune-02.json"
     last.unlink()
     assert {job.config["learner"] for job in tuned.jobs(TUNED, SETTINGS, "p")} == {"convnet"}

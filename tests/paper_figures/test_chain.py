@@ -9,18 +9,20 @@ from itertools import product
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from dp.data import ImageSet, validation_images
 from dp.data import test_images as real_images
 from experiments import efficiency, live, results, runs
-from experiments.__main__ import jobs_of
 from experiments.profiles import Profile, profile
 from experiments.results import Job
 from experiments.scaling import Preset
 from experiments.shift_sets import SHIFTS
+from experiments.studies import jobs_of
 from paper_figures import report
 from paper_figures.__main__ import EXHIBITS
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
+from paper_figures.sources import source
 
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
 THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("figure3", "figure5c", "figure7")]
@@ -100,9 +102,8 @@ def drawn(chain):
     """Exhibits by name, drawn and written."""
     found = make_all(EXHIBITS.values(), "smoke")
     assert [each.why for each in found if isinstance(each, Missing)] == []
-    for exhibit in found:
-        save(exhibit, chain / "figures")
-    report.write(chain / "report.html", "smoke", found, chain / "figures")
+    found = [save(each, chain / "figures") for each in found]
+    report.write(chain / "report.html", "smoke", {"all": found}, chain / "figures")
     return {exhibit.name: exhibit for exhibit in found}
 
 
@@ -117,7 +118,7 @@ def test_every_figure_has_its_files_and_finite_numbers(chain, drawn):
             rows = list(csv.DictReader(file))
         assert len(rows) == len(exhibit.rows) > 0
         assert not any(text in ("nan", "inf") for row in rows for text in row.values())
-        assert "Made with" in exhibit.caption or "made with" in exhibit.caption or name in ("live", *THEORY)
+        assert ((chain / "figures" / f"{name}.tex").exists()) == (exhibit.table is not None)
         if exhibit.figure is not None:
             for suffix in ("png", "pdf"):
                 assert (chain / "figures" / f"{name}.{suffix}").stat().st_size > 5000
@@ -221,7 +222,7 @@ def test_tables_of_the_other_studies(chain, drawn):
 def test_the_report_is_one_file_with_a_verdict_for_every_claim(chain, drawn):
     text = (chain / "report.html").read_text()
     assert len(re.findall("holds here<|holds in part<|does not hold here<|not tested here<", text)) == 13
-    assert not re.findall(r'(?:src|href)="(?!data:)', text) and "not made yet" not in text
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text) and "not made yet" not in text
     assert text.count('src="data:image/png;base64,') == sum(each.figure is not None for each in drawn.values())
 
 
@@ -232,12 +233,24 @@ def test_live_samples_are_pictures_of_both_pools(chain, drawn):
     assert "2 additions of 20 images" in drawn["live"].caption
 
 
-def test_the_same_results_give_the_same_bytes(chain, drawn):
-    modules = [module for name, module in EXHIBITS.items() if name not in THEORY]
-    for exhibit in make_all(modules, "smoke"):
-        save(exhibit, chain / "again")
-    written = sorted(path for path in (chain / "again").iterdir() if path.suffix in (".csv", ".png"))
-    assert len(written) > 25
+def test_the_same_results_give_the_same_bytes_and_no_other_study_is_read(chain, drawn, tmp_path, monkeypatch):
+    settings = tiny()
+    for name, module in EXHIBITS.items():
+        if name in THEORY:
+            continue
+        here = tmp_path / name
+        own = {job.study for each in module.STUDIES if each != "live" for job in jobs_of(settings, (each,), "smoke")}
+        for profile_name, studies in (("smoke", own), ("live", {"live"} & set(module.STUDIES))):
+            (here / profile_name).mkdir(parents=True)
+            for study in studies:
+                (here / profile_name / study).symlink_to(chain / profile_name / study)
+        with monkeypatch.context() as patch:
+            patch.setattr(results, "folder", lambda profile_name, here=here: here / profile_name)
+            [again] = make_all([module], "smoke")
+        assert isinstance(again, Exhibit), again
+        save(again, tmp_path / "again")
+    written = sorted(path for path in (tmp_path / "again").iterdir() if path.suffix != ".pdf")
+    assert len(written) > 30
     for path in written:
         assert path.read_bytes() == (chain / "figures" / path.name).read_bytes(), path.name
 
@@ -258,8 +271,66 @@ def test_absent_studies_are_named_and_the_rest_is_drawn(chain, drawn, tmp_path, 
     assert "1 seed." in found["figure4"].caption
     assert "python -m experiments run grids --profile smoke" in found["figure8"].why
     assert "python -m experiments live" in found["live"].why
-    for name in made:
-        save(found[name], tmp_path / "figures")
-    report.write(tmp_path / "report.html", "smoke", list(found.values()), tmp_path / "figures")
+    shown = [save(each, tmp_path / "figures") if name in made else each for name, each in found.items()]
+    report.write(tmp_path / "report.html", "smoke", {"all": shown}, tmp_path / "figures")
     text = (tmp_path / "report.html").read_text()
     assert text.count("not made yet: ") == len(found) - len(made) and "not made yet: selection: no" in text
+
+
+def test_the_report_in_a_browser(chain, drawn):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium here (Debian's package chromium)")
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width, scheme in ((390, "light"), (390, "dark"), (1300, "light"), (1300, "dark")):
+            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+            page = context.new_page()
+            heard: list[str] = []
+            page.on("console", lambda message, heard=heard: heard.append(message.text))
+            page.on("pageerror", lambda error, heard=heard: heard.append(str(error)))
+            page.on("request", lambda request, heard=heard: heard.append(request.url[:40]))
+            page.goto(f"file://{chain / 'report.html'}")
+            assert [each for each in heard if not each.startswith(("file://", "data:"))] == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            pictures = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt.length])")
+            assert len(pictures) > 15 and all(size > 100 and alt > 20 for size, alt in pictures)
+            links = page.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.hash.slice(1))")
+            assert len(links) > 30 and page.evaluate("x => x.filter(i => !document.getElementById(i))", links) == []
+            violations = Axe().run(page).response["violations"]
+            assert [(each["id"], each["nodes"][0]["html"]) for each in violations] == [], (width, scheme)
+        browser.close()
+
+
+def test_points_to_hover_over_are_where_the_points_are(chain, drawn):
+    files = read(chain, "scaling-equal-convnet", "static-80-")
+    values = [each["outcomes"][0]["test_accuracy"] for each in files.values()]
+    [point] = [
+        each
+        for each in drawn["figure4"].points
+        if each.text.startswith("static") and f"{np.mean(values):.4g} " in each.text and each.text.endswith(" at 80")
+    ][:1]
+    assert f"± {np.std(values, ddof=1):.3g} " in point.text
+    picture = plt.imread(chain / "figures" / "figure4.png")
+    row, column = round(point.top * picture.shape[0]), round(point.left * picture.shape[1])
+    assert picture[row, column, :3] == pytest.approx([0x55 / 255] * 3, abs=0.02)  # the colour of static
+
+
+def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path, monkeypatch):
+    for study in ("scaling-equal-convnet", "ablation"):
+        shutil.copytree(chain / "smoke" / study, tmp_path / "smoke" / study)
+    first, *_, last = sorted((tmp_path / "smoke" / "ablation").iterdir())
+    first.write_text(first.read_text().replace('"seed": 0', '"seed": 7'))
+    last.unlink()
+    monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
+    source.cache_clear()
+    found = make_all([EXHIBITS["figure4"], EXHIBITS["table3"]], "smoke")
+    report.write(tmp_path / "report.html", "smoke", {"all": [save(found[0], tmp_path), found[1]]}, tmp_path)
+    source.cache_clear()
+    text = (tmp_path / "report.html").read_text()
+    assert isinstance(found[1], Missing) and f"{first}: it is not as it was written" in found[1].why
+    assert f"1 of 18 results of this study are not made yet (ablation/{last.stem})" in text
+    assert text.count("data:image/png") == 1 and text.count(f"{first}: it is not as it was written") >= 2

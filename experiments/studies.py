@@ -1,0 +1,58 @@
+"""All studies by name, and the results that each is to have."""
+
+from collections.abc import Callable
+
+from dp.errors import UserError
+from experiments import (
+    ablation,
+    comparison,
+    dynamics,
+    generators,
+    grids,
+    scaling,
+    selection,
+    theory,
+    tuned,
+    tuning,
+)
+from experiments.profiles import Profile
+from experiments.results import Job
+
+STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
+    "theory": lambda settings, _: theory.jobs(settings.theory),
+    "tuning": lambda settings, name: tuning.jobs(settings.tuning, name),
+    "dynamics": lambda settings, _: dynamics.jobs(settings.dynamics),
+    "grids": lambda settings, _: grids.jobs(settings.grids),
+    "scaling": lambda settings, _: [job for each in settings.scaling for job in scaling.jobs(each)],
+    "tuned": lambda settings, name: tuned.jobs(settings.tuned, settings.tuning, name),
+    "comparison": lambda settings, _: [job for each in settings.comparison for job in comparison.jobs(each)],
+    "selection": lambda settings, _: selection.jobs(settings.selection),
+    "ablation": lambda settings, _: ablation.jobs(settings.ablation),
+    "generators": lambda settings, _: generators.jobs(settings.generators),
+}
+
+
+def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str = "cpu") -> list[Job]:
+    """The jobs of the named studies or folders of results, or of all.
+
+    Args:
+        settings: of every study.
+        studies: keys of `STUDIES`, or names of folders of results.
+        profile_name: whose search the tuned study goes on from.
+
+    Raises:
+        UserError: there is no study and no folder of that name.
+    """
+    found: list[Job] = []
+    for name in studies or STUDIES:
+        jobs = STUDIES[name](settings, profile_name) if name in STUDIES else _in_folder(name, settings, profile_name)
+        known = {(job.study, job.name) for job in found}
+        found += [job for job in jobs if (job.study, job.name) not in known]
+    return found
+
+
+def _in_folder(name: str, settings: Profile, profile_name: str) -> list[Job]:
+    jobs = [job for job in jobs_of(settings, (), profile_name) if job.study == name]
+    if not jobs:
+        raise UserError(f'study: got "{name}", expected one of {", ".join(STUDIES)}, or a folder of their results')
+    return jobs

@@ -1,0 +1,43 @@
+"""What it would take to measure an exhibit at the paper's scale: runs, GPU-hours, and the command that lists them."""
+
+import re
+from typing import get_args
+
+from dp.errors import UserError
+from dp.paper_rows import Task
+from dp.plan import added_gpu_hours, plan, rows_of
+
+GPU, UTILISATION = "H100", 0.35
+# What these show are images of runs, of which no numbers are published.
+PICTURES = {"figure6_right", "figure8", "figure10", "figure11", "figure13"}
+RUN = "4/DP 64k + 18 x 32k"
+
+
+def full_scale(name: str) -> list[str]:
+    """One line for each of the paper's data sets that the exhibit has runs of; none for what is theory or our own.
+
+    Args:
+        name: of an exhibit, such as "table4" or "figure6_left".
+    """
+    found = re.fullmatch(r"(table|figure)(\d+)(_\w+)?", name)
+    if found is None:
+        return []
+    kind, number = found[1], int(found[2])
+    lines = []
+    for task in get_args(Task):
+        try:
+            rows = rows_of(task, **{kind: number})
+        except UserError:
+            continue
+        hours = sum(added_gpu_hours(row, plan(row, GPU, UTILISATION)) for row in rows)
+        runs = sum(not row.by_others and row.branch_of is None for row in rows)
+        lines.append(
+            f"make {kind}{number} PROFILE={task} lists the commands and starts nothing: {runs} runs, about "
+            f"{hours:,.0f} GPU-hours on {GPU} at {UTILISATION:.0%} of its peak."
+        )
+    if name in PICTURES or name == "figure6_left":
+        lines.append(
+            f'A run such as dp run --row "{RUN}" keeps every image with its seed and the learner at each addition '
+            "(RUN/pool, RUN/learners), which is what such a picture is made from; no numbers of it are published."
+        )
+    return lines

@@ -1,0 +1,79 @@
+"""The plotted points of a figure: exact numbers to show where the reader points, and a description in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+MOST = 60  # points of a series; longer ones are curves
+
+
+@dataclass(frozen=True)
+class Point:
+    """A plotted point.
+
+    Attributes:
+        left, top: where it is, as a share of the figure's width and height, from the upper left corner.
+        text: its series and its exact numbers.
+    """
+
+    left: float
+    top: float
+    text: str
+
+
+def points(figure: Figure) -> list[Point]:
+    """All points that have a marker, in series of at most `MOST`. The figure must have been drawn."""
+    return [point for axis in figure.axes if axis.axison for point in _of_axis(axis)]
+
+
+def _of_axis(axis: Axes) -> Iterator[Point]:
+    names = {
+        id(container.lines[0]): container.get_label() for container in axis.containers if hasattr(container, "lines")
+    }
+    errors = {id(c.lines[0]): _half_lengths(c) for c in axis.containers if hasattr(c, "lines")}
+    for line in axis.lines:
+        data = np.asarray(line.get_xydata(), float)
+        if (
+            line.get_marker() in ("None", None, "")
+            or not 0 < len(data) <= MOST
+            or line.get_transform() != axis.transData
+        ):
+            continue
+        label = str(names.get(id(line)) or line.get_label())
+        prefix = "" if label.startswith("_") or label == "None" else f"{label}: "
+        spread = errors.get(id(line))
+        places = axis.figure.transFigure.inverted().transform(axis.transData.transform(data))
+        for i, ((x, y), (left, up)) in enumerate(zip(data, places, strict=True)):
+            if np.isfinite([x, y, left, up]).all() and 0 <= left <= 1 and 0 <= up <= 1:
+                plus = f" ± {spread[i]:.3g}" if spread is not None and spread[i] > 0 else ""
+                yield Point(left, 1 - up, f"{prefix}{y:.4g}{plus} at {_number(x)}")
+
+
+def _half_lengths(container) -> np.ndarray | None:
+    """Of the vertical error bars of an errorbar container."""
+    bars = container.lines[2]
+    if not bars:
+        return None
+    return np.array([np.ptp(segment[:, 1]) / 2 if len(segment) else 0.0 for segment in bars[-1].get_segments()])
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if x == round(x) else f"{x:.4g}"
+
+
+def describe(figure: Figure) -> str:
+    """What is drawn, in words: each panel's title, axes and series."""
+    panels = []
+    for axis in figure.axes:
+        series = [text for text in axis.get_legend_handles_labels()[1] if not text.startswith("_")]
+        parts = [
+            " ".join(axis.get_title().split()),
+            f"{axis.get_ylabel()} against {axis.get_xlabel()}" if axis.get_xlabel() and axis.get_ylabel() else "",
+            f"series: {', '.join(series)}" if series else "",
+        ]
+        if axis.axison and any(parts):
+            panels.append("; ".join(part for part in parts if part))
+    return " | ".join(" ".join(panel.replace("$", "").split()) for panel in panels)

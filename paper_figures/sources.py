@@ -1,0 +1,105 @@
+"""Which result files an exhibit is made from, by which command, and which of them are not there."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from dp.errors import UserError
+from experiments.profiles import profile as profile_of
+from experiments.results import Job, folder, load, state
+from experiments.studies import jobs_of
+from paper_figures.shared import command
+
+
+@dataclass(frozen=True)
+class Source:
+    """The results of one study.
+
+    Attributes:
+        command: what makes them.
+        folders: they are in, relative to the repository where they are recorded in it.
+        present, expected: how many there are, and how many the profile asks for.
+        absent: those that are neither there nor unreadable, by study/name.
+        stale: those made with other settings or other weights than the profile's.
+        damaged: a line for each file that is not as it was written.
+        commits: that made them, abbreviated.
+        seconds: of all runs together, as measured by each, on whatever else that machine was doing.
+    """
+
+    command: str
+    folders: tuple[str, ...]
+    present: int
+    expected: int
+    absent: tuple[str, ...]
+    stale: tuple[str, ...]
+    damaged: tuple[str, ...]
+    commits: tuple[str, ...]
+    seconds: float
+
+
+@cache
+def source(study: str, profile: str) -> Source:
+    """What there is of a study."""
+    if study == "live":
+        return _of("make figures", "live", [])
+    jobs = jobs_of(profile_of(profile), (study,), profile)
+    return _of(command(study, profile), profile, jobs)
+
+
+def _of(made_by: str, profile: str, jobs: list[Job]) -> Source:
+    found: dict[str, list[str]] = {"present": [], "stale": [], "absent": [], "damaged": []}
+    for job in jobs:
+        try:
+            found[state(profile, job)].append(f"{job.study}/{job.name}")
+        except UserError as error:
+            found["damaged"].append(str(error))
+    folders = list(dict.fromkeys(job.study for job in jobs)) or [profile]
+    commits: Counter[str] = Counter()
+    seconds = 0.0
+    wanted = {f"{job.study}/{job.name}" for job in jobs}
+    for name in folders:
+        try:
+            results = load(profile, name)
+        except UserError:
+            continue  # its line is among the damaged
+        for stem, result in results.items():
+            if not jobs or f"{name}/{stem}" in wanted:
+                commits[(result["made_by"]["commit"] or "unknown")[:10]] += 1
+                seconds += result["made_by"]["seconds"]
+    where = folder(profile)
+    shown = [str(where.relative_to(where.parents[2]) / name) if profile == "cpu" else name for name in folders]
+    return Source(
+        made_by,
+        tuple(shown),
+        len(found["present"]) + len(found["stale"]),
+        len(jobs),
+        tuple(found["absent"]),
+        tuple(found["stale"]),
+        tuple(found["damaged"]),
+        tuple(commit for commit, _ in commits.most_common()),
+        seconds,
+    )
+
+
+def remarks(sources: Iterable[Source]) -> list[str]:
+    """What a reader must know of the results behind an exhibit: what is absent, stale or damaged."""
+    lines = []
+    for each in sources:
+        if each.absent:
+            lines.append(
+                f"{len(each.absent)} of {each.expected} results of this study are not made yet "
+                f"({_names(each.absent)}); make them with {each.command}"
+            )
+        if each.stale:
+            lines.append(
+                f"{len(each.stale)} results were made with other settings or weights than the profile has now "
+                f"({_names(each.stale)}); make them anew with {each.command}"
+            )
+        lines += each.damaged
+    return lines
+
+
+def _names(names: tuple[str, ...], shown: int = 3) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
