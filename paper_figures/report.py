@@ -123,7 +123,7 @@ def _picture(exhibit: Exhibit, figures: Path) -> str:
     data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
     alt = f"{exhibit.title}. {exhibit.description}"
     return (
-        f'<div class="pan" tabindex="0" role="region" aria-label="{escape(exhibit.title)}">'
+        f'<div class="pan" tabindex="0" role="region" aria-label="{escape(exhibit.title)} (picture)">'
         f'<div class="figure"><img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
         f"{''.join(map(_spot, exhibit.points))}</div></div>"
     )

@@ -10,6 +10,7 @@ import pytest
 from dp.config import PracticeConfig
 from dp.guidance import GuidanceConfig
 from experiments import results, verdicts
+from experiments.results import Job
 from experiments.shift_sets import SHIFTS
 from experiments.verdicts.verdict import difference_interval
 
@@ -23,7 +24,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def write(
-    folder: Path, study: str, name: str, accuracy: float, shift: float = 50.0, error_before=None, **change
+    study: str, name: str, accuracy: float, shift: float = 50.0, error_before=None, operations=None, **change
 ) -> None:
     """Results of a run, one a seed, that ended at `accuracy`."""
     for seed, off in enumerate(SPREAD):
@@ -48,19 +49,21 @@ def write(
         ]
         before = [[error_before + off] * config.rounds] * (config.rounds + 1) if error_before is not None else []
         hardness = {"misclassified": [10] * config.rounds if before else [], "error": before}
-        result = {"config": asdict(config), "outcomes": [outcome], "additions": additions, "hardness": hardness}
-        path = folder / study / f"{name}-seed{seed}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(result))
+        result = {"outcomes": [outcome], "additions": additions, "hardness": hardness, "operations": operations}
+        record(study, f"{name}-seed{seed}", asdict(config), result)
 
 
-def scaling(folder: Path, study: str, static: dict[int, float], dp: dict[int, float]) -> None:
+def record(study: str, name: str, config: dict, result: dict) -> None:
+    results.record("p", Job(study, name, config, lambda config, progress: result), result, 1.0)
+
+
+def scaling(study: str, static: dict[int, float], dp: dict[int, float]) -> None:
     learner = study.split("-")[-1]
     for size, accuracy in static.items():
-        write(folder, study, f"static-{size}", accuracy, n_initial=size, rounds=0, n_per_round=0, learner=learner)
+        write(study, f"static-{size}", accuracy, n_initial=size, rounds=0, n_per_round=0, learner=learner)
     for size, accuracy in dp.items():
         half = size // 2
-        write(folder, study, f"DP-{half}", accuracy, n_initial=half, rounds=1, n_per_round=half, learner=learner)
+        write(study, f"DP-{half}", accuracy, n_initial=half, rounds=1, n_per_round=half, learner=learner)
 
 
 STATIC = {1000: 78.0, 4000: 82.0, 16000: 84.0, 32000: 84.2}
@@ -72,8 +75,8 @@ GOOD, BAD = {1000: 82.0, 2000: 84.5, 4000: 86.0}, {1000: 76.0, 4000: 80.0}
     [(GOOD, GOOD, "holds here"), (GOOD, BAD, "holds in part"), (BAD, BAD, "does not hold here")],
 )
 def test_data_efficiency(folder, convnet, vit, verdict):
-    scaling(folder, "scaling-tuned-convnet", STATIC, convnet)
-    scaling(folder, "scaling-tuned-vit", STATIC, vit)
+    scaling("scaling-tuned-convnet", STATIC, convnet)
+    scaling("scaling-tuned-vit", STATIC, vit)
     c1, c2 = verdicts.data_efficiency("p"), verdicts.beats_static("p")
     assert c1.verdict == c2.verdict == verdict
     if convnet == GOOD:
@@ -85,15 +88,15 @@ def test_data_efficiency(folder, convnet, vit, verdict):
 
 
 def test_equal_scale_stands_beside_tuned(folder):
-    scaling(folder, "scaling-tuned-convnet", STATIC, BAD)
-    scaling(folder, "scaling-equal-convnet", STATIC, GOOD)
+    scaling("scaling-tuned-convnet", STATIC, BAD)
+    scaling("scaling-equal-convnet", STATIC, GOOD)
     found = verdicts.data_efficiency("p")
     assert found.effect is None and found.more["effect_equal_scale"] > 16 and found.verdict == "holds in part"
 
 
 @pytest.mark.parametrize(("dp", "verdict"), [(GOOD, "holds in part"), (BAD, "does not hold here")])
 def test_a_claim_does_not_hold_before_methods_are_tuned(folder, dp, verdict):
-    scaling(folder, "scaling-equal-convnet", STATIC, dp)
+    scaling("scaling-equal-convnet", STATIC, dp)
     c1, c2 = verdicts.data_efficiency("p"), verdicts.beats_static("p")
     assert c1.verdict == c2.verdict == verdict and c1.effect is c2.effect is None
     assert "no runs yet" in c1.measured and "no runs yet" in c2.measured
@@ -101,8 +104,8 @@ def test_a_claim_does_not_hold_before_methods_are_tuned(folder, dp, verdict):
 
 @pytest.mark.parametrize(("late", "verdict"), [(82.05, "holds here"), (80.0, "does not hold here")])
 def test_timing_alone(folder, late, verdict):
-    scaling(folder, "scaling-equal-convnet", STATIC, {})
-    write(folder, "scaling-equal-convnet", "omega0-1000", late, n_initial=1000, rounds=3, n_per_round=1000)
+    scaling("scaling-equal-convnet", STATIC, {})
+    write("scaling-equal-convnet", "omega0-1000", late, n_initial=1000, rounds=3, n_per_round=1000)
     found = verdicts.timing_alone("p")
     assert found.verdict == verdict and found.effect == pytest.approx(late - 82.0)
 
@@ -114,25 +117,23 @@ def test_timing_alone(folder, late, verdict):
 def test_hardness(folder, guided, plain, verdict):
     run = {"n_initial": 1000, "rounds": 3, "n_per_round": 1000}
     guidance = GuidanceConfig(omega=0.3)
-    write(folder, "scaling-equal-convnet", "DP-1000", 80, error_before=guided, guidance=guidance, **run)
-    write(folder, "scaling-equal-convnet", "omega0-1000", 80, error_before=plain, **run)
+    write("scaling-equal-convnet", "DP-1000", 80, error_before=guided, guidance=guidance, **run)
+    write("scaling-equal-convnet", "omega0-1000", 80, error_before=plain, **run)
     found = verdicts.hardness_moves("p")
     assert found.verdict == verdict and found.effect == pytest.approx(guided)
 
 
-def selection(folder: Path, prune: dict[float, float], guided: dict[float, float]) -> None:
+def selection(prune: dict[float, float], guided: dict[float, float]) -> None:
     run = {"n_initial": 1000, "rounds": 1, "n_per_round": 1000}
     ways = {"prune": prune, "cheap": guided, "exact": guided}
     for way, accuracies in ways.items():
         for strength, accuracy in accuracies.items():
-            write(folder, "selection", f"{way}-{strength:g}", accuracy, **run)
-            for path in (folder / "selection").glob(f"{way}-{strength:g}-*.json"):
-                cost = strength if way == "prune" else {"cheap": 1.2, "exact": 3.0}[way]
-                path.write_text(json.dumps(json.loads(path.read_text()) | {"operations": {"addition": cost}}))
+            cost = strength if way == "prune" else {"cheap": 1.2, "exact": 3.0}[way]
+            write("selection", f"{way}-{strength:g}", accuracy, operations={"addition": cost}, **run)
 
 
 def test_selection_with_optima_and_cheap_guidance(folder):
-    selection(folder, {1: 80.0, 4: 83.0, 18: 81.0}, {0.1: 82.0, 0.3: 85.0, 0.7: 81.0})
+    selection({1: 80.0, 4: 83.0, 18: 81.0}, {0.1: 82.0, 0.3: 85.0, 0.7: 81.0})
     cost, optimum = verdicts.cheaper_than_pruning("p"), verdicts.too_much_selection("p")
     assert cost.verdict == "holds here" and cost.effect == pytest.approx(4 / 1.2)
     assert cost.more["best_gain"] == pytest.approx(2.0)
@@ -140,7 +141,7 @@ def test_selection_with_optima_and_cheap_guidance(folder):
 
 
 def test_selection_that_is_the_better_the_stronger_and_pruning_that_wins(folder):
-    selection(folder, {1: 80.0, 4: 83.0, 18: 85.0}, {0.1: 80.0, 0.3: 81.0, 0.7: 82.0})
+    selection({1: 80.0, 4: 83.0, 18: 85.0}, {0.1: 80.0, 0.3: 81.0, 0.7: 82.0})
     cost, optimum = verdicts.cheaper_than_pruning("p"), verdicts.too_much_selection("p")
     assert cost.verdict == optimum.verdict == "does not hold here"
     assert cost.effect is None and optimum.effect == 0
@@ -148,20 +149,20 @@ def test_selection_that_is_the_better_the_stronger_and_pruning_that_wins(folder)
 
 def test_shifted_images(folder):
     run = {"n_initial": 1000, "rounds": 3, "n_per_round": 1000}
-    write(folder, "scaling-tuned-convnet", "DP-1000", 80, shift=60.0, **run)
-    write(folder, "comparison-convnet", "real-4000", 90, shift=55.0, n_initial=4000, rounds=0, n_per_round=0)
+    write("scaling-tuned-convnet", "DP-1000", 80, shift=60.0, **run)
+    write("comparison-convnet", "real-4000", 90, shift=55.0, n_initial=4000, rounds=0, n_per_round=0)
     found = verdicts.shifted_images("p")
     assert found.verdict == "holds here" and found.effect == pytest.approx(5.0)
 
 
 def test_ablation_and_generators(folder):
     for name, accuracy in {"base": 80.0, "patience-fixed": 81.0, "newest-twice": 79.0}.items():
-        write(folder, "ablation", name, accuracy)
+        write("ablation", name, accuracy)
     found = verdicts.patience_and_sampling("p")
     assert found.verdict == "holds in part" and found.effect == pytest.approx(-1.0)
     for name, (recall, accuracy) in {"a": (0.2, 70.0), "b": (0.4, 75.0), "c": (0.6, 74.0)}.items():
-        write(folder, "generators", f"static-{name}", accuracy)
-        (folder / "generators" / f"diversity-{name}.json").write_text(json.dumps({"recall": recall}))
+        write("generators", f"static-{name}", accuracy)
+        record("generators", f"diversity-{name}", {}, {"recall": recall})
     found = verdicts.diverse_generator("p")
     assert found.effect == pytest.approx(4.0) and found.verdict == "holds in part"  # rank correlation 0.5
 
@@ -173,8 +174,8 @@ def test_without_results_nothing_is_claimed():
 
 
 def test_what_is_printed_is_json_with_every_field(folder):
-    scaling(folder, "scaling-tuned-convnet", STATIC, BAD)
-    scaling(folder, "scaling-equal-convnet", STATIC, {16000: 90.0})
+    scaling("scaling-tuned-convnet", STATIC, BAD)
+    scaling("scaling-equal-convnet", STATIC, {16000: 90.0})
     listed = json.loads(json.dumps(verdicts.as_json(verdicts.verdicts("p")), allow_nan=False))
     for each in listed:
         assert each.keys() >= {"id", "claim", "verdict", "effect", "interval", "seeds", "sources"} and each["claim"]

@@ -19,10 +19,9 @@ from experiments.results import Job
 from experiments.scaling import Preset
 from experiments.shift_sets import SHIFTS
 from experiments.studies import jobs_of
-from paper_figures import report
+from paper_figures import report, sources
 from paper_figures.__main__ import EXHIBITS
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
-from paper_figures.sources import source
 
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
 THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("figure3", "figure5c", "figure7")]
@@ -85,6 +84,7 @@ def chain(tmp_path_factory, fabricate):
         patch.setattr(runs, "validation_images", lambda: some)
         patch.setattr(efficiency, "DRAWS", 200)
         settings = tiny()
+        patch.setattr(sources, "profile_of", lambda name: settings)
         (folder / "smoke" / "theory").mkdir(parents=True)
         for job in every_job(settings):
             if job.study == "theory" and job.name in SLOW:
@@ -100,6 +100,7 @@ def chain(tmp_path_factory, fabricate):
 @pytest.fixture(scope="module")
 def drawn(chain):
     """Exhibits by name, drawn and written."""
+    sources.source.cache_clear()
     found = make_all(EXHIBITS.values(), "smoke")
     assert [each.why for each in found if isinstance(each, Missing)] == []
     found = [save(each, chain / "figures") for each in found]
@@ -326,11 +327,11 @@ def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path,
     first.write_text(first.read_text().replace('"seed": 0', '"seed": 7'))
     last.unlink()
     monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
-    source.cache_clear()
+    sources.source.cache_clear()
     found = make_all([EXHIBITS["figure4"], EXHIBITS["table3"]], "smoke")
     report.write(tmp_path / "report.html", "smoke", {"all": [save(found[0], tmp_path), found[1]]}, tmp_path)
-    source.cache_clear()
+    sources.source.cache_clear()
     text = (tmp_path / "report.html").read_text()
     assert isinstance(found[1], Missing) and f"{first}: it is not as it was written" in found[1].why
-    assert f"1 of 18 results of this study are not made yet (ablation/{last.stem})" in text
+    assert f"1 of 12 results of this study are not made yet (ablation/{last.stem})" in text
     assert text.count("data:image/png") == 1 and text.count(f"{first}: it is not as it was written") >= 2
