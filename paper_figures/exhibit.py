@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from dp.errors import UserError
 from paper_figures.hover import Point, describe, points
+from paper_figures.style import style
 
 Rows = list[dict[str, Any]]
 FILES = ("pdf", "png", "csv", "tex", "md")
@@ -79,10 +80,11 @@ def save(exhibit: Exhibit, folder: Path) -> Exhibit:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if exhibit.figure is not None:
-        for suffix in ("pdf", "png"):
-            # No creation date: the same numbers give the same file.
-            metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
-            exhibit.figure.savefig(folder / f"{exhibit.name}.{suffix}", metadata=metadata)
+        with style():
+            for suffix in ("pdf", "png"):
+                # No creation date: the same numbers give the same file.
+                metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
+                exhibit.figure.savefig(folder / f"{exhibit.name}.{suffix}", metadata=metadata)
         exhibit = replace(exhibit, points=tuple(points(exhibit.figure)), description=describe(exhibit.figure))
         plt.close(exhibit.figure)
     if exhibit.table is not None:

@@ -11,7 +11,7 @@ from experiments.outcomes import curve
 from paper_figures import published
 from paper_figures.exhibit import Exhibit
 from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, scaling, sd, seeds, title_of
-from paper_figures.style import COLOURS, style
+from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("scaling", "tuned")
 
@@ -28,7 +28,11 @@ def make(profile: str) -> Exhibit:
     paper = bars(**published.curves(5))
     with style():
         figure, axes = plt.subplots(
-            1, 2, figsize=(3.4 + 1.9 * len(groups), 3.9), width_ratios=(len(groups) + 0.2, 1.2), layout="constrained"
+            1,
+            2,
+            figsize=at_width(3.4 + 1.9 * len(groups), 3.9),
+            width_ratios=(len(groups) + 0.2, 1.2),
+            layout="constrained",
         )
         draw(axes[0], groups, "Measured here: Fashion-MNIST", "real test accuracy (%)")
         draw(axes[1], {"ViT-B\nequal settings": paper}, "Published: ImageNet-1k", "real validation accuracy (%)")
@@ -104,7 +108,7 @@ def draw(axis: Axes, groups: dict[str, dict[str, dict[str, Any]]], title: str, l
         for at, (_, bar) in zip(x, found, strict=True):
             place: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
             text = f"{bar['accuracy']:.1f}%\n{_short(bar['images'])}"
-            axis.annotate(text, (at, bar["accuracy"] + bar["sd"]), fontsize=7, **place)
+            axis.annotate(text, (at, bar["accuracy"] + bar["sd"]), fontsize=6, **place)
     axis.set_xticks(range(len(groups)), list(groups))
     axis.set(title=title, ylabel=label, ylim=(floor, max(heights) + 0.25 * (max(heights) - floor)))
     axis.grid(False, axis="x")

@@ -7,7 +7,7 @@ from paper_figures.exhibit import Exhibit
 from paper_figures.figure6_right import by_omega, rows_of
 from paper_figures.pictures import grids, show
 from paper_figures.shared import grouped
-from paper_figures.style import style
+from paper_figures.style import at_width, style
 
 STUDIES = ("grids",)
 
@@ -19,16 +19,16 @@ def make(profile: str) -> Exhibit:
     times, omegas = (sorted({key[i] for key in cells}) for i in (1, 2))
     with style():
         figure, axes = plt.subplots(
-            2, 5, figsize=(max(0.45 * len(omegas), 1.5) * 5 + 0.6, 2 * (max(0.45 * len(times), 1) + 0.5)),
+            2, 5, figsize=at_width(max(0.45 * len(omegas), 1.5) * 5 + 0.6, 2 * (max(0.45 * len(times), 1) + 0.5)),
             layout="constrained",
         )  # fmt: skip
         for label, axis in enumerate(axes.flat):
             lines = [[cells[label, time, omega][0] for omega in omegas] for time in times]
             names = [f"{time:,}" for time in times] if label % 5 == 0 else None
             show(axis, lines, names, [f"{omega:g}" for omega in omegas] if label >= 5 else None)
-            axis.set_title(CLASSES[label], fontsize=9)
-        figure.supxlabel("omega", fontsize=9)
-        figure.supylabel("iteration of the guiding learner", fontsize=9)
+            axis.set_title(CLASSES[label])
+        figure.supxlabel("omega")
+        figure.supylabel("iteration of the guiding learner")
     return Exhibit(
         "figure10",
         "Figures 10 and 12: every class over training time and omega",

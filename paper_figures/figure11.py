@@ -49,6 +49,6 @@ def side_by_side(sets: dict[str, Rows]) -> plt.Figure:
             classes = grouped(pictures, "label")
             lines = [[classes[(label,)][i] for label in range(10)] for i in range(deep)]
             show(axis, lines, None, list(CLASSES) if axis is axes[-1, 0] else None)
-            axis.set_ylabel(name, fontsize=8)
+            axis.set_ylabel(name, fontsize=7)
         axes[-1, 0].tick_params(axis="x", rotation=45)
     return figure

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import NOT_COMPARABLE, Results, results_of, seeds, spread
-from paper_figures.style import style
+from paper_figures.style import at_width, style
 
 STUDIES = ("dynamics",)
 
@@ -22,7 +22,7 @@ def make(profile: str) -> Exhibit:
     by_plan = {k: [r for r in results.values() if r["config"]["rounds"] == k] for k in planned}
     rows: Rows = []
     with style():
-        figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+        figure, (loss, accuracy) = plt.subplots(1, 2, figsize=at_width(9.5, 3.6), layout="constrained")
         for i, (k, runs) in enumerate(by_plan.items()):
             for number, run in enumerate(runs):
                 log, first = run["log"], number == 0

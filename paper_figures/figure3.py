@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from paper_figures.exhibit import Exhibit
+from paper_figures.style import at_width
 from paper_figures.theory_plots import exhibit, theory_rows
 
 STUDIES = ("theory",)
@@ -51,7 +52,12 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     alignments = sorted({row["rho"] for row in rows}, reverse=True)
     fractions = sorted({row["kept_fraction"] for row in rows}, reverse=True)
     figure, axes = plt.subplots(
-        1, len(alignments), figsize=(4.6 * len(alignments), 4.1), sharey=True, squeeze=False, layout="constrained"
+        1,
+        len(alignments),
+        figsize=at_width(4.6 * len(alignments), 4.4),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for axis, rho in zip(axes[0], alignments, strict=True):
         for fraction, colour, marker in zip(fractions, COLOURS, MARKERS, strict=False):
@@ -70,18 +76,17 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_xlabel("rows selected for training, $n_{sel}$   (pool searched: $n_{sel}/p$)")
         kind = "pruner knows the labels" if rho == 1 else "pruner is imperfect"
-        axis.set_title(rf"{kind}, $\rho = {rho:g}$", fontsize=10)
+        axis.set_title(rf"{kind}, $\rho = {rho:g}$")
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test accuracy (%)")
     handles = [
         Line2D([], [], color=colour, marker=marker, ms=4.5, lw=1.4, label=_label(fraction))
         for fraction, colour, marker in zip(fractions, COLOURS, MARKERS, strict=False)
     ]
-    axes[0, 0].legend(handles=handles, fontsize=8, loc="upper left", title="selection (pool size)", title_fontsize=8)
+    figure.legend(handles=handles, ncols=3, loc="outside lower center")
     first = rows[0]
     figure.suptitle(
         f"d = {first['d']}, ridge {first['ridge']:g}; curves: exact, markers: simulation ± 2 standard errors",
-        fontsize=9,
     )
     return figure
 

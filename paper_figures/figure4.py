@@ -9,7 +9,7 @@ from experiments.outcomes import curve
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, draw, numbers, scaling, seeds, title_of
-from paper_figures.style import COLOURS, style
+from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("scaling", "tuned")
 
@@ -22,7 +22,7 @@ def make(profile: str) -> Exhibit:
     settings = [setting for setting in SETTINGS if any(setting == key[0] for key in studies)]
     with style():
         figure, axes = plt.subplots(
-            len(settings) + 1, 2, figsize=(9.5, 3.4 * (len(settings) + 1)), sharey="row", layout="constrained"
+            len(settings) + 1, 2, figsize=at_width(9.5, 3.4 * (len(settings) + 1)), sharey="row", layout="constrained"
         )
         for line, setting in zip(axes, settings, strict=False):
             for axis, learner in zip(line, LEARNERS, strict=True):
@@ -36,7 +36,7 @@ def make(profile: str) -> Exhibit:
         for axis in axes.flat:
             axis.set(xscale="log", xlabel="final number of generated training images")
             if axis.axison:
-                axis.legend(loc="lower right", fontsize=7)
+                axis.legend(loc="lower right", fontsize=6)
     counts = [len(values) for rows in studies.values() for m in METHODS for values in curve(rows, m).values()]
     sentences = " ".join(_sentence(title_of(*key), rows) for key, rows in studies.items())
     return Exhibit(
@@ -69,11 +69,14 @@ def measured(axis: Axes, rows: Rows, title: str) -> None:
             a, b, c = found
             n = np.geomspace(min(values), max(values))
             axis.plot(n, a - b * n**-c, color=COLOURS[method], linewidth=1, linestyle="--" if "0" in method else "-")
-    scales = {r["method"]: r["guidance_scale"] for r in rows if r["method"] in METHODS}
-    at = set(scales.values())
-    text = f"{at.pop():g}" if len(at) == 1 else ", ".join(f"{scales[m]:g} for {m}" for m in METHODS if m in scales)
-    axis.set_title(f"Measured here: {title}\nguidance scale {text}", fontsize=9)
+    axis.set_title(f"Measured here: {title}\nguidance scale {_scales(rows)}")
     axis.set_ylabel("real test accuracy (%)")
+
+
+def _scales(rows: Rows) -> str:
+    scales = {row["method"]: row["guidance_scale"] for row in rows if row["method"] in METHODS}
+    each = [f"{scales[method]:g}" for method in METHODS if method in scales]
+    return each[0] if len(set(each)) == 1 else f"{', '.join(each)} (static, omega = 0, DP)"
 
 
 def _published(axis: Axes, number: int, title: str) -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from experiments.verdicts.selection import selection_runs
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import NOT_COMPARABLE, draw, grouped, missing, sd, seeds
-from paper_figures.style import COLOURS, MARKERS, style
+from paper_figures.style import COLOURS, MARKERS, at_width, style
 
 STUDIES = ("selection",)
 
@@ -20,13 +20,13 @@ def make(profile: str) -> Exhibit:
     """From the selection study."""
     rows = selection_rows(profile)
     with style():
-        figure, ((a, b), (d1, d2)) = plt.subplots(2, 2, figsize=(9.5, 7), layout="constrained")
-        _strengths(a, rows, ("prune",), "over-sampling ratio (plain images made for each one kept)")
+        figure, ((a, b), (d1, d2)) = plt.subplots(2, 2, figsize=at_width(9.5, 7), layout="constrained")
+        _strengths(a, rows, ("prune",), "over-sampling (plain images made for one kept)")
         a.set(xscale="log", title="(a) generate, then prune")
         ratios = sorted({row["strength"] for row in rows if row["way"] == "prune"})
         a.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
         a.minorticks_off()
-        _strengths(b, rows, ("exact", "cheap"), "guidance strength omega (share of the noise prediction)")
+        _strengths(b, rows, ("exact", "cheap"), "omega (share of the noise prediction)")
         b.set_title("(b) entropy-guided generation")
         plain = np.mean([row["test_accuracy"] for row in rows if row["way"] == "prune" and row["strength"] == 1])
         for axis in (a, b):
@@ -112,7 +112,7 @@ def _costs(axis: Axes, rows: Rows, cost: str, label: str) -> None:
         named = points if way == "prune" else [points[int(np.argmax(y))]]  # the costs of all omegas are alike
         for point in named:
             i = points.index(point)
-            axis.annotate(f"{point[0]:g}", (x[i], y[i]), (5, 5), textcoords="offset points", fontsize=7)
+            axis.annotate(f"{point[0]:g}", (x[i], y[i]), (5, 5), textcoords="offset points", fontsize=6)
     axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
     axis.set(xscale="log", xlabel=label, ylabel="gain over plain images (points)")
     axis.legend()

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from paper_figures.exhibit import Exhibit
+from paper_figures.style import at_width
 from paper_figures.theory_plots import curve, exhibit, largest_gap, pick, theory_rows, values
 
 STUDIES = ("theory",)
@@ -38,7 +39,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.figure5c``: one panel a ridge, curves exact, markers simulated."""
     ridges = values(rows, "ridge")
     figure, axes = plt.subplots(
-        1, len(ridges), figsize=(4.2 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
+        1, len(ridges), figsize=at_width(4.2 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
     )
     ratios = sorted({row["oversampling_ratio"] for row in pick(rows, series="simulation")})
     for axis, ridge in zip(axes[0], ridges, strict=True):
@@ -50,13 +51,12 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel("over-sampling ratio $1/p$ (pool / selected rows)")
-        axis.set_title(rf"ridge $\lambda$ = {ridge:g}", fontsize=10)
+        axis.set_title(rf"ridge $\lambda$ = {ridge:g}")
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test accuracy (%)")
-    axes[0, 0].legend(fontsize=8, title="alignment of the pruner", title_fontsize=8, loc="lower left")
+    axes[0, 0].legend(fontsize=7, title="alignment of the pruner", title_fontsize=7, loc="lower left")
     first = rows[0]
     figure.suptitle(
         f"d = {first['d']}, {first['n_selected']:g} rows selected, hardest first; curves: exact, markers: simulation",
-        fontsize=9,
     )
     return figure

@@ -8,7 +8,7 @@ from experiments.results import load
 from experiments.verdicts.hardness import error_before
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import LEARNERS, SETTINGS, Results, grouped, missing, sd, seeds, spread, title_of
-from paper_figures.style import COLOURS, MARKERS, style
+from paper_figures.style import COLOURS, MARKERS, at_width, style
 
 STUDIES = ("dynamics", "scaling", "tuned")
 
@@ -31,7 +31,7 @@ def make(profile: str) -> Exhibit:
         figure, axes = plt.subplots(
             lines,
             columns,
-            figsize=(max(3.3 * columns, 5), 3.2 * lines),
+            figsize=at_width(max(3.3 * columns, 5), 3.2 * lines),
             squeeze=False,
             sharey=True,
             layout="constrained",

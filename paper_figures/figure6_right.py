@@ -8,7 +8,7 @@ from dp.data import CLASSES
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.pictures import grids, show
 from paper_figures.shared import grouped
-from paper_figures.style import style
+from paper_figures.style import at_width, style
 
 STUDIES = ("grids",)
 
@@ -23,7 +23,7 @@ def make(profile: str) -> Exhibit:
     with style():
         blocks = min(map(len, cells.values()))
         figure, axes = plt.subplots(
-            1, blocks, figsize=(0.62 * len(omegas) * blocks + 1.1, 0.78 * len(times) + 0.8), squeeze=False,
+            1, blocks, figsize=at_width(0.62 * len(omegas) * blocks + 1.1, 0.78 * len(times) + 0.8), squeeze=False,
             layout="constrained",
         )  # fmt: skip
         for seed, axis in enumerate(axes.flat):

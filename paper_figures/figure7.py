@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from paper_figures.exhibit import Exhibit
+from paper_figures.style import at_width
 from paper_figures.theory_plots import curve, exhibit, largest_gap, pick, theory_rows, values
 
 STUDIES = ("theory",)
@@ -33,7 +34,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.figure7``: one row a ridge, one column a pool size."""
     ridges, pools = values(rows, "ridge"), values(rows, "n_pool")
     figure, axes = plt.subplots(
-        len(ridges), len(pools), figsize=(3.2 * len(pools), 2.9 * len(ridges)),
+        len(ridges), len(pools), figsize=at_width(3.2 * len(pools), 2.9 * len(ridges)),
         sharex=True, sharey=True, squeeze=False, layout="constrained",
     )  # fmt: skip
     for line, ridge in zip(axes, ridges, strict=True):
@@ -44,15 +45,15 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             threshold = mine[0]["threshold"]
             axis.axvline(threshold, color="0.5", lw=0.9, ls=":")
             axis.annotate(
-                "$p = d/n$", (threshold, -0.022), xytext=(3, 0), textcoords="offset points", fontsize=8, color="0.35"
+                "$p = d/n$", (threshold, -0.022), xytext=(3, 0), textcoords="offset points", fontsize=7, color="0.35"
             )
-            axis.set_title(rf"pool n = {n}, $\lambda$ = {ridge:g}", fontsize=9)
+            axis.set_title(rf"pool n = {n}, $\lambda$ = {ridge:g}")
             axis.grid(alpha=0.25)
             axis.set_ylim(-0.035, 0.52)
     for axis in axes[-1]:
         axis.set_xlabel("kept fraction $p$ (hardest first)")
     for axis in axes[:, 0]:
         axis.set_ylabel("test error")
-    axes[0, -1].legend(fontsize=8, title="alignment", title_fontsize=8, loc="upper right")
-    figure.suptitle(f"d = {rows[0]['d']}; curves: exact, markers: simulation ± 2 standard errors", fontsize=9)
+    axes[0, -1].legend(fontsize=7, title="alignment", title_fontsize=7, loc="upper right")
+    figure.suptitle(f"d = {rows[0]['d']}; curves: exact, markers: simulation ± 2 standard errors")
     return figure

@@ -9,7 +9,7 @@ from dp.data import CLASSES
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.pictures import STEP, decode, grids, show
 from paper_figures.shared import grouped
-from paper_figures.style import style
+from paper_figures.style import at_width, style
 
 STUDIES = ("grids",)
 
@@ -23,7 +23,7 @@ def make(profile: str) -> Exhibit:
     low, high = result["config"]["guidance"]["interval"]
     guided = [i for i, t in enumerate(steps) if 1000 * low <= t < 1000 * high]
     with style():
-        figure, axes = plt.subplots(1, 2, figsize=(0.46 * len(steps) * 2 + 2.4, 5.3), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=at_width(0.46 * len(steps) * 2 + 2.4, 5.3), layout="constrained")
         for half, axis in enumerate(axes):
             labels = range(5 * half, 5 * half + 5)
             lines = [[cells[omega, label, t] for t in steps] for label in labels for omega in omegas]

@@ -18,7 +18,7 @@ from paper_figures.shared import (
     seeds,
     title_of,
 )
-from paper_figures.style import COLOURS, style
+from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("scaling", "tuned")
 
@@ -28,14 +28,16 @@ def make(profile: str) -> Exhibit:
     studies = scaling(profile, ("static", "omega = 0"))
     rows = [row for key, each in studies.items() for row in pairs(*key, each)]
     with style():
-        figure, axes = plt.subplots(
-            1, len(studies) + 1, figsize=(2.9 * len(studies) + 2.2, 3.3), layout="constrained",
-            width_ratios=[1] * len(studies) + [0.8],
-        )  # fmt: skip
+        columns = min(len(studies) + 1, 3)
+        lines = -(-(len(studies) + 1) // columns)
+        figure, grid = plt.subplots(lines, columns, figsize=at_width(2.9 * columns, 2.6 * lines), layout="constrained")
+        axes, unused = grid.flat[: len(studies) + 1], grid.flat[len(studies) + 1 :]
+        for axis in unused:
+            axis.set_axis_off()
         for axis, (key, each) in zip(axes, studies.items(), strict=False):
             draw(axis, curve(each, "static"), "static")
             draw(axis, curve(each, "omega = 0"), "omega = 0", line="")
-            axis.set_title(title_of(*key), fontsize=9)
+            axis.set_title(title_of(*key))
             axis.set(xscale="log", xlabel="final number of images", ylabel="real test accuracy (%)")
         axes[0].legend(loc="lower right")
         _gaps(axes[-1], rows)
@@ -44,7 +46,7 @@ def make(profile: str) -> Exhibit:
         "figure9",
         "Figure 9: timing alone (omega = 0) against static training",
         "Static training has all its plain images from the start; omega = 0 adds plain images on the same schedule "
-        f"rule as DP. Mean and standard deviation over {seeds(counts or [0])}; right: differences of runs with one "
+        f"rule as DP. Mean and standard deviation over {seeds(counts or [0])}; last: differences of runs with one "
         f"seed and one size (small markers) and their mean. {_sentence(rows)} "
         f"Stands for figure 9, where the two do not differ. {NOT_COMPARABLE}",
         rows,
@@ -74,9 +76,9 @@ def _gaps(axis: Axes, rows: Rows) -> None:
         axis.errorbar([i + 0.1], [mean(gaps)], [sd(gaps)], fmt="^", color=COLOURS["omega = 0"], capsize=3)
     names = [f"{LEARNERS[learner]}\n{SETTINGS[setting].split()[-1]}" for setting, learner in groups]
     axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
-    axis.set_xticks(range(len(groups)), [name.replace("settings", "equal") for name in names], fontsize=7)
+    axis.set_xticks(range(len(groups)), [name.replace("settings", "equal") for name in names], fontsize=6)
     axis.set(ylabel="omega = 0 minus static (points)", xlim=(-0.5, len(groups) - 0.5 if groups else 0.5))
-    axis.set_title("at equal size", fontsize=9)
+    axis.set_title("at equal size")
 
 
 def _sentence(rows: Rows) -> str:

@@ -11,7 +11,7 @@ from dp.data import CLASSES
 from dp.errors import UserError
 from experiments.results import load
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.style import COLOURS, style
+from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("live",)
 
@@ -23,7 +23,7 @@ def make(profile: str) -> Exhibit:
         raise UserError("live: no live run yet; make one with python -m experiments live (make figures does)")
     rows: Rows = []
     with style():
-        figure = plt.figure(figsize=(10, 3.9), layout="constrained")
+        figure = plt.figure(figsize=at_width(10, 3.9), layout="constrained")
         panels = figure.subfigures(1, 2, width_ratios=(1, 1.7), squeeze=False)
         axis = panels[0, 0].subplots()
         for method, name in (("DP", "dp"), ("static", "static")):
@@ -71,11 +71,11 @@ def _pictures(figure: SubFigure, samples: Rows) -> None:
             for line, sample in enumerate(chosen):
                 axis = axes[block * per_class + line, label]
                 axis.imshow(Image.open(io.BytesIO(base64.b64decode(sample["png"]))), cmap="gray_r", vmin=0, vmax=255)
-                axis.set_title(f"{sample['final_entropy']:.2f}", fontsize=6, pad=1)
+                axis.set_title(f"{sample['final_entropy']:.2f}", fontsize=5, pad=1)
                 if label == 0 and line == per_class // 2:
                     text = "initial pool" if round_ == 0 else "last addition"
                     axis.text(
-                        -0.25, 0.5, text, rotation=90, va="center", ha="right", transform=axis.transAxes, fontsize=8
+                        -0.25, 0.5, text, rotation=90, va="center", ha="right", transform=axis.transAxes, fontsize=7
                     )
             if block == 0:
                 axes[0, label].text(
@@ -85,5 +85,5 @@ def _pictures(figure: SubFigure, samples: Rows) -> None:
                     ha="center",
                     va="bottom",
                     transform=axes[0, label].transAxes,
-                    fontsize=7,
+                    fontsize=6,
                 )

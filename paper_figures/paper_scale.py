@@ -14,7 +14,7 @@ from paper_figures import published
 from paper_figures.cluster_runs import Measured, Runs
 from paper_figures.exhibit import Exhibit, Missing
 from paper_figures.shared import draw, seeds, spread
-from paper_figures.style import style
+from paper_figures.style import at_width, style
 
 HEADINGS = {
     "real_val": "real validation %",
@@ -74,7 +74,7 @@ def make(runs: Runs) -> Exhibit:
     if panels:
         with style():
             figure, axes = plt.subplots(
-                1, len(panels), figsize=(4.75 * len(panels), 3.9), squeeze=False, layout="constrained"
+                1, len(panels), figsize=at_width(4.75 * len(panels), 3.9), squeeze=False, layout="constrained"
             )
             for axis, number in zip(axes.flat, panels, strict=True):
                 _panel(axis, number, runs)
@@ -107,7 +107,7 @@ def _panel(axis: Axes, number: int, runs: Runs) -> None:
             draw(axis, curve, method, label=f"{method}, measured")
     axis.set(xscale="log", xlabel="final number of generated training images", ylabel="real validation accuracy (%)")
     axis.set_title(SCALING[number])
-    axis.legend(loc="lower right", fontsize=7)
+    axis.legend(loc="lower right", fontsize=6)
 
 
 def _line(each: Measured) -> dict[str, Any]:

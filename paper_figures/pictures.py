@@ -73,4 +73,4 @@ def show(
             if each.get("correct") == 0:
                 axis.plot(x + SIZE - 4, y + 4, "o", color="#D55E00", markeredgecolor="white", markersize=4)
             if note:
-                axis.text(x + SIZE / 2, y + SIZE + 4, f"{each[note]:.2f}", ha="center", va="center", fontsize=6.5)
+                axis.text(x + SIZE / 2, y + SIZE + 4, f"{each[note]:.2f}", ha="center", va="center", fontsize=5.5)

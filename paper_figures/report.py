@@ -17,6 +17,7 @@ CSS = Path(__file__).parent / "report.css"
 TITLE = "Deliberate Practice: every figure beside the published numbers"
 CLASSES = {"holds here": "holds", "holds in part": "part", "does not hold here": "not", "not tested here": "untested"}
 TYPES = {"csv": "text/csv", "tex": "text/x-tex", "md": "text/markdown"}
+PIXELS_PER_INCH = 140  # of a picture on a wide screen
 LONG = 25  # rows; a longer table scrolls
 
 Shown = Exhibit | Missing
@@ -120,11 +121,13 @@ def _section(exhibit: Shown, figures: Path, profile: str) -> str:
 
 
 def _picture(exhibit: Exhibit, figures: Path) -> str:
+    assert exhibit.figure is not None
     data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
+    width = round(PIXELS_PER_INCH * exhibit.figure.get_figwidth())
     alt = f"{exhibit.title}. {exhibit.description}"
     return (
         f'<div class="pan" tabindex="0" role="region" aria-label="{escape(exhibit.title)} (picture)">'
-        f'<div class="figure"><img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+        f'<div class="figure"><img width="{width}" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
         f"{''.join(map(_spot, exhibit.points))}</div></div>"
     )
 

@@ -30,6 +30,15 @@ MARKERS = {
 }
 
 
+WIDTH = 6.75  # inches, the text width of the paper; figures are drawn at this size, so fonts are what they say
+
+
+def at_width(width: float, height: float) -> tuple[float, float]:
+    """The size of a figure of that shape, no wider than the text."""
+    share = min(1.0, WIDTH / width)
+    return width * share, height * share
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Draw inside this block."""

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paper_figures.exhibit import Exhibit
+from paper_figures.style import at_width
 from paper_figures.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
 
 STUDIES = ("theory",)
@@ -34,7 +35,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.adaptive``: one panel a ridge."""
     ridges, fractions = values(rows, "ridge"), values(rows, "kept_fraction")
     figure, axes = plt.subplots(
-        1, len(ridges), figsize=(1.8 + 3.9 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
+        1, len(ridges), figsize=at_width(1.8 + 3.9 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, ridge in zip(axes[0], ridges, strict=True):
         for i, p in enumerate(fractions):
@@ -48,7 +49,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.set_yscale("log")
         axis.set_yticks([0.01, 0.02, 0.05, 0.1, 0.2], ["0.01", "0.02", "0.05", "0.1", "0.2"])
         axis.set_xlabel("round (round 0 is not pruned)")
-        axis.set_title(rf"ridge $\lambda$ = {ridge:g}", fontsize=10)
+        axis.set_title(rf"ridge $\lambda$ = {ridge:g}")
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test error")
     names = ["keep all" if p == 1 else f"hardest {p:.0%}" for p in fractions]
@@ -57,7 +58,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         Line2D([], [], color="0.3", marker="o", ms=4, label="fresh pool a round:\nexact and simulated"),
         Line2D([], [], color="0.3", ls="--", marker="o", mfc="white", label="all rounds' rows\n(simulated only)"),
     ]
-    figure.legend(handles=handles, fontsize=8, loc="outside right center")
+    figure.legend(handles=handles, fontsize=7, loc="outside right center")
     first = rows[0]
-    figure.suptitle(f"d = {first['d']}, {first['n_selected']} rows selected a round", fontsize=9)
+    figure.suptitle(f"d = {first['d']}, {first['n_selected']} rows selected a round")
     return figure

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from paper_figures.exhibit import Exhibit
+from paper_figures.style import at_width
 from paper_figures.theory_plots import curve, exhibit, largest_gap, pick, theory_rows, values
 
 STUDIES = ("theory",)
@@ -29,7 +30,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.general_covariance``: one panel a ridge."""
     ridges = values(rows, "ridge")
     figure, axes = plt.subplots(
-        1, len(ridges), figsize=(4.2 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
+        1, len(ridges), figsize=at_width(4.2 * len(ridges), 3.7), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, ridge in zip(axes[0], ridges, strict=True):
         for i, rho in enumerate(values(rows, "rho")):
@@ -39,15 +40,14 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel("pool size n (before pruning)")
-        axis.set_title(rf"ridge $\lambda$ = {ridge:g}", fontsize=10)
+        axis.set_title(rf"ridge $\lambda$ = {ridge:g}")
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test error")
     axes[0, 0].set_ylim(0, 0.52)
-    axes[0, -1].legend(fontsize=8, title="alignment of the pruner", title_fontsize=8, loc="lower left")
+    axes[0, -1].legend(fontsize=7, title="alignment of the pruner", title_fontsize=7, loc="lower left")
     first = rows[0]
     figure.suptitle(
         rf"d = {first['d']}, eigenvalues $k^{{-{first['decay']:g}}}$, hardest {first['kept_fraction']:.0%} kept; "
         "curves: exact, markers: simulation ± 2 standard errors",
-        fontsize=9,
     )
     return figure

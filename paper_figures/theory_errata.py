@@ -44,8 +44,8 @@ def make(profile: str) -> Exhibit:
 def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.errata``: formula against simulation, one panel a form."""
     forms = values(rows, "series")
-    figure, axes = plt.subplots(1, len(forms), figsize=(3.0 * len(forms), 3.5), sharey=True, layout="constrained")
-    for axis, form in zip(axes, forms, strict=True):
+    figure, axes = plt.subplots(2, -(-len(forms) // 2), figsize=(6.75, 5.6), sharey=True, layout="constrained")
+    for axis, form in zip(axes.flat, forms, strict=False):
         mine = pick(rows, series=form)
         missing = pick(mine, test_error="undefined")
         defined = [row for row in mine if row["test_error"] != "undefined"]
@@ -62,18 +62,18 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         note = f"largest deviation {worst:.3f}"
         note += f"\nundefined in {len(missing)} of {len(mine)} (crosses)" if missing else ""
         axis.text(
-            0.97, 0.04 if not missing else 0.1, note, transform=axis.transAxes, ha="right", va="bottom", fontsize=8
+            0.97, 0.04 if not missing else 0.1, note, transform=axis.transAxes, ha="right", va="bottom", fontsize=7
         )
-        axis.set_title(TITLES.get(form, form), fontsize=9)
+        axis.set_title(TITLES.get(form, form))
         axis.set_xlabel("simulated test error")
         axis.set_xlim(0, 0.5)
         axis.set_ylim(-0.05, 0.52)
         axis.grid(alpha=0.25)
-    axes[0].set_ylabel("test error by the formula")
-    axes[-1].legend(fontsize=8, title="alignment", title_fontsize=8, loc="upper left")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("test error by the formula")
+    axes.flat[len(forms) - 1].legend(fontsize=7, title="alignment", title_fontsize=7, loc="upper left")
     figure.suptitle(
         f"{len(pick(rows, series=forms[0]))} settings: d = {rows[0]['d']}, n in {values(rows, 'n_pool')}, "
         f"ridge in {values(rows, 'ridge')}, hardest {values(rows, 'kept_fraction')} kept",
-        fontsize=9,
     )
     return figure

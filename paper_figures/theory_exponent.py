@@ -29,7 +29,7 @@ def make(profile: str) -> Exhibit:
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
     """Draw the rows of ``theory.figures.exponent``: isotropic curves, and exponents of power-law spectra."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4.1), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(6.75, 3.9), layout="constrained")
     flat = pick(rows, spectrum=0.0)
     hardest = next(policy for policy in values(rows, "policy") if policy.startswith("hardest"))
     d = flat[0]["d"]
@@ -44,8 +44,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     _panel(axes[0], cases, "n_pool", "exponent_pool", d, "rows searched (pool) over d")
     _panel(axes[1], [cases[0], *by_selected, *cases[3:]], "n_selected", "exponent_selected", d, "rows selected over d")
     axes[0].set_ylabel("test error")
-    axes[0].set_title("isotropic: against the pool", fontsize=10)
-    axes[1].set_title("isotropic: against the selected rows", fontsize=10)
+    axes[0].set_title("isotropic:\nagainst the pool")
+    axes[1].set_title("isotropic:\nagainst the selected rows")
     _spectra(axes[2], [row for row in rows if row["spectrum"] > 0], hardest)
     return figure
 
@@ -60,7 +60,11 @@ def _panel(axis: Axes, cases: list[tuple[str, Any]], x: str, exponent: str, d: i
     axis.set_yscale("log")
     axis.set_xlabel(label)
     axis.grid(alpha=0.25)
-    axis.legend(fontsize=7.5, loc="lower left", title="policy: last local exponent", title_fontsize=7.5)
+    _legend_below(axis, "policy: last local exponent")
+
+
+def _legend_below(axis: Axes, title: str) -> None:
+    axis.legend(title=title, title_fontsize=6.5, loc="upper center", bbox_to_anchor=(0.45, -0.16))
 
 
 def _spectra(axis: Axes, rows: list[dict[str, Any]], hardest: str) -> None:
@@ -73,10 +77,10 @@ def _spectra(axis: Axes, rows: list[dict[str, Any]], hardest: str) -> None:
             name = policy if policy == "keep all" else rf"{policy}, $\rho = {rho:g}$"
             look: dict[str, Any] = {"marker": MARKERS[i], "fillstyle": fill, "color": COLOURS[i]}
             axis.plot(spectra, means, style, label=f"{name}, {teacher}", **look)
-    axis.set_xlabel(r"decay $\alpha$ of the spectrum, eigenvalues $k^{-\alpha}$")
+    axis.set_xlabel(r"decay $\alpha$ of eigenvalues $k^{-\alpha}$")
     axis.set_ylabel("mean exponent in selected rows")
     sizes = [row["n_selected"] for row in rows if row["policy"] == "keep all"]
-    axis.set_title(f"power law, d = {rows[0]['d']}, {min(sizes):g} to {max(sizes):g} rows", fontsize=10)
+    axis.set_title(f"power law, d = {rows[0]['d']},\n{min(sizes):g} to {max(sizes):g} rows")
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.25)
-    axis.legend(fontsize=7.5, title="policy, teacher", title_fontsize=7.5)
+    _legend_below(axis, "policy, teacher")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from paper_figures.exhibit import Exhibit
+from paper_figures.style import at_width
 from paper_figures.theory_plots import exhibit, pick, theory_rows, values
 from theory.figures import answer
 
@@ -33,7 +34,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     rows = pick(rows, series="exact")
     cases = list(dict.fromkeys((row["pruner"], row["generator_alignment"]) for row in rows))
     cases.sort(key=lambda case: (case[0] != "labels", -case[1]))
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.8), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=at_width(12, 7.4), squeeze=False, layout="constrained")
     colours = LinearSegmentedColormap.from_list("easy to hard", ["#B35806", "#FDB863", "#F7F7F7", "#92C5DE", "#08519C"])
     places = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)]
     mesh = None
@@ -49,16 +50,16 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         for row in mine:
             gain[y.index(row["alignment"]), x.index(row["n_over_d"])] = row["gain"]
         lines = axis.contour(x, y, gain, levels=[0.05, 0.2, 0.5], colors="0.15", linewidths=0.8)
-        axis.clabel(lines, fmt=lambda level: f"{level:.0%}", fontsize=7)
+        axis.clabel(lines, fmt=lambda level: f"{level:.0%}", fontsize=6)
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_xlabel("pool size over dimension, n/d", fontsize=9)
-        axis.set_ylabel(AXES[kind], fontsize=9)
+        axis.set_xlabel("pool over dimension, n/d")
+        axis.set_ylabel(AXES[kind], fontsize=6.5)
         if quality == 1:
-            axis.set_title("perfect generator", fontsize=9)
+            axis.set_title("perfect generator")
         else:
             who = "trained on its labels" if kind == "labels" else "independent of it"
-            axis.set_title(f"generator cosine {quality:g},\npruner {who}", fontsize=9)
+            axis.set_title(f"generator cosine {quality:g},\npruner {who}", fontsize=6.5)
     note = axes[1, 0]
     note.axis("off")
     note.text(
@@ -66,11 +67,11 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         "Colour: the best rows to keep\n(blue: hardest, orange: easiest,\nwhite: all), at the best ridge.\n\n"
         "Contours: fall of the error\nrelative to keeping all.\n\n"
         "With a perfect generator the\ntwo kinds of pruner coincide.",
-        transform=note.transAxes, va="top", fontsize=9,
+        transform=note.transAxes, va="top",
     )  # fmt: skip
     if mesh is not None:
         ticks = [-np.log10(f) for f in (0.05, 0.1, 0.3)]
         bar = figure.colorbar(mesh, ax=axes, shrink=0.7, label="rows kept")
         bar.set_ticks([*[-t for t in ticks], 0, *ticks[::-1]])
-        bar.ax.set_yticklabels(["easiest 5%", "10%", "30%", "all", "30%", "10%", "hardest 5%"], fontsize=8)
+        bar.ax.set_yticklabels(["easiest 5%", "10%", "30%", "all", "30%", "10%", "hardest 5%"], fontsize=7)
     return figure

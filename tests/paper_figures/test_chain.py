@@ -317,7 +317,8 @@ def test_points_to_hover_over_are_where_the_points_are(chain, drawn):
     assert f"± {np.std(values, ddof=1):.3g} " in point.text
     picture = plt.imread(chain / "figures" / "figure4.png")
     row, column = round(point.top * picture.shape[0]), round(point.left * picture.shape[1])
-    assert picture[row, column, :3] == pytest.approx([0x55 / 255] * 3, abs=0.02)  # the colour of static
+    around = picture[row - 4 : row + 5, column - 4 : column + 5, :3]
+    assert np.abs(around - 0x55 / 255).max(-1).min() < 0.02  # the colour of static
 
 
 def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path, monkeypatch):
