@@ -47,6 +47,7 @@ from paper_figures import (
 )
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
 from paper_figures.paths import FIGURES, REPORT
+from paper_figures.readme import update as update_readme
 
 THEORY = (
     figure3, figure5c, figure7, theory_errata, theory_covariance, theory_adaptive, theory_phase, theory_exponent,
@@ -62,13 +63,14 @@ PARTS = {  # heading -> exhibits, in order of appearance
 EXHIBITS = {module.__name__.split(".")[-1]: module for part in PARTS.values() for module in part}
 
 
-def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False) -> None:
+def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, readme: bool = False) -> None:
     """Draw the exhibits of a profile.
 
     Args:
         profile: cpu or smoke; whose results to read.
         runs: a folder of runs of the paper's rows (`dp run --row`), shown beside the published numbers.
         theory: the theory's figures only, and no report.
+        readme: put the results table and the picture of the cpu profile into the README too.
     """
     measured = cluster_runs.read(runs) if runs is not None else None
     parts = {"Theory": THEORY} if theory else PARTS
@@ -90,6 +92,8 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False) -
     if not theory:
         report.write(REPORT, profile, found, FIGURES)
         print(f"report: {REPORT}")
+    if readme:
+        update_readme(FIGURES)
 
 
 def _counted(modules: Iterable[ModuleType], bar: tqdm) -> Iterator[ModuleType]:

@@ -1,0 +1,60 @@
+"""The README's results table and picture, from the same results as the report.
+
+python -m paper_figures --readme
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from dp.errors import UserError
+from experiments.results import ROOT
+from experiments.verdicts import as_json, verdicts
+
+README, PICTURE = ROOT / "README.md", ROOT / "docs" / "figure4.png"
+BEGIN, END = "<!-- results: python -m paper_figures --readme -->", "<!-- end of results -->"
+
+
+def table(profile: str = "cpu") -> str:
+    """One line a claim, as Markdown."""
+    rows = [
+        {
+            "claim": f"{each['id']}: {each['claim']}",
+            "here": each["verdict"],
+            "measured": each["measured"],
+            "effect (95% interval)": _effect(each),
+            "seeds": each["seeds"] or "",
+        }
+        for each in as_json(verdicts(profile))
+    ]
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def _effect(verdict: dict[str, Any]) -> str:
+    if verdict["effect"] is None:
+        return ""
+    low, high = verdict["interval"]
+    return f"{verdict['effect']:.3g}" + ("" if low == high else f" ({low:.3g} to {high:.3g})")
+
+
+def filled(text: str, profile: str = "cpu") -> str:
+    """The README with the table of the results there are now.
+
+    Raises:
+        UserError: it has no place for one.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(
+            f'README.md: expected the lines "{BEGIN}" and "{END}" around the table of results; put them back'
+        )
+    return f"{before}{begin}\n\n{table(profile)}\n\n{end}{after}"
+
+
+def update(figures: Path) -> None:
+    """Write the table and copy the picture."""
+    README.write_text(filled(README.read_text()))
+    shutil.copy(figures / "figure4.png", PICTURE)
