@@ -170,8 +170,9 @@ class Generator:
         if learner is not None and guidance.omega > 0:
             scheduler = self.pipe.scheduler
             objective = objective_of(guidance.objective, learner, filled, other)
+            shares = shares_of(guidance, seeds + seeds[-1:] * missing)
             guide = Guidance(
-                objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type
+                objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type, shares
             )
         try:
             with autocast(self.pipe.device):
@@ -189,7 +190,7 @@ class Generator:
             labels=labels,
             seeds=torch.tensor(seeds),
             rounds=torch.full_like(labels, round_),
-            omega=torch.full((n,), guidance.omega if guide else 0.0),
+            omega=torch.zeros(n) if guide is None else guidance.omega * shares_of(guidance, seeds),
             entropy_before=unknown if before is None else before[:n].cpu(),
             entropy=unknown if logits is None else entropy(logits)[:n].cpu(),
             correct=torch.full((n,), -1, dtype=torch.int8)
@@ -258,6 +259,14 @@ def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | N
 
 
 @torch.no_grad()
+def shares_of(guidance: GuidanceConfig, seeds: list[int]) -> Tensor:
+    """What of omega the image of each seed gets: float [n], see `GuidanceConfig.strengths`."""
+    if guidance.strengths == "same":
+        return torch.ones(len(seeds))
+    drawn = torch.stack([torch.rand((), generator=stream(seed, 1)) for seed in seeds])
+    return 2 * drawn if guidance.strengths == "uniform" else (drawn < 0.5).float()
+
+
 def judge(learner: Learner, images: Tensor) -> Tensor:
     """The learner's logits float32 [B, K] on finished images uint8 [B, C, H, W]."""
     return checked_logits(learner, images.float() / 127.5 - 1).float()

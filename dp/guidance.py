@@ -26,6 +26,7 @@ __all__ = ["Guidance", "GuidanceConfig", "entropy", "entropy_guidance", "predict
 Gradient = Literal["x0", "unet"]
 ObjectiveName = Literal["entropy", "margin", "loss", "disagreement"]
 Prediction = Literal["epsilon", "v_prediction", "sample"]
+Strengths = Literal["same", "uniform", "half"]
 
 # Gradients are computed of 1024 times the objective: a power of two changes no bit of a float32 result, and keeps
 # float16 ones above the smallest number of that format.
@@ -62,6 +63,9 @@ class GuidanceConfig:
         gradient: "x0" holds the noise prediction fixed, so the U-Net's Jacobian is skipped; "unet" differentiates
             through it, which needs the sampling loop of `dp.exact`.
         objective: what to raise: "entropy", "margin", "loss" (to the label) or "disagreement" (of two learners).
+        strengths: what of omega each image gets: "same" (all of it), "uniform" (its own share, between 0 and 2) or
+            "half" (all or nothing, a coin for each image, so that additions mix guided and plain images). Drawn from
+            the image's seed, so by `dp.generator` alone: a scheduler knows no seeds.
     """
 
     omega: float = 0.3
@@ -70,6 +74,7 @@ class GuidanceConfig:
     relative: bool = True
     gradient: Gradient = "x0"
     objective: ObjectiveName = "entropy"
+    strengths: Strengths = "same"
 
     def __post_init__(self) -> None:
         if not (self.omega >= 0 and math.isfinite(self.omega)):
@@ -80,7 +85,7 @@ class GuidanceConfig:
             raise UserError(f"interval: got {self.interval}, expected two noise levels low < high in [0, 1]")
         if not (isinstance(self.every, int) and self.every >= 1):
             raise UserError(f"every: got {self.every}, expected an integer of 1 or more")
-        for name, choices in (("gradient", Gradient), ("objective", ObjectiveName)):
+        for name, choices in (("gradient", Gradient), ("objective", ObjectiveName), ("strengths", Strengths)):
             if getattr(self, name) not in get_args(choices):
                 raise UserError(f'{name}: got "{getattr(self, name)}", expected one of {", ".join(get_args(choices))}')
 
@@ -106,6 +111,7 @@ class Guidance:
         alphas_cumprod: float [T], the scheduler's.
         config: strength and times.
         prediction: what the network predicts.
+        shares: float [B], what of omega each sample gets; None = all of it.
         zero_steps: int64 [B], the run's guided steps without a usable gradient so far; None before the first.
         before: float32 [B], the objective at the run's first guided step, before guidance; None before it.
         guided_steps: guided steps of the run so far.
@@ -116,6 +122,7 @@ class Guidance:
     alphas_cumprod: Tensor
     config: GuidanceConfig = GuidanceConfig()
     prediction: Prediction = "epsilon"
+    shares: Tensor | None = None
     zero_steps: Tensor | None = field(default=None, init=False)
     before: Tensor | None = field(default=None, init=False)
     guided_steps: int = field(default=0, init=False)
@@ -156,6 +163,8 @@ class Guidance:
         length = gradient.flatten(1).norm(dim=1)
         usable = length.isfinite() & (length > 0)
         step = self.config.omega * (1 - abar_t).sqrt().expand_as(length)
+        if self.shares is not None:
+            step = step * self.shares.to(step)
         direction = gradient
         if self.config.relative:
             direction = gradient / _per_sample(length.clamp_min(1e-30), gradient)

@@ -21,6 +21,7 @@ from dp.evaluate import accuracy, logits_of
 from dp.files import atomic
 from dp.generator import Generator
 from dp.guidance import entropy
+from dp.oracle import bundled_oracle
 from dp.pipelines import BUNDLED, bundled_generator
 from dp.pool.memory import Pool
 from dp.practice import InMemory, State, image_maker, practise, whole
@@ -43,12 +44,20 @@ def practice_job(
     config: PracticeConfig,
     source: Literal["generated", "real"] = "generated",
     purpose: Literal["result", "tuning", "live"] = "result",
+    **more: Any,
 ) -> Job:
     """A run of Algorithm 1, or training on as many real images.
 
     While tuning, test images are not looked at. A live run keeps some of its pictures.
+
+    Args:
+        study, name, config: of the result.
+        source: what is trained on.
+        purpose: of the run.
+        more: `validation_images`, how many there are of them, all by default; `judged`, whether an oracle says of each
+            addition how many images are what their label says.
     """
-    values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose != "result" else {})
+    values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose != "result" else {}) | more
     files = (*GENERATOR_FILES, BUNDLE)
     return Job(study, name, values, compute_practice, files, asdict(PracticeConfig()), practice_seconds(config))
 
@@ -71,8 +80,27 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
     purpose, config = values.get("purpose", "result"), settings_of(values)
     generator = bundled_generator(config)
     initial = real_pool(config) if values["source"] == "real" else plain_pool(config, generator)
-    result, state = outcomes_of(config, generator, initial, progress, with_test=purpose != "tuning")
+    real = some_of(validation_images(), values.get("validation_images"), config.seed)
+    result, state = outcomes_of(config, generator, initial, progress, with_test=purpose != "tuning", validation=real)
+    if values.get("judged"):
+        result["label_right"] = label_right(state)
     return result | ({"samples": samples(config, state)} if purpose == "live" else {})
+
+
+def some_of(images: ImageSet, count: int | None, seed: int) -> ImageSet:
+    """`count` of the images at random, or all."""
+    if count is None:
+        return images
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
+    return ImageSet(images.images[chosen], images.labels[chosen])
+
+
+def label_right(state: State) -> list[float]:
+    """Of each addition, percent of the images that a classifier of real images takes for what their label says."""
+    assert isinstance(state.pool, Pool)
+    pool, oracle = state.pool.samples, bundled_oracle()
+    rounds = [pool[pool.rounds == k] for k in range(1, len(state.additions) + 1)]
+    return [accuracy(oracle, ImageSet(each.images, each.labels)) for each in rounds]
 
 
 def outcomes_of(
@@ -81,8 +109,12 @@ def outcomes_of(
     initial: Samples,
     progress: Callable[[float], None],
     with_test: bool = True,
+    validation: ImageSet | None = None,
 ) -> tuple[dict[str, Any], State]:
-    """The outcomes, the log and the additions of a run (see `examined` and `hardness`), and its final state."""
+    """The outcomes, the log and the additions of a run (see `examined` and `hardness`), and its final state.
+
+    `validation` is what tells plateaus, all validation images by default.
+    """
     total = config.iterations * (1 + len(config.branch_sizes))
     iterations = 0
 
@@ -93,9 +125,8 @@ def outcomes_of(
 
     test = test_images if with_test else None
     store = Observed(config)
-    outcomes, state = practise(
-        config, generator, validation_images(), test, initial=initial, store=store, progress=report
-    )
+    real = validation_images() if validation is None else validation
+    outcomes, state = practise(config, generator, real, test, initial=initial, store=store, progress=report)
     assert isinstance(state.pool, Pool)  # the store is in memory
     result = {
         "outcomes": [each.numbers() | (examined(each.learner) if with_test else {}) for each in outcomes],

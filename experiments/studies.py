@@ -7,13 +7,17 @@ from experiments import (
     ablation,
     comparison,
     dynamics,
+    filtering,
     generators,
     grids,
+    objectives,
     scaling,
     selection,
+    signals,
     theory,
     tuned,
     tuning,
+    validation_size,
 )
 from experiments.profiles import Profile
 from experiments.results import Job
@@ -29,6 +33,10 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "selection": lambda settings, _: selection.jobs(settings.selection),
     "ablation": lambda settings, _: ablation.jobs(settings.ablation),
     "generators": lambda settings, _: generators.jobs(settings.generators),
+    "validation_size": lambda settings, _: validation_size.jobs(settings.validation_size),
+    "signals": lambda settings, _: signals.jobs(settings.signals),
+    "filtering": lambda settings, _: filtering.jobs(settings.filtering),
+    "objectives": lambda settings, _: objectives.jobs(settings.objectives),
 }
 
 

@@ -30,9 +30,12 @@ from paper_figures import (
     figure10,
     figure11,
     figure13,
+    filtering,
     live,
+    objectives,
     paper_scale,
     report,
+    signals,
     table1,
     table2,
     table3,
@@ -44,6 +47,7 @@ from paper_figures import (
     theory_exponent,
     theory_phase,
     tuning,
+    validation_size,
 )
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
 from paper_figures.paths import FIGURES, REPORT
@@ -57,6 +61,7 @@ PARTS = {  # heading -> exhibits, in order of appearance
         figure1, figure2, figure4, figure5, figure6_left, figure6_right, figure8, figure9, figure10, figure11, figure13,
         table1, table2, table3, table4, table5, tuning,
     ),
+    "Open questions": (validation_size, signals, filtering, objectives),
     "Theory": THEORY,
     "On this machine": (live,),
 }  # fmt: skip

@@ -35,7 +35,7 @@ def table(profile: str = "cpu") -> str:
 def _effect(verdict: dict[str, Any]) -> str:
     if verdict["effect"] is None:
         return ""
-    low, high = verdict["interval"]
+    low, high = verdict["interval"] or (None, None)
     return f"{verdict['effect']:.3g}" + ("" if low == high else f" ({low:.3g} to {high:.3g})")
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from dp.__main__ import main as dp
+from dp.errors import UserError
 from experiments.profiles import profile
 from experiments.studies import jobs_of
 
@@ -53,18 +54,27 @@ def test_there_are_commands_of_every_kind():
 def run_folder(tmp_path_factory):
     """A folder with a small run in it, by the command that the pages show."""
     folder = tmp_path_factory.mktemp("docs")
-    command = next(each for each in COMMANDS if " run RUN --n-initial 500" in each)
-    small = command.replace("500", "40").replace("100", "20").replace("--rounds 8", "--rounds 1").replace("1500", "20")
-    in_folder(folder, small)
+    in_folder(folder, smaller(next(each for each in COMMANDS if RUN in each)))
     return folder
 
 
-def in_folder(folder: Path, command: str) -> None:
-    """Run a command there, by this interpreter."""
+RUN = " run RUN --n-initial 500 --n-per-round 100 --rounds 8 --iterations 1500"
+
+
+def smaller(command: str) -> str:
+    """The same run with fewer images and iterations."""
+    return command.replace(
+        RUN, " run RUN --n-initial 40 --n-per-round 20 --rounds 1 --iterations 20 --validate-every 10"
+    )
+
+
+def in_folder(folder: Path, command: str) -> str:
+    """What a command that is run there, by this interpreter, prints."""
     words = shlex.split(re.sub(r"^\.venv/bin/", "", command))
     words = [sys.executable, "-m", "dp", *words[1:]] if words[0] == "dp" else [sys.executable, *words[1:]]
     done = subprocess.run(words, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -87,13 +97,14 @@ def test_a_command_works(command, run_folder, tmp_path, monkeypatch, capsys):
     elif words[:4] == ["python", "-m", "experiments", "run"]:
         assert jobs_of(profile("cpu"), tuple(words[4:]))
     elif words[:3] == ["python", "-m", "paper_figures"]:
-        in_folder(tmp_path, "python -m paper_figures --help")
-        for word in words[3:]:
-            assert not word.startswith("--") or word in (ROOT / "paper_figures/__main__.py").read_text()
+        taken = in_folder(tmp_path, "python -m paper_figures --help")
+        assert all(word in taken for word in words[3:] if word.startswith("--"))
     elif "ROOT" in words:
-        dp([word.replace("ROOT", str(tree(tmp_path))) for word in words[words.index("dp") + 1 :]])
+        root = str(tree(tmp_path))
+        with pytest.raises(UserError, match="2 problems"):  # one image a class is too few, in both splits
+            dp([word.replace("ROOT", root) for word in words[words.index("dp") + 1 :]])
     else:
-        in_folder(run_folder if "RUN" in command else tmp_path, command.replace("FOLDER", "x"))
+        in_folder(run_folder if "RUN" in command else tmp_path, smaller(command).replace("FOLDER", "x"))
 
 
 def on_a_cluster(words: list[str], folder: Path, monkeypatch, capsys) -> None:

@@ -6,14 +6,18 @@ from dp.errors import UserError
 from experiments.ablation import Ablation
 from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
+from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.live import Live
+from experiments.objectives import Objectives
 from experiments.scaling import Scaling
 from experiments.selection import Selection
+from experiments.signals import Signals
 from experiments.theory import Theory
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
+from experiments.validation_size import ValidationSize
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Profile:
     ablation: Ablation
     generators: Generators
     grids: Grids
+    validation_size: ValidationSize
+    signals: Signals
+    filtering: Filtering
+    objectives: Objectives
     live: Live
 
 

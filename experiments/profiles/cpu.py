@@ -11,15 +11,19 @@ from dp.guidance import GuidanceConfig
 from experiments.ablation import Ablation
 from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
+from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.live import Live
+from experiments.objectives import Objectives
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
+from experiments.signals import Signals
 from experiments.theory import Theory
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
+from experiments.validation_size import ValidationSize
 
 SEEDS = (0, 1, 2, 3, 4)  # of headline comparisons
 FEWER = (0, 1, 2)
@@ -36,6 +40,7 @@ EQUAL = PracticeConfig(
 )
 STATIC_SIZES = (320, 1000, 2000, 4000, 8000, 16000, 32000)
 SMALL, MIDDLE, LARGE = Preset(250, 50, 15, (500,)), Preset(1000, 200, 15, (2000,)), Preset(2000, 400, 15)
+WITHOUT_BRANCH = replace(MIDDLE, branch_sizes=())
 
 
 def equal(learner: str) -> Scaling:
@@ -46,7 +51,7 @@ def equal(learner: str) -> Scaling:
         seeds=SEEDS,
         static_sizes=STATIC_SIZES,
         dp_presets=(SMALL, MIDDLE, LARGE),
-        omega_zero_presets=(replace(MIDDLE, branch_sizes=()),),
+        omega_zero_presets=(WITHOUT_BRANCH,),
     )
 
 
@@ -58,7 +63,7 @@ PROFILE = Profile(
     comparison=tuple(
         Comparison(
             name=f"comparison-{learner}",
-            prune=replace(MIDDLE, branch_sizes=()).apply(replace(plain(EQUAL), learner=learner, over_sampling=4.0)),
+            prune=WITHOUT_BRANCH.apply(replace(plain(EQUAL), learner=learner, over_sampling=4.0)),
             real=replace(EQUAL, learner=learner),
             real_sizes=(4000, 32000),
             seeds=SEEDS,
@@ -79,11 +84,16 @@ PROFILE = Profile(
     generators=Generators(
         static=EQUAL,
         dp=EQUAL,
-        preset=replace(MIDDLE, branch_sizes=()),
+        preset=WITHOUT_BRANCH,
         scales=(1.25, 2.0, 4.0),
         weaker_scale=1.5,
         seeds=FEWER,
     ),
+    # 1%, 5%, 10% of the 5,000 there are; 1% and 5% of 55,000 training images (1% is as good as 500).
+    validation_size=ValidationSize(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, sizes=(50, 250, 500, 2750)),
+    signals=Signals(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER),
+    filtering=Filtering(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, omegas=(0.1, 0.4)),
+    objectives=Objectives(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER),
     grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000),
     live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )

@@ -9,15 +9,19 @@ from dp.config import PracticeConfig, plain
 from experiments.ablation import Ablation
 from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
+from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.live import Live
+from experiments.objectives import Objectives
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
+from experiments.signals import Signals
 from experiments.theory import Theory
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
+from experiments.validation_size import ValidationSize
 
 BASE = PracticeConfig(iterations=200, validate_every=20, patience=1)
 GROWING, BRANCHING = Preset(100, 100, 2), Preset(100, 100, 2, (200,))
@@ -52,6 +56,10 @@ PROFILE = Profile(
     selection=Selection(replace(BASE, n_initial=100, n_per_round=100), SEEDS, ratios=(1.0, 3.0), omegas=(0.1, 0.3)),
     ablation=Ablation(GROWING.apply(replace(BASE, incremental=True)), SEEDS, fixed_patience=2),
     generators=Generators(BASE, BASE, GROWING, scales=(1.25, 3.0), weaker_scale=1.5, seeds=SEEDS),
+    validation_size=ValidationSize(base=GROWING.apply(BASE), seeds=SEEDS, sizes=(50, 500)),
+    signals=Signals(base=GROWING.apply(BASE), seeds=SEEDS),
+    filtering=Filtering(base=GROWING.apply(BASE), seeds=SEEDS, omegas=(0.1, 0.6)),
+    objectives=Objectives(base=GROWING.apply(BASE), seeds=SEEDS),
     grids=Grids(GROWING.apply(BASE), omegas=(0.0, 0.3), learners=2, seeds_per_class=1, images=100),
     live=Live(run=replace(BASE, iterations=300, n_initial=200, n_per_round=100, rounds=2)),
 )

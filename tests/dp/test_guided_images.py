@@ -150,3 +150,22 @@ def test_dpm_solver_guides_as_well(learners):
     pipe.scheduler.guidance = entropy_guidance(pipe, learners[0])
     assert interval(hardness(sampled(pipe, 6)) - hardness(stock))[0] > 0
     assert recognised(((stock + 1) * 127.5).to(torch.uint8)) > 0.8
+
+
+def test_each_image_may_have_its_own_strength(pipe, learners, plain):
+    generator, labels, seeds = Generator(pipe, SCALE, STEPS, BATCH), LABELS[:48], SEEDS[:48]
+    made = {
+        strengths: generator.generate(labels, seeds, learners[0], GuidanceConfig(0.3, strengths=strengths))
+        for strengths in ("same", "half", "uniform")
+    }
+    guided = made["half"].omega > 0
+    assert 10 < guided.sum() < 38 and made["half"].omega.unique().tolist() == pytest.approx([0, 0.3])
+    assert torch.equal(made["half"].images[guided], made["same"].images[guided])
+    assert torch.equal(made["half"].images[~guided], plain.images[:48][~guided])
+    own = made["uniform"].omega
+    assert own.unique().numel() == 48 and 0 <= own.min() < 0.1 and 0.5 < own.max() <= 0.6
+    # What an image gets depends on its seed alone.
+    again = Generator(pipe, SCALE, STEPS, 5).generate(
+        labels[40:], seeds[40:], learners[0], GuidanceConfig(0.3, strengths="uniform")
+    )
+    assert torch.equal(again.omega, own[40:])

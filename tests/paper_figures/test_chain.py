@@ -59,6 +59,11 @@ def tiny() -> Profile:
             seeds=(0,),
             many_size=10,
         ),
+        **{
+            name: replace(study, base=PRUNED.apply(replace(study.base, **small)))
+            for name in ("validation_size", "signals", "filtering", "objectives")
+            for study in [getattr(settings, name)]
+        },
         live=replace(settings.live, run=PRUNED.apply(replace(settings.live.run, **small))),
     )
 
@@ -336,3 +341,18 @@ def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path,
     assert isinstance(found[1], Missing) and f"{first}: it is not as it was written" in found[1].why
     assert f"1 of 12 results of this study are not made yet (ablation/{last.stem})" in text
     assert text.count("data:image/png") == 1 and text.count(f"{first}: it is not as it was written") >= 2
+
+
+def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, drawn):
+    [line] = [row for row in drawn["objectives"].table if row["runs"] == "DP by margin"]
+    margin, dp = read(chain, "objectives", "margin-"), read(chain, "scaling-equal-convnet", "DP-40-")
+    gaps = [
+        margin[f"margin-seed{seed}"]["outcomes"][0]["test_accuracy"]
+        - dp[f"DP-40-seed{seed}"]["outcomes"][0]["test_accuracy"]
+        for seed in (0, 1)
+    ]
+    assert line["difference"] == f"{np.mean(gaps):+.2f}" and line["seeds"] == 2
+    named = [row["runs"] for row in drawn["objectives"].table]
+    assert named[:3] == ["DP", "omega = 0", "static"] and len(named) == 10
+    filtered = {row["runs"]: row["label right %"] for row in drawn["filtering"].table}
+    assert filtered["round trip, omega 0.6"] == "66.0 (0.0)" and len(filtered) == 8

@@ -1,0 +1,27 @@
+"""Question: how many real validation images does patience need?"""
+
+from paper_figures.exhibit import Exhibit
+from paper_figures.shared import seeds
+from paper_figures.variants import baselines, clear, figure_of, points, table, variants
+
+STUDIES = ("validation_size", "scaling")
+
+
+def make(profile: str) -> Exhibit:
+    """From the study of validation sizes."""
+    found = variants(profile, "validation_size", {})
+    found.sort(key=lambda each: int(each.name))
+    sizes = {each.name: f"{int(each.name):,} validation images" for each in found}
+    named = [type(each)(sizes[each.name], each.colour, each.runs) for each in found]
+    base = baselines(profile, named).get("DP")
+    shown = [*named, *([base] if base else [])]
+    return Exhibit(
+        "validation_size",
+        "Question: how many real validation images does patience need?",
+        "DP runs of one setting whose plateaus are told by a random part of the real validation images; DP, the last "
+        f"line, has all 5,000. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}. The first "
+        f"addition's iteration and the share that patience asked for say when additions came. {clear(named, base)}",
+        points(shown),
+        figure_of(shown),
+        table=table(shown, base),
+    )

@@ -1,0 +1,146 @@
+"""What the open questions' figures share: variants of one run, and what they gain over it."""
+
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.efficiency import mean_interval
+from experiments.results import load
+from paper_figures.exhibit import Rows
+from paper_figures.shared import missing, sd, spread
+from paper_figures.style import COLOURS, at_width, style
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The runs of one variant.
+
+    Attributes:
+        name: as shown.
+        colour: its points.
+        runs: seed -> result.
+    """
+
+    name: str
+    colour: str
+    runs: dict[int, dict[str, Any]]
+
+    def accuracies(self) -> dict[int, float]:
+        """Test accuracy by seed."""
+        return {seed: run["outcomes"][0]["test_accuracy"] for seed, run in self.runs.items()}
+
+
+def variants(profile: str, study: str, names: dict[str, str]) -> list[Variant]:
+    """The study's variants, of `names` result stem -> name as shown, in that order.
+
+    Raises:
+        UserError: there are none.
+    """
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for stem, result in load(profile, study).items():
+        found.setdefault(stem.rpartition("-seed")[0], {})[result["config"]["seed"]] = result
+    if not found:
+        raise missing(study, profile)
+    shown = names | {stem: stem.replace("_", " ") for stem in found if stem not in names}
+    return [Variant(name, COLOURS["DP"], found[stem]) for stem, name in shown.items() if stem in found]
+
+
+def baselines(profile: str, found: list[Variant]) -> dict[str, Variant]:
+    """DP, omega = 0 and static of the scaling study at equal settings, of the sizes and seeds of the variants.
+
+    Those that there are.
+    """
+    runs = [run for each in found for run in each.runs.values()]
+    sizes = next(run["config"] for run in runs if run["config"]["rounds"])
+    final = sizes["n_initial"] + sizes["rounds"] * sizes["n_per_round"]
+    stems = {"DP": f"DP-{sizes['n_initial']}", "omega = 0": f"omega0-{sizes['n_initial']}", "static": f"static-{final}"}
+    results = load(profile, "scaling-equal-convnet")
+    known: dict[str, Variant] = {}
+    for name, stem in stems.items():
+        mine = {run["config"]["seed"]: results.get(f"{stem}-seed{run['config']['seed']}") for run in runs}
+        there = {seed: result for seed, result in sorted(mine.items()) if result is not None}
+        if there:
+            known[name] = Variant(name, COLOURS[name], there)
+    return known
+
+
+def gains(variant: Variant, baseline: Variant | None) -> list[float]:
+    """Test accuracy minus the baseline's, of the seeds that both have."""
+    if baseline is None or variant is baseline:
+        return []
+    mine, theirs = variant.accuracies(), baseline.accuracies()
+    return [mine[seed] - theirs[seed] for seed in sorted(mine) if seed in theirs]
+
+
+def table(found: list[Variant], baseline: Variant | None) -> Rows:
+    """One line a variant."""
+    rows = []
+    for each in found:
+        differences = gains(each, baseline)
+        low, high = mean_interval(differences) if len(differences) > 1 else (None, None)
+        runs = list(each.runs.values())
+        triggers = [a["trigger"] for run in runs for a in run["additions"]]
+        first = [run["additions"][0]["iteration"] for run in runs if run["additions"]]
+        rows.append(
+            {
+                "runs": each.name,
+                "images": round(mean(run["outcomes"][0]["pool_size"] for run in runs)),
+                "additions by signal": f"{triggers.count('patience') / len(triggers):.0%}" if triggers else None,
+                "first addition at iteration": round(mean(first)) if first else None,
+                "test %": spread(list(each.accuracies().values())),
+                "difference": f"{mean(differences):+.2f}" if differences else None,
+                "95% interval": f"{low:+.2f} to {high:+.2f}" if low is not None else None,
+                "seeds": len(runs),
+            }
+        )
+    return rows
+
+
+def points(found: list[Variant]) -> Rows:
+    """One line a run, for the CSV."""
+    return [
+        {"runs": each.name, "seed": seed, "test_accuracy": accuracy}
+        for each in found
+        for seed, accuracy in each.accuracies().items()
+    ]
+
+
+def figure_of(found: list[Variant]) -> Figure:
+    """Runs as small points, means and standard deviations, one line a variant."""
+    with style():
+        figure, axis = plt.subplots(figsize=at_width(6.0, 0.8 + 0.24 * len(found)), layout="constrained")
+        dots(axis, found)
+        axis.set_xlabel("real test accuracy (%)")
+    return figure
+
+
+def dots(axis: Axes, found: list[Variant]) -> None:
+    """See `figure_of`."""
+    for line, each in enumerate(found):
+        values = list(each.accuracies().values())
+        axis.plot(values, [line + 0.18] * len(values), "o", color=each.colour, markersize=2.5, alpha=0.6)
+        axis.errorbar([mean(values)], [line], xerr=[sd(values)], fmt="D", color=each.colour, capsize=2, label=each.name)
+    axis.set_yticks(range(len(found)), [each.name for each in found])
+    axis.set_ylim(len(found) - 0.5, -0.5)
+
+
+def clear(found: list[Variant], baseline: Variant | None) -> str:
+    """Which variants differ from the baseline by more than the interval of the difference, in words."""
+    if baseline is None:
+        return "The run that the others are compared with is not made yet."
+    parts = []
+    for each in found:
+        differences = gains(each, baseline)
+        if len(differences) < 2:
+            continue
+        low, high = mean_interval(differences)
+        if low > 0 or high < 0:
+            parts.append(f"{each.name} {np.mean(differences):+.2f}")
+    if not parts:
+        return f"None differs from {baseline.name} by more than its 95% interval over seeds."
+    return f"Beyond their 95% intervals over seeds, from {baseline.name}, in points: {', '.join(parts)}."
