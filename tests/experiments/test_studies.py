@@ -13,12 +13,27 @@ from PIL import Image
 from dp import data
 from dp.config import PracticeConfig
 from dp.guidance import GuidanceConfig
-from experiments import ablation, generators, grids, runs, selection, shift_sets
+from experiments import (
+    ablation,
+    filtering,
+    generators,
+    grids,
+    objectives,
+    runs,
+    selection,
+    shift_sets,
+    signals,
+    validation_size,
+)
+from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
+from experiments.objectives import Objectives
 from experiments.outcomes import correct, hard_images
 from experiments.scaling import Preset
 from experiments.selection import Selection
+from experiments.signals import Signals
+from experiments.validation_size import ValidationSize
 
 SMALL = PracticeConfig(
     n_initial=40,
@@ -148,3 +163,39 @@ def test_hard_images_are_those_most_references_get_wrong(monkeypatch):
     hard = hard_images("p", ["comparison"])
     assert hard[:5000].all() and not hard[5000:].any()
     assert correct([half]).mean() == 0.5
+
+
+def test_plateaus_can_be_told_by_a_part_of_the_validation_images():
+    [job] = validation_size.jobs(ValidationSize(SMALL, seeds=(0,), sizes=(40,)))
+    result = result_of(job)
+    measured = [entry["validation_accuracy"] for entry in result["log"]]
+    assert all(accuracy / 2.5 == pytest.approx(round(accuracy / 2.5)) for accuracy in measured)  # of 40 images
+    first, second = (runs.some_of(data.validation_images(), 40, seed) for seed in (0, 1))
+    assert len(first) == 40 and not torch.equal(first.images, second.images)
+
+
+def test_without_a_signal_the_schedule_makes_every_addition():
+    found = {job.name: job for job in signals.jobs(Signals(SMALL, seeds=(0,)))}
+    assert {each["trigger"] for each in result_of(found["schedule-seed0"])["additions"]} == {"schedule"}
+    alone = runs.settings_of(found["loss_alone-seed0"].config)
+    assert (alone.signal, alone.backstop) == ("loss", False) and "real-seed0" not in found
+
+
+def test_filtered_runs_say_whether_the_labels_of_their_additions_are_right():
+    found = {job.name: job for job in filtering.jobs(Filtering(SMALL, seeds=(0,), omegas=(0.2, 3.0)))}
+    assert len(found) == 2 * 4
+    moderate, large = (result_of(found[f"none-{omega}-seed0"])["label_right"] for omega in ("0.2", "3"))
+    assert len(moderate) == len(large) == 2
+    assert np.mean(large) < np.mean(moderate) - 10
+
+
+def test_objectives_and_baselines_are_what_they_are_called():
+    found = {job.name: runs.settings_of(job.config) for job in objectives.jobs(Objectives(SMALL, seeds=(3,)))}
+    assert {each.seed for each in found.values()} == {3}
+    for name in ("margin", "loss", "disagreement"):
+        assert found[f"{name}-seed3"].guidance == replace(SMALL.guidance, objective=name)
+    assert found["half_plain-seed3"].guidance.strengths == "half"
+    for name in ("static_mixed", "static_cropped"):
+        static = found[f"{name}-seed3"]
+        assert (static.n_initial, static.rounds, static.guidance.omega) == (80, 0, 0)
+    assert found["static_mixed-seed3"].cutmix > 0 and found["static_cropped-seed3"].augment == "resized_crop"
