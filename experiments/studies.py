@@ -11,6 +11,7 @@ from experiments import (
     generators,
     grids,
     objectives,
+    off_manifold,
     scaling,
     selection,
     signals,
@@ -36,6 +37,7 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "validation_size": lambda settings, _: validation_size.jobs(settings.validation_size),
     "signals": lambda settings, _: signals.jobs(settings.signals),
     "filtering": lambda settings, _: filtering.jobs(settings.filtering),
+    "off_manifold": lambda settings, _: off_manifold.jobs(settings.off_manifold),
     "objectives": lambda settings, _: objectives.jobs(settings.objectives),
 }
 

@@ -22,7 +22,10 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+import warnings
 from dataclasses import replace
+
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 import matplotlib.pyplot as plt
 import torch
@@ -51,8 +54,8 @@ practice = PracticeConfig(
     guidance_scale=3.0,
     guidance=GuidanceConfig(omega=0.1, interval=(0.0, 1.0)),
     iterations=1000,
-    validate_every=50,
-    patience=2,
+    validate_every=20,
+    patience=1,
     lr=2e-3,
 )
 late = plain(practice)  # the same, with omega = 0

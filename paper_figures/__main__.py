@@ -33,6 +33,7 @@ from paper_figures import (
     filtering,
     live,
     objectives,
+    off_manifold,
     paper_scale,
     report,
     signals,
@@ -61,7 +62,7 @@ PARTS = {  # heading -> exhibits, in order of appearance
         figure1, figure2, figure4, figure5, figure6_left, figure6_right, figure8, figure9, figure10, figure11, figure13,
         table1, table2, table3, table4, table5, tuning,
     ),
-    "Open questions": (validation_size, signals, filtering, objectives),
+    "Open questions": (validation_size, signals, off_manifold, filtering, objectives),
     "Theory": THEORY,
     "On this machine": (live,),
 }  # fmt: skip

@@ -11,6 +11,7 @@ from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.live import Live
 from experiments.objectives import Objectives
+from experiments.off_manifold import OffManifold
 from experiments.scaling import Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
@@ -38,6 +39,7 @@ class Profile:
     signals: Signals
     filtering: Filtering
     objectives: Objectives
+    off_manifold: OffManifold
     live: Live
 
 

@@ -16,6 +16,7 @@ from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.live import Live
 from experiments.objectives import Objectives
+from experiments.off_manifold import OffManifold
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
@@ -96,6 +97,12 @@ PROFILE = Profile(
     signals=Signals(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER),
     filtering=Filtering(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, omegas=(0.1, 0.4)),
     objectives=Objectives(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER),
+    off_manifold=OffManifold(
+        base=WITHOUT_BRANCH.apply(EQUAL),
+        seeds=FEWER,
+        windows=(((0.0, 1.0), (0.05, 0.1, 0.2, 0.4)), ((0.0, 0.4), (0.1, 0.2, 0.4, 0.8))),
+        images=500,
+    ),
     grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000),
     live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )

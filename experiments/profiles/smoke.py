@@ -14,6 +14,7 @@ from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.live import Live
 from experiments.objectives import Objectives
+from experiments.off_manifold import OffManifold
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
@@ -60,6 +61,9 @@ PROFILE = Profile(
     signals=Signals(base=GROWING.apply(BASE), seeds=SEEDS),
     filtering=Filtering(base=GROWING.apply(BASE), seeds=SEEDS, omegas=(0.1, 0.6)),
     objectives=Objectives(base=GROWING.apply(BASE), seeds=SEEDS),
+    off_manifold=OffManifold(
+        GROWING.apply(BASE), SEEDS, windows=(((0.0, 1.0), (0.1, 0.6)), ((0.0, 0.4), (0.6,))), images=60
+    ),
     grids=Grids(GROWING.apply(BASE), omegas=(0.0, 0.3), learners=2, seeds_per_class=1, images=100),
     live=Live(run=replace(BASE, iterations=300, n_initial=200, n_per_round=100, rounds=2)),
 )

@@ -19,6 +19,7 @@ from experiments import (
     generators,
     grids,
     objectives,
+    off_manifold,
     runs,
     selection,
     shift_sets,
@@ -29,6 +30,7 @@ from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.objectives import Objectives
+from experiments.off_manifold import OffManifold
 from experiments.outcomes import correct, hard_images
 from experiments.scaling import Preset
 from experiments.selection import Selection
@@ -199,3 +201,20 @@ def test_objectives_and_baselines_are_what_they_are_called():
         static = found[f"{name}-seed3"]
         assert (static.n_initial, static.rounds, static.guidance.omega) == (80, 0, 0)
     assert found["static_mixed-seed3"].cutmix > 0 and found["static_cropped-seed3"].augment == "resized_crop"
+
+
+def test_images_leave_the_manifold_as_omega_grows():
+    settings = OffManifold(SMALL, seeds=(0,), windows=(((0.0, 1.0), (0.1, 3.0)),), images=60)
+    found = {job.name: job for job in off_manifold.jobs(settings)}
+    assert list(found) == ["measured-seed0", "run-all-0.1-seed0", "run-all-3-seed0"]
+    plain, small, large = result_of(found["measured-seed0"])["measured"]
+    assert (plain["window"], plain["omega"], large["omega"]) == ("", 0.0, 3.0)
+    for measure in ("rejected", "far", "refused"):
+        assert plain[measure] < large[measure] and small[measure] <= large[measure]
+
+
+def test_far_is_relative_to_other_real_images():
+    real = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    assert off_manifold.far(real, real[:200]).mean() == 0  # they are among those compared with
+    assert off_manifold.far(real, real[200:]).mean() == pytest.approx(0.05, abs=0.01)
+    assert off_manifold.far(real, real[:50] + 20).mean() == 1

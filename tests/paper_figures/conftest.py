@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dp.data import test_images
+from experiments.off_manifold import name
 from experiments.results import Job, record
 from experiments.runs import png
 from experiments.shift_sets import SHIFTS
@@ -27,6 +28,13 @@ def write(profile: str, job: Job) -> None:
     """Write a made-up result of the job; what it says depends on the job alone."""
     rng = np.random.default_rng(list(job.study.encode() + job.name.encode()))
     made = {"grids": grids, "generators": generator}.get(job.study, run)(job, rng)
+    if job.name.startswith("measured-"):
+        made = {
+            "measured": [
+                measured("", 0.0),
+                *(measured(name(w), o) for w, every in job.config["windows"] for o in every),
+            ]
+        }
     record(profile, job, made, 1.0)
 
 
@@ -34,6 +42,12 @@ def write(profile: str, job: Job) -> None:
 def fabricate() -> Callable[[str, Job], None]:
     """Writes a made-up result of a job of a profile."""
     return write
+
+
+def measured(window: str, omega: float) -> dict[str, Any]:
+    """Shares of guided images that grow with omega, faster with guidance at all noise levels."""
+    shares = {each: 5 + 50 * omega * (2 if window == "all" else 1) for each in ("rejected", "far", "refused")}
+    return {"window": window, "omega": omega, **shares, "entropy": 0.5 + omega, "misclassified": 10.0}
 
 
 def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:

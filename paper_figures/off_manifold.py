@@ -1,0 +1,120 @@
+"""Question: when does guidance leave the images that the generator was trained on?"""
+
+from statistics import mean
+from typing import Any
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from scipy.stats import spearmanr
+
+from paper_figures.exhibit import Exhibit, Rows
+from paper_figures.shared import Results, grouped, missing, results_of, sd, seeds, spread
+from paper_figures.style import COLOURS, at_width, style
+
+STUDIES = ("off_manifold",)
+WINDOWS = {"all": ("all noise levels", COLOURS["DP"], "o"), "late": ("late steps, t < 0.4 T", COLOURS["real"], "^")}
+MEASURES = {
+    "rejected": "rejected by a classifier\nof real images (%)",
+    "far": "far from any\nreal image (%)",
+    "refused": "refused by the\ngenerator itself (%)",
+}
+ALLOWED = 10  # points by which the generator may refuse more than of plain images: the rule without real labels
+
+
+def make(profile: str) -> Exhibit:
+    """From the study of that name."""
+    results = results_of(profile, "off_manifold")
+    measured = [
+        {"seed": result["config"]["seed"], **row}
+        for stem, result in results.items()
+        if stem.startswith("measured")
+        for row in result["measured"]
+    ]
+    if not measured:
+        raise missing("off_manifold", profile, "measured images")
+    settings = grouped(measured, "window", "omega")
+    rows = [_line(window, omega, each, results) for (window, omega), each in settings.items()]
+    with style():
+        figure, axes = plt.subplots(2, 2, figsize=at_width(6.75, 5), layout="constrained")
+        for axis, (measure, label) in zip(axes.flat, MEASURES.items(), strict=False):
+            _shares(axis, measured, measure, label)
+        _accuracies(axes.flat[3], rows)
+        axes.flat[0].legend()
+    images = next(r["config"]["images"] for stem, r in results.items() if stem.startswith("measured"))
+    return Exhibit(
+        "off_manifold",
+        "Question: when does guidance leave the images that the generator was trained on?",
+        f"Shares of {images:,} images of the same seeds over omega, guided by a learner in mid-training (omega 0: "
+        "plain images), and the test accuracy of full runs at these settings; means and standard deviations over "
+        f"{seeds(map(len, settings.values()))}. Far: farther from the nearest real image, "
+        f"in the features of the classifier, than 95% of other real images are. {_answer(rows)}",
+        [{**row, "accuracies": " ".join(f"{a:.2f}" for a in row["accuracies"])} for row in rows],
+        figure,
+        table=[_shown(row) for row in rows],
+    )
+
+
+def _line(window: str, omega: float, each: Rows, results: Results) -> dict[str, Any]:
+    runs = [result for stem, result in results.items() if stem.startswith(f"run-{window}-{omega:g}-seed")]
+    return {
+        "window": window,
+        "omega": omega,
+        **{measure: mean(row[measure] for row in each) for measure in (*MEASURES, "entropy")},
+        "accuracies": [run["outcomes"][0]["test_accuracy"] for run in runs],
+    }
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "noise levels": WINDOWS[row["window"]][0] if row["window"] else "plain",
+        "omega": row["omega"],
+        **{f"{measure} %": f"{row[measure]:.1f}" for measure in MEASURES},
+        "entropy (nats)": f"{row['entropy']:.2f}",
+        "test % of runs": spread(row["accuracies"]),
+    }
+
+
+def _shares(axis: Axes, measured: Rows, measure: str, label: str) -> None:
+    plain = [row[measure] for row in measured if not row["window"]]
+    for window, (name, colour, marker) in WINDOWS.items():
+        points = {0.0: plain} | {
+            key[0]: [row[measure] for row in each]
+            for key, each in grouped([row for row in measured if row["window"] == window], "omega").items()
+        }
+        if len(points) > 1:
+            heights = [mean(values) for values in points.values()]
+            spreads = [sd(values) for values in points.values()]
+            axis.errorbar(list(points), heights, spreads, color=colour, marker=marker, capsize=2, label=name)
+    axis.set(xlabel="omega", ylabel=label)
+
+
+def _accuracies(axis: Axes, rows: Rows) -> None:
+    for window, (name, colour, marker) in WINDOWS.items():
+        mine = [row for row in rows if row["window"] == window and row["accuracies"]]
+        if mine:
+            heights = [mean(row["accuracies"]) for row in mine]
+            spreads = [sd(row["accuracies"]) for row in mine]
+            axis.errorbar([row["rejected"] for row in mine], heights, spreads, color=colour, marker=marker, capsize=2,
+                          label=name)  # fmt: skip
+    axis.set(xlabel="rejected by a classifier of real images (%)", ylabel="real test accuracy of runs (%)")
+
+
+def _answer(rows: Rows) -> str:
+    known = [row for row in rows if row["window"] and row["accuracies"]]
+    if len(known) < 3:
+        return "Too few runs yet to compare with accuracy."
+    rank = spearmanr([row["rejected"] for row in known], [mean(row["accuracies"]) for row in known]).statistic
+    parts = [f"Rank correlation of the rejected share with accuracy, over {len(known)} settings: {rank:.2f}."]
+    plain = next(row["refused"] for row in rows if not row["window"])
+    for window, (name, *_) in WINDOWS.items():
+        mine = [row for row in known if row["window"] == window]
+        safe = [row for row in mine if row["refused"] - plain <= ALLOWED]
+        if mine:
+            best = max(mine, key=lambda row: mean(row["accuracies"]))
+            chosen = max(safe, key=lambda row: row["omega"], default=None)
+            text = "none" if chosen is None else f"{chosen['omega']:g} ({mean(chosen['accuracies']):.1f}%)"
+            parts.append(
+                f"{name}: best omega {best['omega']:g} ({mean(best['accuracies']):.1f}%); largest at which the "
+                f"generator refuses at most {ALLOWED} points more than of plain images, without real labels: {text}."
+            )
+    return " ".join(parts)
