@@ -170,7 +170,7 @@ class Generator:
         if learner is not None and guidance.omega > 0:
             scheduler = self.pipe.scheduler
             objective = objective_of(guidance.objective, learner, filled, other)
-            shares = shares_of(guidance, seeds + seeds[-1:] * missing)
+            shares = None if guidance.strengths == "same" else shares_of(guidance, seeds + seeds[-1:] * missing)
             guide = Guidance(
                 objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type, shares
             )

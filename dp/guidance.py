@@ -164,7 +164,7 @@ class Guidance:
         usable = length.isfinite() & (length > 0)
         step = self.config.omega * (1 - abar_t).sqrt().expand_as(length)
         if self.shares is not None:
-            step = step * self.shares.to(step)
+            step = step * self.shares.to(step).repeat(len(step) // len(self.shares))  # some pipelines double a batch
         direction = gradient
         if self.config.relative:
             direction = gradient / _per_sample(length.clamp_min(1e-30), gradient)

@@ -16,6 +16,7 @@ from experiments import (
     selection,
     signals,
     theory,
+    transfer,
     tuned,
     tuning,
     validation_size,
@@ -39,6 +40,7 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "filtering": lambda settings, _: filtering.jobs(settings.filtering),
     "off_manifold": lambda settings, _: off_manifold.jobs(settings.off_manifold),
     "objectives": lambda settings, _: objectives.jobs(settings.objectives),
+    "transfer": lambda settings, _: transfer.jobs(settings.transfer),
 }
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dp.errors import run_command
 from paper_figures import (
     cluster_runs,
+    diversity_gain,
     figure1,
     figure2,
     figure3,
@@ -47,11 +48,12 @@ from paper_figures import (
     theory_errata,
     theory_exponent,
     theory_phase,
+    transfer,
     tuning,
     validation_size,
 )
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
-from paper_figures.paths import FIGURES, REPORT
+from paper_figures.paths import FIGURES, REPORT, RUNS
 from paper_figures.readme import update as update_readme
 
 THEORY = (
@@ -62,7 +64,7 @@ PARTS = {  # heading -> exhibits, in order of appearance
         figure1, figure2, figure4, figure5, figure6_left, figure6_right, figure8, figure9, figure10, figure11, figure13,
         table1, table2, table3, table4, table5, tuning,
     ),
-    "Open questions": (validation_size, signals, off_manifold, filtering, objectives),
+    "Open questions": (validation_size, signals, diversity_gain, off_manifold, filtering, objectives, transfer),
     "Theory": THEORY,
     "On this machine": (live,),
 }  # fmt: skip
@@ -74,10 +76,13 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
 
     Args:
         profile: cpu or smoke; whose results to read.
-        runs: a folder of runs of the paper's rows (`dp run --row`), shown beside the published numbers.
+        runs: a folder of runs of the paper's rows (`dp run --row`), shown beside the published numbers; by default
+            runs/ in the repository, if there is anything finished in it.
         theory: the theory's figures only, and no report.
         readme: put the results table and the picture of the cpu profile into the README too.
     """
+    if runs is None and any(RUNS.glob("*/result.json")):
+        runs = RUNS
     measured = cluster_runs.read(runs) if runs is not None else None
     parts = {"Theory": THEORY} if theory else PARTS
     with tqdm(total=sum(map(len, parts.values())), desc="drawing", leave=False) as bar:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from experiments.results import BUILD
+from experiments.results import BUILD, ROOT
 
 REFERENCE = Path(__file__).parent / "reference"
 FIGURES = BUILD / "figures"
+RUNS = ROOT / "runs"  # where a cluster's runs of the paper's rows are looked for
 REPORT = BUILD / "report.html"

@@ -16,6 +16,7 @@ from experiments.scaling import Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
+from experiments.transfer import Transfer
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 from experiments.validation_size import ValidationSize
@@ -40,6 +41,7 @@ class Profile:
     filtering: Filtering
     objectives: Objectives
     off_manifold: OffManifold
+    transfer: Transfer
     live: Live
 
 

@@ -22,6 +22,7 @@ from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
+from experiments.transfer import Transfer
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 from experiments.validation_size import ValidationSize
@@ -103,6 +104,7 @@ PROFILE = Profile(
         windows=(((0.0, 1.0), (0.05, 0.1, 0.2, 0.4)), ((0.0, 0.4), (0.1, 0.2, 0.4, 0.8))),
         images=500,
     ),
+    transfer=Transfer(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, learners=LEARNERS),
     grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000),
     live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )

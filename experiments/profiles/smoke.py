@@ -20,6 +20,7 @@ from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
+from experiments.transfer import Transfer
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 from experiments.validation_size import ValidationSize
@@ -64,6 +65,7 @@ PROFILE = Profile(
     off_manifold=OffManifold(
         GROWING.apply(BASE), SEEDS, windows=(((0.0, 1.0), (0.1, 0.6)), ((0.0, 0.4), (0.6,))), images=60
     ),
+    transfer=Transfer(GROWING.apply(BASE), SEEDS, LEARNERS),
     grids=Grids(GROWING.apply(BASE), omegas=(0.0, 0.3), learners=2, seeds_per_class=1, images=100),
     live=Live(run=replace(BASE, iterations=300, n_initial=200, n_per_round=100, rounds=2)),
 )

@@ -61,6 +61,8 @@ def process(folder: Path) -> None:
         run(folder)
     except Stopped as stopped:
         os._exit(128 + stopped.number)
+    except KeyboardInterrupt:  # before a run listens to signals
+        os._exit(130)
 
 
 def started(folder: Path) -> multiprocessing.Process:

@@ -24,6 +24,7 @@ from experiments import (
     selection,
     shift_sets,
     signals,
+    transfer,
     validation_size,
 )
 from experiments.filtering import Filtering
@@ -35,6 +36,7 @@ from experiments.outcomes import correct, hard_images
 from experiments.scaling import Preset
 from experiments.selection import Selection
 from experiments.signals import Signals
+from experiments.transfer import Transfer
 from experiments.validation_size import ValidationSize
 
 SMALL = PracticeConfig(
@@ -218,3 +220,13 @@ def test_far_is_relative_to_other_real_images():
     assert off_manifold.far(real, real[:200]).mean() == 0  # they are among those compared with
     assert off_manifold.far(real, real[200:]).mean() == pytest.approx(0.05, abs=0.01)
     assert off_manifold.far(real, real[:50] + 20).mean() == 1
+
+
+def test_one_learner_trains_on_what_another_has_left():
+    found = {job.name: job for job in transfer.jobs(Transfer(SMALL, seeds=(0,), learners=("convnet", "vit")))}
+    assert len(found) == 4
+    own, other = (result_of(found[f"{maker}-vit-seed0"]) for maker in ("vit", "convnet"))
+    for result in (own, other):
+        assert [outcome["pool_size"] for outcome in result["outcomes"]] == [80] and result["additions"] == []
+    # The same student and initial images; the additions are another learner's.
+    assert own["log"][-1]["train_loss"] != other["log"][-1]["train_loss"]

@@ -61,7 +61,7 @@ def tiny() -> Profile:
         ),
         **{
             name: replace(study, base=PRUNED.apply(replace(study.base, **small)))
-            for name in ("validation_size", "signals", "filtering", "objectives", "off_manifold")
+            for name in ("validation_size", "signals", "filtering", "objectives", "off_manifold", "transfer")
             for study in [getattr(settings, name)]
         },
         live=replace(settings.live, run=PRUNED.apply(replace(settings.live.run, **small))),

@@ -1,0 +1,65 @@
+"""Transfer: are images that were made for one learner of use to another?
+
+Question   Does a learner that trains from the start on the final pool of another learner's practice do better than on
+           as many plain images, and as well as with practice of its own?
+Feeds      the figure "transfer"
+Command    python -m experiments run transfer
+Time       about an hour on 2 cores
+Expected   better than plain images, worse than its own practice: part of what guidance finds is the learner's own
+
+Each learner practises, then every learner is trained on the pool that is left, as on a static set. Runs on plain images
+and practice of its own are those of the scaling studies.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dp.config import PracticeConfig, plain
+from dp.data import validation_images
+from dp.pipelines import bundled_generator
+from dp.pool.memory import Pool
+from dp.practice import State, practise
+from experiments.results import Job
+from experiments.runs import outcomes_of, plain_pool, practice_job, settings_of
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Settings of the study: a run, its seeds, and the learners that make images and train on them."""
+
+    base: PracticeConfig
+    seeds: tuple[int, ...]
+    learners: tuple[str, ...]
+
+
+def jobs(settings: Transfer) -> list[Job]:
+    """One result a pair of learners and a seed."""
+    found = []
+    for seed in settings.seeds:
+        for maker in settings.learners:
+            run = replace(settings.base, seed=seed, learner=maker)
+            for student in settings.learners:
+                job = practice_job("transfer", f"{maker}-{student}-seed{seed}", run)
+                config = job.config | {"student": student}
+                found.append(replace(job, config=config, compute=compute, estimate=2 * job.estimate))
+    return found
+
+
+def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+    """What the student reaches on the pool that the maker's practice leaves."""
+    config = settings_of(values)
+    generator = bundled_generator(config)
+
+    def report(state: State) -> None:
+        progress(0.5 * state.iteration / config.iterations)
+
+    _, state = practise(
+        config, generator, validation_images(), None, initial=plain_pool(config, generator), progress=report
+    )
+    assert isinstance(state.pool, Pool)  # nothing was stored
+    pool = state.pool.samples
+    student = replace(
+        plain(config), learner=values["student"], n_initial=len(pool), rounds=0, n_per_round=0, branch_sizes=()
+    )
+    return outcomes_of(student, generator, pool, lambda share: progress(0.5 + share / 2))[0]
