@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from dp.augment import Shift
 from dp.checkpoint import load_state, save_state
-from dp.data import CLASSES, IMAGE_SIZE, train_images
+from dp.data import CLASSES, IMAGE_SIZE, ImageSet, train_images
 from dp.errors import run_command
 from dp.files import write_json
 from dp.learner import CROP, normalise
@@ -213,6 +213,17 @@ def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: 
     return ema.module
 
 
+def train_pipeline(config: GeneratorConfig, real: ImageSet, checkpoints: Path) -> LatentClassPipeline:
+    """The generator of some images, uint8 [N, 1, 32, 32] of ten classes, in half precision; resumes."""
+    images = normalise(real.images)
+    vae = train_vae(config, images, checkpoints / "vae.safetensors")
+    means, stds = encode_all(vae, images)
+    scale = 1 / means.std().item()
+    vae.register_to_config(scaling_factor=scale)
+    unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoints / "unet.safetensors")
+    return LatentClassPipeline(vae.half(), unet.half(), new_scheduler())
+
+
 def train(
     folder: tyro.conf.Positional[Path], config: GeneratorConfig = GeneratorConfig(), data: Path | None = None
 ) -> None:
@@ -224,14 +235,9 @@ def train(
         data: folder with Fashion-MNIST's training files, if not to be looked for.
     """
     real = train_images(data)
-    images = normalise(real.images)
-    vae = train_vae(config, images, folder / "checkpoints" / "vae.safetensors")
-    means, stds = encode_all(vae, images)
-    scale = 1 / means.std().item()
-    vae.register_to_config(scaling_factor=scale)
-    unet = train_unet(config, means * scale, stds * scale, real.labels, folder / "checkpoints" / "unet.safetensors")
+    pipe = train_pipeline(config, real, folder / "checkpoints")
     oracle = train_oracle(config, real.images, real.labels, folder / "checkpoints" / "oracle.safetensors")
-    LatentClassPipeline(vae.half(), unet.half(), new_scheduler()).save_pretrained(folder)
+    pipe.save_pretrained(folder)
     save_model(oracle.half(), folder / "oracle.safetensors")
     write_json(folder / "training.json", asdict(config))
 
