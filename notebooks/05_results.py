@@ -16,8 +16,11 @@
 
 # %%
 import json
+import warnings
 from collections import defaultdict
 from pathlib import Path
+
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 import matplotlib.pyplot as plt
 import numpy as np
