@@ -2,9 +2,9 @@
 
 Question   Static training, practice, late plain images and pruning on MNIST, with the settings of Fashion-MNIST; and on
            digits of another source, which nothing has seen.
-Feeds      the figure "second_set"
-Command    python -m experiments run second_set
-Time       about 40 minutes on 2 cores; training the generator again another 25: python -m experiments.second_set
+Feeds      no figure yet: the study is in no profile, as its generator is not trained yet
+Command    python -m experiments.second_set trains the generator (about 25 minutes on a core; resumes)
+Time       about 40 minutes on 2 cores for the runs, estimated
 Expected   the same order of the methods, with smaller differences, since digits are easy
 
 The generator has the architecture and the training of the repository's, on 3,000 of MNIST's images; 1,000 others tell
