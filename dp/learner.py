@@ -109,14 +109,16 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | No
 
     Args:
         name: "convnet" (35k parameters), "vit" (225k, a small timm VisionTransformer), any architecture name of timm,
-            "probe:NAME" for a linear classifier on the frozen, randomly initialised features of one, or "hf:FOLDER"
-            for a transformers image classifier saved in a folder.
+            also with numbers that it takes ("vit_tiny_patch16_224?patch_size=7"), "probe:NAME" for a linear
+            classifier on the frozen, randomly initialised features of one, or "hf:FOLDER" for a transformers image
+            classifier saved in a folder.
         num_classes: number of logits.
         in_chans: channels of the images.
         size: pixels of a side, for architectures that must know.
 
     Raises:
-        UserError: no such architecture, or a saved classifier with another number of classes.
+        UserError: no such architecture, patches that do not tile the images, or a saved classifier with another number
+            of classes.
     """
     if name == "convnet":
         return ConvNet(num_classes, in_chans)
@@ -131,14 +133,29 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | No
 
 
 def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
-    if name not in timm.list_models():
-        raise UserError(f'learner: "{name}" is no architecture of timm; take convnet, vit or a timm name')
-    if size:
-        try:  # only architectures with a fixed image size take one
-            return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, img_size=size)
-        except TypeError:
-            pass
-    return timm.create_model(name, num_classes=num_classes, in_chans=in_chans)
+    architecture, _, given = name.partition("?")
+    if architecture not in timm.list_models():
+        raise UserError(f'learner: "{architecture}" is no architecture of timm; take convnet, vit or a timm name')
+    pairs = [each.partition("=") for each in given.split("&") if each]
+    if not all(value.isdecimal() for _, _, value in pairs):
+        raise UserError(f'learner: got "{name}", expected numbers such as {architecture}?patch_size=7')
+    options: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans}
+    options |= {key: int(value) for key, _, value in pairs}
+    try:
+        try:
+            model = timm.create_model(architecture, img_size=size, **options) if size else None
+        except TypeError:  # only architectures with a fixed image size take one
+            model = None
+        model = model or timm.create_model(architecture, **options)
+    except TypeError as error:
+        raise UserError(f'learner: got "{name}", but timm says: {error}') from None
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    if size and isinstance(patch, tuple) and size % patch[0]:  # timm would leave the rest of the image out
+        raise UserError(
+            f"learner: {name} takes patches of {patch[0]} pixels, which do not tile {size}; expected a divisor, such as "
+            f"{architecture}?patch_size={max(k for k in range(1, size // 2) if size % k == 0)}"
+        )
+    return model
 
 
 def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:

@@ -13,7 +13,6 @@ longest of the search, whatever it chose: a training length that suits few image
 
 from dataclasses import dataclass, replace
 
-from dp.config import PracticeConfig
 from experiments import tuning
 from experiments.results import Job
 from experiments.runs import practice_job
@@ -27,14 +26,12 @@ class Tuned:
         seeds: of the runs.
         static_sizes: images of static runs.
         dp_sizes: final images of DP runs.
-        branched: those of them that a branch leaves half-way.
         size: final images of the runs that prune and of those with omega = 0.
     """
 
     seeds: tuple[int, ...]
     static_sizes: tuple[int, ...]
     dp_sizes: tuple[int, ...]
-    branched: tuple[int, ...]
     size: int
 
 
@@ -54,14 +51,5 @@ def jobs(settings: Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
             for folder, name, method, size in runs:
                 point = best[method] | ({"length": max(tuning.SHARED["length"])} if size > search.size else {})
                 run = replace(tuning.apply(base, method, point, size), seed=seed)
-                if method == "DP" and size in settings.branched:
-                    run = replace(run, branch_sizes=(halfway(run),))
                 found.append(practice_job(folder, f"{name}-{size}-seed{seed}", run))
     return found
-
-
-def halfway(config: PracticeConfig) -> int:
-    """The pool size on a run's way that is nearest to half of its final one."""
-    reached = [config.n_initial + k * config.n_per_round for k in range(config.rounds)]
-    final = config.n_initial + config.rounds * config.n_per_round
-    return min(reached, key=lambda size: abs(size - final / 2))

@@ -63,7 +63,7 @@ PROFILE = Profile(
         base=replace(EQUAL, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=(2, 4), later=(2, 4)
     ),
     scaling=tuple(equal(learner) for learner in LEARNERS),
-    tuned=Tuned(SEEDS, STATIC_SIZES, dp_sizes=(1000, 4000, 8000), branched=(1000, 4000), size=4000),
+    tuned=Tuned(SEEDS, STATIC_SIZES, dp_sizes=(1000, 2000, 4000, 8000, 16000), size=4000),
     comparison=tuple(
         Comparison(
             name=f"comparison-{learner}",

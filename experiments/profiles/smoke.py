@@ -42,7 +42,7 @@ PROFILE = Profile(
         )
         for learner in LEARNERS
     ),
-    tuned=Tuned(SEEDS, (100, 200, 400), dp_sizes=(200, 300), branched=(300,), size=200),
+    tuned=Tuned(SEEDS, (100, 200, 400), dp_sizes=(200, 300), size=200),
     comparison=tuple(
         Comparison(
             name=f"comparison-{learner}",

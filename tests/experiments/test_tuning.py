@@ -126,7 +126,7 @@ def test_tuning_never_looks_at_test_images(monkeypatch, tmp_path):
         job.compute({name: value for name, value in job.config.items() if name != "purpose"}, lambda fraction: None)
 
 
-TUNED = Tuned((0, 1), static_sizes=(1000, 4000), dp_sizes=(1000, 4000), branched=(4000,), size=4000)
+TUNED = Tuned((0, 1), static_sizes=(1000, 4000), dp_sizes=(1000, 4000), size=4000)
 
 
 def test_tuned_runs_have_what_their_own_search_found_and_seeds_of_their_own():
@@ -146,9 +146,6 @@ def test_tuned_runs_have_what_their_own_search_found_and_seeds_of_their_own():
         different = {n for n, v in asdict(found[trial]).items() if v != asdict(runs_of[name])[n]}
         assert different <= own, name
         assert runs_of[name].n_initial / found[trial].n_initial == pytest.approx(int(name.split("-")[-2]) / 4000)
-    grown = runs_of["scaling-tuned-convnet/DP-4000-seed0"]
-    (half,) = grown.branch_sizes
-    assert abs(half - 2000) <= grown.n_per_round / 2 and not runs_of["scaling-tuned-convnet/DP-1000-seed0"].branch_sizes
 
 
 def test_runs_with_more_images_than_the_search_are_as_long_as_its_longest():

@@ -52,7 +52,7 @@ def tiny() -> Profile:
             replace(each, prune=PRUNED.apply(each.prune), real_sizes=(40, 80), reference_seeds=(50, 51, 52))
             for each in settings.comparison
         ),
-        tuned=replace(settings.tuned, static_sizes=(40, 80), dp_sizes=(60, 80), branched=(80,), size=80),
+        tuned=replace(settings.tuned, static_sizes=(40, 80), dp_sizes=(60, 80), size=80),
         dynamics=replace(
             settings.dynamics,
             base=replace(settings.dynamics.base, **small, n_initial=20, backstop=True),
