@@ -152,8 +152,8 @@ def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
     if size and isinstance(patch, tuple) and size % patch[0]:  # timm would leave the rest of the image out
         raise UserError(
-            f"learner: {name} takes patches of {patch[0]} pixels, which do not tile {size}; expected a divisor, such as "
-            f"{architecture}?patch_size={max(k for k in range(1, size // 2) if size % k == 0)}"
+            f"learner: {name} takes patches of {patch[0]} pixels, which do not tile {size}; expected a divisor, "
+            f"such as {architecture}?patch_size={max(k for k in range(1, size // 2) if size % k == 0)}"
         )
     return model
 

@@ -120,6 +120,18 @@ def mean_interval(values: list[float]) -> tuple[float, float]:
     return _interval(lambda draw: float(np.mean(draw({0: values})[0])))
 
 
+def line(x: list[float], samples: list[list[float]]) -> tuple[float, float, tuple[float, float]]:
+    """Slope, intercept and the slope's 95% bootstrap interval over seeds, of the least-squares line through the means
+    of `samples`, one list a value of `x`."""
+
+    def fitted(curve: Curve) -> tuple[float, float]:
+        slope, intercept = np.polyfit(x, [float(np.mean(curve[i])) for i in range(len(x))], 1)
+        return float(slope), float(intercept)
+
+    every = dict(enumerate(samples))
+    return *fitted(every), _interval(lambda draw: fitted(draw(every))[0])
+
+
 def _at_best(static: dict[int, float], dp: dict[int, float]) -> tuple[float, int, float | None]:
     static_size = max(static, key=lambda size: static[size])
     return static[static_size], static_size, size_reaching(dp, static[static_size])

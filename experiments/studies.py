@@ -10,12 +10,14 @@ from experiments import (
     filtering,
     generators,
     grids,
+    learners,
     objectives,
     off_manifold,
     scaling,
     selection,
     signals,
     theory,
+    theory_practice,
     transfer,
     tuned,
     tuning,
@@ -41,6 +43,8 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "off_manifold": lambda settings, _: off_manifold.jobs(settings.off_manifold),
     "objectives": lambda settings, _: objectives.jobs(settings.objectives),
     "transfer": lambda settings, _: transfer.jobs(settings.transfer),
+    "learners": lambda settings, _: learners.jobs(settings.learners),
+    "theory_practice": lambda settings, name: theory_practice.jobs(settings.theory_practice, name),
 }
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from dp.errors import run_command
 from paper_figures import (
+    cluster_pictures,
     cluster_runs,
     diversity_gain,
     figure1,
@@ -32,11 +33,13 @@ from paper_figures import (
     figure11,
     figure13,
     filtering,
+    learners,
     live,
     objectives,
     off_manifold,
     paper_scale,
     report,
+    second_set,
     signals,
     table1,
     table2,
@@ -48,6 +51,7 @@ from paper_figures import (
     theory_errata,
     theory_exponent,
     theory_phase,
+    theory_practice,
     transfer,
     tuning,
     validation_size,
@@ -64,7 +68,10 @@ PARTS = {  # heading -> exhibits, in order of appearance
         figure1, figure2, figure4, figure5, figure6_left, figure6_right, figure8, figure9, figure10, figure11, figure13,
         table1, table2, table3, table4, table5, tuning,
     ),
-    "Open questions": (validation_size, signals, diversity_gain, off_manifold, filtering, objectives, transfer),
+    "Open questions": (
+        validation_size, signals, diversity_gain, off_manifold, filtering, objectives, learners, transfer, second_set,
+        theory_practice,
+    ),
     "Theory": THEORY,
     "On this machine": (live,),
 }  # fmt: skip
@@ -90,7 +97,8 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
     if measured is not None:
         print("".join(f"not shown: {each}\n" for each in measured.left_out), end="", file=sys.stderr)
         found = {heading: [paper_scale.beside(each, measured) for each in part] for heading, part in found.items()}
-        found |= {"Measured at the paper's scale": [paper_scale.make(measured)]}
+        pictures = cluster_pictures.make(measured)
+        found |= {"Measured at the paper's scale": [paper_scale.make(measured), *([pictures] if pictures else [])]}
     found = {
         heading: [save(each, FIGURES) if isinstance(each, Exhibit) else each for each in part]
         for heading, part in found.items()

@@ -3,11 +3,10 @@
 from statistics import mean
 from typing import Any
 
-import numpy as np
 from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 
-from experiments.efficiency import mean_interval
+from experiments.efficiency import line, mean_interval
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, missing, results_of, seeds
 from paper_figures.style import COLOURS, at_width, style
@@ -35,6 +34,10 @@ def make(profile: str) -> Exhibit:
                 axis.annotate(
                     row["generator"], (row[measure], row["gain"]), (4, 4), textcoords="offset points", fontsize=6
                 )
+            at = [row[measure] for row in rows]
+            slope, intercept, _ = line(at, [row["gaps"] for row in rows])
+            ends = [min(at), max(at)]
+            axis.plot(ends, [intercept + slope * end for end in ends], "--", color="#555555", linewidth=1)
             axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
             axis.set_xlabel(f"{label} (of plain images)")
         axes[0].set_ylabel("DP minus static (points)")
@@ -71,10 +74,11 @@ def _row(label: str, results: Results) -> dict[str, Any]:
 
 def _answer(rows: Rows) -> str:
     rank = spearmanr([row["recall"] for row in rows], [row["gain"] for row in rows]).statistic
-    slope = np.polyfit([row["recall"] for row in rows], [row["gain"] for row in rows], 1)[0]
+    slope, _, (low, high) = line([row["recall"] for row in rows], [row["gaps"] for row in rows])
     where = [row["generator"] for row in rows if row["low"] > 0]
     against = [row["generator"] for row in rows if row["high"] < 0]
     return (
-        f"Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 more recall. DP is "
+        f"Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 more recall "
+        f"(95% {low / 10:+.2f} to {high / 10:+.2f}; dashed). DP is "
         f"better beyond its interval on: {', '.join(where) or 'none'}; worse on: {', '.join(against) or 'none'}."
     )

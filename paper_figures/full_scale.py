@@ -8,8 +8,9 @@ from dp.paper_rows import Task
 from dp.plan import added_gpu_hours, plan, rows_of
 
 GPU, UTILISATION = "H100", 0.35
-# What these show are images of runs, of which no numbers are published.
-PICTURES = {"figure6_right", "figure8", "figure10", "figure11", "figure13"}
+# What these show is made from the images of a run, of which no numbers are published.
+DRAWN = {"figure6_right", "figure10", "figure11", "figure13"}
+KEPT = {"figure6_left", "figure8"}
 RUN = "4/DP 64k + 18 x 32k"
 
 
@@ -35,9 +36,14 @@ def full_scale(name: str) -> list[str]:
             f"make {kind}{number} PROFILE={task} lists the commands and starts nothing: {runs} runs, about "
             f"{hours:,.0f} GPU-hours on {GPU} at {UTILISATION:.0%} of its peak."
         )
-    if name in PICTURES or name == "figure6_left":
+    if name in DRAWN | KEPT:
+        then = (
+            "make figures draws its first and last images at the end of this report"
+            if name in DRAWN
+            else "this figure is made from them, by no command yet"
+        )
         lines.append(
-            f'A run such as dp run --row "{RUN}" keeps every image with its seed and the learner at each addition '
-            "(RUN/pool, RUN/learners), which is what such a picture is made from; no numbers of it are published."
+            f'python -m dp run runs/DP --row "{RUN}" ... (docs/cluster.md) keeps every image with its seed, and the '
+            f"learner at each addition; {then}. No numbers of it are published."
         )
     return lines

@@ -16,14 +16,7 @@ from paper_figures.exhibit import Exhibit, Missing
 from paper_figures.shared import draw, seeds, spread
 from paper_figures.style import at_width, style
 
-HEADINGS = {
-    "real_val": "real validation %",
-    "real_train": "real training set %",
-    "in_v2": "V2 %",
-    "in_sketch": "Sketch %",
-    "in_r": "R %",
-    "in_a": "A %",
-}
+ACCURACIES = ("real_val", "real_train", "in_v2", "in_sketch", "in_r", "in_a")
 SCALING = {4: "ImageNet-100, ViT-B", 5: "ImageNet-1k, ViT-B"}
 
 
@@ -34,7 +27,7 @@ def beside(exhibit: Exhibit | Missing, runs: Runs) -> Exhibit | Missing:
     if not any(measured):
         return exhibit
     names = [
-        name for name in HEADINGS if any(getattr(m.accuracies, name) is not None for each in measured for m in each)
+        name for name in ACCURACIES if any(getattr(m.accuracies, name) is not None for each in measured for m in each)
     ]
     table, number = [], int(exhibit.name.removeprefix("table"))
     for printed, found in zip(published.table(number), measured, strict=True):
@@ -132,7 +125,7 @@ def _summary(row: Row, found: Sequence[Measured]) -> dict[str, Any]:
         "row": key(row),
         "images": _sizes(found),
         "seeds": _seeds(found),
-        **{title: spread([getattr(m.accuracies, name) for m in found]) for name, title in HEADINGS.items()},
+        **{published.heading(name): spread([getattr(m.accuracies, name) for m in found]) for name in ACCURACIES},
         "published %": printed,
         "difference": f"{mean(known) - printed:+.2f}" if known and printed is not None else None,
     }

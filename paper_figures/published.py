@@ -6,6 +6,28 @@ from typing import Any
 from experiments.efficiency import Curve
 from paper_figures.paths import REFERENCE
 
+HEADINGS = {  # of the columns in words; others are words already
+    "data_size": "images",
+    "batch_sampling": "batch sampling",
+    "n_initial": "N",
+    "n_per_round": "P",
+    "n_final": "images",
+    "initial_patience": "patience at first",
+    "branch_out_epoch": "branch-out epoch",
+    "real_val": "real validation %",
+    "real_train": "real training set %",
+    "in_v2": "V2 %",
+    "in_sketch": "Sketch %",
+    "in_r": "R %",
+    "in_a": "A %",
+}
+
+
+def heading(column: str) -> str:
+    """A column's heading; "... measured" are ours beside the published ones."""
+    name = column.removesuffix(" measured")
+    return HEADINGS.get(name, name) + column.removeprefix(name)
+
 
 def table(number: int) -> list[dict[str, Any]]:
     """The rows of a table of the paper; numbers as floats, dashes as None."""

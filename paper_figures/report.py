@@ -11,6 +11,7 @@ from experiments.verdicts import as_json, verdicts
 from paper_figures.exhibit import FILES, Exhibit, Missing, Rows
 from paper_figures.full_scale import full_scale
 from paper_figures.hover import Point
+from paper_figures.published import heading as heading_of
 from paper_figures.sources import Source, remarks, source
 
 CSS = Path(__file__).parent / "report.css"
@@ -143,7 +144,8 @@ def _published(exhibit: Shown) -> str:
         return f"<h4>At the paper's scale</h4>{''.join(lines)}" if lines else ""
     heading = "Published, and measured at the paper's scale" if exhibit.measured else "Published"
     measured = f'<p class="caption">{escape(exhibit.measured)}</p>' if exhibit.measured else ""
-    return f"<h4>{heading}</h4>{_rows(exhibit.published, f'{exhibit.title}: published')}{measured}{''.join(lines)}"
+    rows = [{heading_of(name): value for name, value in row.items()} for row in exhibit.published]
+    return f"<h4>{heading}</h4>{_rows(rows, f'{exhibit.title}: published')}{measured}{''.join(lines)}"
 
 
 def _origin(exhibit: Shown, sources: Sequence[Source], figures: Path) -> str:

@@ -250,7 +250,7 @@ class PoolFolder:
         rounds = len(manifest.rounds) if rounds is None else rounds
         if not 0 <= rounds <= len(manifest.rounds):
             raise UserError(f"{self.folder}: asked for {rounds} rounds, expected 0 .. {len(manifest.rounds)}")
-        parts = [self._read(shard) for shard in manifest.shards if shard.round < rounds]
+        parts = [self.read_shard(shard) for shard in manifest.shards if shard.round < rounds]
         return concatenate([_no_samples(self.layout), *parts])
 
     def read_round(self, round_: int, images: bool = True) -> Samples:
@@ -258,7 +258,7 @@ class PoolFolder:
         manifest = self.manifest()
         if not 0 <= round_ < len(manifest.rounds):
             raise UserError(f"{self.folder}: asked for round {round_}, but it has {len(manifest.rounds)} rounds from 0")
-        return concatenate([self._read(shard, images) for shard in manifest.of_round(round_)])
+        return concatenate([self.read_shard(shard, images) for shard in manifest.of_round(round_)])
 
     def content(self, listed: Listed) -> bytes:
         """The content of a file of the pool.
@@ -280,7 +280,8 @@ class PoolFolder:
         with durable(path), atomic(path) as partial:
             partial.write_bytes(data)
 
-    def _read(self, shard: Listed, images: bool = True) -> Samples:
+    def read_shard(self, shard: Listed, images: bool = True) -> Samples:
+        """The samples of one of the manifest's shards, checked as `read` does; or only their records."""
         return decode(self.content(shard), str(self.folder / shard.file), self.layout, images)
 
     def _left(self, round_: int, shard: int, slots: range) -> tuple[Listed, list[int], list[int]] | None:

@@ -9,6 +9,7 @@ from experiments.dynamics import Dynamics
 from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
+from experiments.learners import Learners
 from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
@@ -16,6 +17,7 @@ from experiments.scaling import Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
+from experiments.theory_practice import TheoryPractice
 from experiments.transfer import Transfer
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
@@ -42,6 +44,8 @@ class Profile:
     objectives: Objectives
     off_manifold: OffManifold
     transfer: Transfer
+    learners: Learners
+    theory_practice: TheoryPractice
     live: Live
 
 

@@ -14,6 +14,7 @@ from experiments.dynamics import Dynamics
 from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
+from experiments.learners import Learners
 from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
@@ -22,6 +23,7 @@ from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
+from experiments.theory_practice import TheoryPractice
 from experiments.transfer import Transfer
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
@@ -105,6 +107,15 @@ PROFILE = Profile(
         images=500,
     ),
     transfer=Transfer(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, learners=LEARNERS),
+    learners=Learners(
+        base=WITHOUT_BRANCH.apply(EQUAL),
+        seeds=FEWER,
+        learners={"resnet": "test_resnet", "plain_vit": "test_vit?patch_size=7"},
+    ),
+    theory_practice=TheoryPractice(
+        studies=("scaling-equal-convnet", "scaling-tuned-convnet", "scaling-equal-vit", "scaling-tuned-vit"),
+        selection="scaling-equal-convnet",
+    ),
     grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000),
     live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )

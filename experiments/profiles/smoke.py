@@ -12,6 +12,7 @@ from experiments.dynamics import Dynamics
 from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
+from experiments.learners import Learners
 from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
@@ -20,6 +21,7 @@ from experiments.scaling import Preset, Scaling
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
+from experiments.theory_practice import TheoryPractice
 from experiments.transfer import Transfer
 from experiments.tuned import Tuned
 from experiments.tuning import Tuning
@@ -38,7 +40,12 @@ PROFILE = Profile(
     ),
     scaling=tuple(
         Scaling(
-            f"scaling-equal-{learner}", replace(BASE, learner=learner), SEEDS, (100, 200, 400), (BRANCHING,), (GROWING,)
+            f"scaling-equal-{learner}",
+            replace(BASE, learner=learner),
+            SEEDS,
+            (50, 100, 200, 400),
+            (BRANCHING,),
+            (GROWING,),
         )
         for learner in LEARNERS
     ),
@@ -66,6 +73,14 @@ PROFILE = Profile(
         GROWING.apply(BASE), SEEDS, windows=(((0.0, 1.0), (0.1, 0.6)), ((0.0, 0.4), (0.6,))), images=60
     ),
     transfer=Transfer(GROWING.apply(BASE), SEEDS, LEARNERS),
+    learners=Learners(GROWING.apply(BASE), SEEDS, {"plain_vit": "test_vit?patch_size=14"}),
+    theory_practice=TheoryPractice(
+        ("scaling-equal-convnet",),
+        "scaling-equal-convnet",
+        kept_fractions=(1.0, 0.3),
+        ceilings=(1.0, 0.8),
+        replicates=2,
+    ),
     grids=Grids(GROWING.apply(BASE), omegas=(0.0, 0.3), learners=2, seeds_per_class=1, images=100),
     live=Live(run=replace(BASE, iterations=300, n_initial=200, n_per_round=100, rounds=2)),
 )

@@ -155,6 +155,9 @@ def test_real_images_are_not_generated(capsys, tmp_path):
 LEARNERS = [
     ("--inference-steps 2", "interval: none of the 2 steps is at a noise level in (0.0, 0.4)"),
     ("--learner vit_hugest", 'learner: "vit_hugest" is no architecture of timm'),
+    ("--learner test_vit", "patches of 16 pixels, which do not tile 28; expected a divisor, such as test_vit?patch_"),
+    ("--learner test_vit?patch_size=x", 'learner: got "test_vit?patch_size=x", expected numbers'),
+    ("--learner test_vit?depths=3", "but timm says: "),
     ("--learner probe:nothing", 'learner: "nothing" is no architecture of timm'),
     ("--learner hf:nowhere", "learner: nowhere holds no saved transformers classifier"),
     ("--crop 40", "crop: got 40, expected at most the images' 32 pixels"),

@@ -42,7 +42,7 @@ def tiny() -> Profile:
             replace(
                 each,
                 base=replace(each.base, **small),
-                static_sizes=(40, 80),
+                static_sizes=(40, 80) if each.base.learner == "convnet" else (40, 80, 160, 320),
                 dp_presets=(PRESET,),
                 omega_zero_presets=(PRUNED,),
             )
@@ -61,9 +61,20 @@ def tiny() -> Profile:
         ),
         **{
             name: replace(study, base=PRUNED.apply(replace(study.base, **small)))
-            for name in ("validation_size", "signals", "filtering", "objectives", "off_manifold", "transfer")
+            for name in (
+                "validation_size",
+                "signals",
+                "filtering",
+                "objectives",
+                "off_manifold",
+                "transfer",
+                "learners",
+            )
             for study in [getattr(settings, name)]
         },
+        theory_practice=replace(
+            settings.theory_practice, studies=("scaling-equal-vit",), selection="scaling-equal-vit"
+        ),
         live=replace(settings.live, run=PRUNED.apply(replace(settings.live.run, **small))),
     )
 

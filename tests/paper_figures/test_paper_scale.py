@@ -4,16 +4,20 @@ import csv
 from dataclasses import asdict
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
+import torch
 
 from dp.__main__ import of_row
 from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.files import write_json
 from dp.paper_rows import ROWS, key
+from dp.pool.folder import PoolFolder
+from dp.samples import Samples
 from dp.source import Source
 from experiments import results
-from paper_figures import cluster_runs, paper_scale, published, report
+from paper_figures import cluster_pictures, cluster_runs, paper_scale, published, report
 from paper_figures.exhibit import Exhibit, Missing, save
 
 LONG = "4/DP 64k + 18 x 32k"  # has three branches
@@ -179,3 +183,47 @@ def test_a_folder_without_runs_is_told(runs, tmp_path):
         cluster_runs.read(tmp_path / "nothing")
     with pytest.raises(UserError, match="is a run itself"):
         cluster_runs.read(runs / "run0")
+
+
+def pool_of(folder: Path, rounds: int) -> None:
+    """A pool of six classes; each image is filled with 10 (label + 1) + round."""
+    with PoolFolder.create(folder, tuple("abcdef"), (3, 8, 8), shard_size=10) as pool:
+        for k in range(rounds):
+            labels = torch.arange(30) % 6
+            images = (10 * (labels + 1) + k).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
+            nan, zero = torch.full((30,), torch.nan), torch.zeros(30)
+            samples = Samples(
+                images, labels, 100 * k + torch.arange(30), torch.full((30,), k), zero, nan, nan,
+                torch.full((30,), -1, dtype=torch.int8), zero.long(),
+            )  # fmt: skip
+            for first in range(0, 30, 10):
+                pool.write(k, first, samples[first : first + 10])
+            pool.commit(k, 30)
+
+
+def additions(count: int):
+    return lambda result: result["additions"].extend(
+        {"iteration": 10 * k, "pool_size": 30 * k, "entropy": k / 10, "correct_at_birth": 1 - k / 10}
+        for k in range(1, count + 1)
+    )
+
+
+def test_pictures_are_of_the_run_with_the_most_additions_that_has_its_pool(runs):
+    assert cluster_pictures.make(cluster_runs.read(runs)) is None  # no run made additions
+    without = finished(runs, LONG, {640_000: 64.0}, 2, additions(3)).parent
+    missing = cluster_pictures.make(cluster_runs.read(runs))
+    assert isinstance(missing, Missing) and "has kept its pool" in missing.why
+    folder = finished(runs, LONG, {640_000: 64.0}, 3, additions(2)).parent
+    pool_of(folder / "pool", 3)
+    exhibit = cluster_pictures.make(cluster_runs.read(runs))
+    assert folder.name in exhibit.caption and without.name not in exhibit.caption and "a, b, c, d" in exhibit.caption
+    assert [row["correct_at_birth"] for row in exhibit.rows] == [0.9, 0.8]
+    for axis, round_ in zip(exhibit.figure.axes[:2], (0, 2), strict=True):
+        shown = axis.images[0].get_array()
+        side = cluster_pictures.SIDE
+        found = {int(shown[i * side + 60, j * side + 60, 0]) for i in range(4) for j in range(4)}
+        assert found == {10 + round_, 20 + round_, 30 + round_, 40 + round_}
+    plt.close(exhibit.figure)
+    next((folder / "pool").glob("round-0000/*.parquet")).write_bytes(b"no shard")
+    damaged = cluster_pictures.make(cluster_runs.read(runs))
+    assert isinstance(damaged, Missing) and str(folder) in damaged.why and "\n" not in damaged.why
