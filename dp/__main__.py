@@ -19,7 +19,7 @@ exit code 2, Ctrl-C with 130.
 import difflib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -171,7 +171,11 @@ def print_needs(needs: Sequence[Need] | None) -> None:
 
 
 def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:
-    """The settings of a row of the paper's tables; seed and whatever the row does not say are those given."""
+    """The settings of a row of the paper's tables; seed and whatever the row does not say are those given.
+
+    Raises:
+        UserError: there is no such row, or a setting was given that it says otherwise.
+    """
     rows = {key(each): each for each in ROWS}
     if name not in rows:
         near = ", ".join(f'"{each}"' for each in difflib.get_close_matches(name, rows, 3, 0.3))
@@ -182,8 +186,17 @@ def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeC
     if found.branch_of is not None:
         raise UserError(f'row: "{name}" is a branch of the run that ends with {found.branch_of:,} images; start that')
     side, real = source.side or SIDE, found.method == "real"
-    given = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side, real=real)
-    return replace(found.config, seed=config.seed), given
+    own = replace(found.config, seed=config.seed)
+    made = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side, real=real)
+    for given, says in ((config, own), (config.guidance, own.guidance), (source, made)):
+        for each in fields(says):
+            value, default = getattr(given, each.name), getattr(type(given)(), each.name)
+            if value not in (default, getattr(says, each.name)) and each.name != "guidance":
+                raise UserError(
+                    f"{each.name}: got {value} with row {name}, which has {getattr(says, each.name)}; leave one of the "
+                    "two out"
+                )
+    return own, made
 
 
 def _absolute(pipeline: str) -> str:

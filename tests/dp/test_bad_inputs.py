@@ -147,6 +147,19 @@ def test_sets_that_do_not_fit_a_run(capsys, run, imagenet):
     assert "has other classes" in refused(capsys, ["evaluate", str(run), "--imagenet", str(imagenet)])
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lr", "0.5"], "lr: got 0.5 with row 4/DP 64k + 18 x 32k, which has "),
+        (["--guidance.omega", "0.7"], "omega: got 0.7 with row "),
+        (["--class-list", "imagenet1k"], "class_list: got imagenet1k with row "),
+    ],
+)
+def test_a_setting_beside_a_row_that_says_otherwise(capsys, tmp_path, words, message):
+    row = ["--row", "4/DP 64k + 18 x 32k", "--imagenet", str(tmp_path), "--dry-run"]
+    assert message in refused(capsys, ["run", str(tmp_path / "run"), *row, *words])
+
+
 def test_real_images_are_not_generated(capsys, tmp_path):
     assert "real: got real images" in refused(capsys, ["generate", str(tmp_path / "pool"), "--real"])
     assert not (tmp_path / "pool").exists()
