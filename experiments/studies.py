@@ -14,6 +14,7 @@ from experiments import (
     objectives,
     off_manifold,
     scaling,
+    second_set,
     selection,
     signals,
     theory,
@@ -44,6 +45,7 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "objectives": lambda settings, _: objectives.jobs(settings.objectives),
     "transfer": lambda settings, _: transfer.jobs(settings.transfer),
     "learners": lambda settings, _: learners.jobs(settings.learners),
+    "second_set": lambda settings, _: second_set.jobs(settings.second_set),
     "theory_practice": lambda settings, name: theory_practice.jobs(settings.theory_practice, name),
 }
 

@@ -14,6 +14,7 @@ from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
 from experiments.scaling import Scaling
+from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
@@ -45,6 +46,7 @@ class Profile:
     off_manifold: OffManifold
     transfer: Transfer
     learners: Learners
+    second_set: SecondSet
     theory_practice: TheoryPractice
     live: Live
 

@@ -20,6 +20,7 @@ from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
+from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
@@ -111,6 +112,13 @@ PROFILE = Profile(
         base=WITHOUT_BRANCH.apply(EQUAL),
         seeds=FEWER,
         learners={"resnet": "test_resnet", "plain_vit": "test_vit?patch_size=7"},
+    ),
+    second_set=SecondSet(
+        base=EQUAL,
+        seeds=FEWER,
+        static_sizes=(500, 1000, 4000, 16000),
+        presets=(replace(SMALL, branch_sizes=()), WITHOUT_BRANCH),
+        over_sampling=4.0,
     ),
     theory_practice=TheoryPractice(
         studies=("scaling-equal-convnet", "scaling-tuned-convnet", "scaling-equal-vit", "scaling-tuned-vit"),

@@ -18,6 +18,7 @@ from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
 from experiments.profiles import Profile
 from experiments.scaling import Preset, Scaling
+from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.theory import Theory
@@ -74,6 +75,7 @@ PROFILE = Profile(
     ),
     transfer=Transfer(GROWING.apply(BASE), SEEDS, LEARNERS),
     learners=Learners(GROWING.apply(BASE), SEEDS, {"plain_vit": "test_vit?patch_size=14"}),
+    second_set=SecondSet(BASE, SEEDS, static_sizes=(100, 300), presets=(GROWING,), over_sampling=2.0),
     theory_practice=TheoryPractice(
         ("scaling-equal-convnet",),
         "scaling-equal-convnet",

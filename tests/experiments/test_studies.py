@@ -18,9 +18,11 @@ from experiments import (
     filtering,
     generators,
     grids,
+    learners,
     objectives,
     off_manifold,
     runs,
+    second_set,
     selection,
     shift_sets,
     signals,
@@ -30,10 +32,12 @@ from experiments import (
 from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
+from experiments.learners import Learners
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
 from experiments.outcomes import correct, hard_images
 from experiments.scaling import Preset
+from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
 from experiments.transfer import Transfer
@@ -230,3 +234,27 @@ def test_one_learner_trains_on_what_another_has_left():
         assert [outcome["pool_size"] for outcome in result["outcomes"]] == [80] and result["additions"] == []
     # The same student and initial images; the additions are another learner's.
     assert own["log"][-1]["train_loss"] != other["log"][-1]["train_loss"]
+
+
+def test_a_learner_is_trained_as_its_name_says():
+    found = learners.jobs(Learners(SMALL, (0, 1), {"resnet": "test_resnet", "vit": "test_vit?patch_size=14"}))
+    configs = {job.name: runs.settings_of(job.config) for job in found}
+    assert len(configs) == 12
+    static, late, practised = (configs[f"vit-{run}-seed1"] for run in ("static-80", "omega0-40", "DP-40"))
+    assert {c.learner for c in (static, late, practised)} == {"test_vit?patch_size=14"}
+    assert (static.n_initial, static.rounds, late.guidance.omega) == (80, 0, 0)
+    assert practised == replace(SMALL, seed=1, learner="test_vit?patch_size=14")
+    result = result_of(next(job for job in found if job.name == "vit-DP-40-seed1"))
+    assert result["outcomes"][0]["pool_size"] == 80
+
+
+def test_digits_are_learned_from_generated_digits():
+    """Far above chance on real MNIST images, which have had no part in training; less on another source."""
+    base = replace(SMALL, iterations=250, lr=4e-3, guidance_scale=2.0, inference_steps=10)
+    found = second_set.jobs(SecondSet(base, (0,), (300,), (Preset(200, 50, 2),), 2.0))
+    assert [job.name for job in found] == ["static-300-seed0", "DP-200-seed0", "omega0-200-seed0", "prune-200-seed0"]
+    result = result_of(found[1])
+    (outcome,) = result["outcomes"]
+    assert outcome["pool_size"] == 300 and len(result["additions"]) == 2
+    assert outcome["test_accuracy"] > 60 and 20 < outcome["other_digits"] < outcome["test_accuracy"]
+    assert "experiments/assets/mnist.npz" in found[1].inputs

@@ -72,6 +72,7 @@ def tiny() -> Profile:
             )
             for study in [getattr(settings, name)]
         },
+        second_set=replace(settings.second_set, static_sizes=(40, 80), presets=(PRUNED,)),
         theory_practice=replace(
             settings.theory_practice, studies=("scaling-equal-vit",), selection="scaling-equal-vit"
         ),
