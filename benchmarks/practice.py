@@ -28,13 +28,14 @@ from torch import nn
 from dp.augment import Shift
 from dp.config import PracticeConfig
 from dp.files import write_json
+from dp.iteration import draw_batch, train_iteration
 from dp.learner import build_learner, normalise, wsd
 from dp.pool.memory import Pool
-from dp.practice import InMemory, Store, draw_batch, start, train_iteration
 from dp.precision import autocast
 from dp.provenance import provenance
 from dp.run_folder import RunFolder
 from dp.samples import Samples
+from dp.state import InMemory, Store, start
 
 RESULTS = Path(__file__).parent / "results" / "practice.json"
 IMAGES = 4000

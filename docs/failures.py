@@ -15,10 +15,12 @@ from dp.config import PracticeConfig
 from dp.data import ImageSet, validation_images
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
+from dp.learner import whole
 from dp.oracle import bundled_oracle
 from dp.pipelines import bundled_generator
-from dp.practice import State, practise, whole
+from dp.practice import practise
 from dp.provenance import provenance
+from dp.state import State
 
 matplotlib.use("Agg")
 FOLDER = Path(__file__).parent / "failures"

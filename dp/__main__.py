@@ -38,6 +38,7 @@ from dp.errors import UserError, run_command
 from dp.evaluate import logits_of
 from dp.guidance import GuidanceConfig
 from dp.imagenet import OutOfDistribution, RealSet, measured, roots_of
+from dp.learner import whole
 from dp.objectives import entropy
 from dp.paper_rows import ROWS, SIDE, key
 from dp.plan import plan_command
@@ -46,13 +47,15 @@ from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.pool.shards import Encoding, Layout
-from dp.practice import IMAGES, State, classes_of, filter_of, practise, start, whole
+from dp.practice import filter_of, practise
 from dp.precision import Compute
 from dp.provenance import provenance
 from dp.prune import SCORES, hardest
-from dp.randomness import seed_for
+from dp.randomness import IMAGES, seed_for
+from dp.round_images import classes_of
 from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool
 from dp.source import Source, source_from
+from dp.state import State, start
 from dp.submit import submit
 from dp.train_generator import train as train_generator
 

@@ -9,7 +9,9 @@ import timm
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from dp.config import PracticeConfig
 from dp.errors import UserError
+from dp.preprocessing import CenterCrop
 
 CROP = 28  # of the repository's 32 x 32 images
 
@@ -172,6 +174,11 @@ def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:
 def normalise(images: Tensor) -> Tensor:
     """uint8 0 .. 255 -> float32 in [-1, 1], the range the generator decodes to."""
     return images.float() / 127.5 - 1
+
+
+def whole(config: PracticeConfig, net: nn.Module) -> nn.Module:
+    """A net that knows crops, for whole images float [B, C, H, W] in [-1, 1]: it sees their centre; in eval mode."""
+    return (nn.Sequential(CenterCrop(config.crop), net) if config.crop else net).eval()
 
 
 def wsd(iteration: int, iterations: int, warmup: float, cooldown: float) -> float:

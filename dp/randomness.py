@@ -3,6 +3,9 @@
 import numpy as np
 import torch
 
+# Random streams of a run: seed_for(run seed, stream, ...).
+IMAGES, BATCHES, WEIGHTS, HELD_OUT, LAYERS = 1, 2, 3, 4, 5
+
 
 def seed_for(*key: int) -> int:
     """A 63-bit seed for the stream named by `key` (non-negative integers), well mixed and stable across versions.

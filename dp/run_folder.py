@@ -34,9 +34,10 @@ from dp.pool.memory import Pool
 from dp.pool.on_disk import DiskPool
 from dp.pool.repair import repair
 from dp.pool.shards import SHARD_SIZE, Encoding
-from dp.practice import ImageGenerator, State, TrainingPool, classes_of, image_maker, start
 from dp.processes import largest, rank, wait, world
+from dp.round_images import classes_of, image_maker
 from dp.samples import Samples, concatenate
+from dp.state import ImageGenerator, State, TrainingPool, start
 
 FORMAT = 1
 CHECKPOINT_SECONDS = 60.0

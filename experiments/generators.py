@@ -29,8 +29,8 @@ from dp.generator import Generator
 from dp.learner import normalise
 from dp.oracle import bundled_oracle, features
 from dp.pipelines import BUNDLED, LatentClassPipeline, bundled_pipeline
-from dp.practice import image_maker
 from dp.precision import best_device
+from dp.round_images import image_maker
 from dp.train_generator import GeneratorConfig, encode_all, new_scheduler, train_unet
 from experiments.results import BUILD, ROOT, Job
 from experiments.runs import outcomes_of, practice_job, settings_of

@@ -27,9 +27,10 @@ from dp.evaluate import logits_of
 from dp.filters import DiffusionClassifier, LatentDiffusion
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
+from dp.learner import whole
 from dp.oracle import bundled_oracle, features
 from dp.pipelines import bundled_generator
-from dp.practice import practise, whole
+from dp.practice import practise
 from dp.randomness import seed_for
 from experiments.results import Job
 from experiments.runs import plain_pool, practice_job, settings_of

@@ -21,12 +21,15 @@ from dp.evaluate import accuracy, logits_of
 from dp.files import atomic
 from dp.generator import Generator
 from dp.guidance import entropy
+from dp.learner import whole
 from dp.oracle import bundled_oracle
 from dp.pipelines import BUNDLED, bundled_generator
 from dp.pool.memory import Pool
-from dp.practice import InMemory, State, image_maker, practise, whole
+from dp.practice import practise
 from dp.real_data import RealData
+from dp.round_images import image_maker
 from dp.samples import Samples, concatenate
+from dp.state import InMemory, State
 from experiments.results import BUILD, Job
 from experiments.shift_sets import shift_sets
 

@@ -24,8 +24,10 @@ from dp.evaluate import accuracy
 from dp.files import write_json
 from dp.generator import Generator
 from dp.pipelines import LatentClassPipeline, bundled_pipeline
-from dp.practice import State, image_maker, practise
+from dp.practice import practise
 from dp.precision import best_device
+from dp.round_images import image_maker
+from dp.state import State
 from dp.train_generator import GeneratorConfig, train_pipeline
 from experiments.digits import PATH, mnist, other_digits
 from experiments.results import BUILD, ROOT, Job

@@ -20,9 +20,8 @@ import torch
 from dp.config import PracticeConfig, plain
 from dp.costs import operations
 from dp.generator import Generator
-from dp.learner import build_learner
+from dp.learner import build_learner, whole
 from dp.pipelines import bundled_generator
-from dp.practice import whole
 from experiments.results import Job
 from experiments.runs import compute_practice, practice_job, settings_of
 

@@ -19,7 +19,8 @@ from dp.config import PracticeConfig, plain
 from dp.data import validation_images
 from dp.pipelines import bundled_generator
 from dp.pool.memory import Pool
-from dp.practice import State, practise
+from dp.practice import practise
+from dp.state import State
 from experiments.results import Job
 from experiments.runs import outcomes_of, plain_pool, practice_job, settings_of
 

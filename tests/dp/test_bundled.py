@@ -13,7 +13,7 @@ from dp.generator import Generator
 from dp.model_card import reconstructed
 from dp.oracle import bundled_oracle, features
 from dp.pipelines import BUNDLED, bundled_pipeline
-from dp.practice import image_maker
+from dp.round_images import image_maker
 
 CONFIG = PracticeConfig(n_initial=1000, rounds=0, n_per_round=0, seed=123)
 

@@ -10,7 +10,8 @@ from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.learner import build_learner
-from dp.practice import image_maker, practise
+from dp.practice import practise
+from dp.round_images import image_maker
 from dp.samples import Samples
 
 CONFIG = PracticeConfig(

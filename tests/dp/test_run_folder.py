@@ -19,9 +19,11 @@ from dp.errors import Stopped, UserError
 from dp.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
-from dp.practice import InMemory, image_maker, practise
+from dp.practice import practise
+from dp.round_images import image_maker
 from dp.run_folder import RunFolder, repair_pool
 from dp.samples import concatenate
+from dp.state import InMemory
 from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")

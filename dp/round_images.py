@@ -1,0 +1,95 @@
+"""The images of a round: plain, guided, pruned or filtered; each named by run, round, slot and attempt."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+from dp.config import PracticeConfig
+from dp.errors import UserError
+from dp.filters import Filter, accepted
+from dp.learner import whole
+from dp.processes import world
+from dp.prune import choose, judged, prune
+from dp.randomness import IMAGES, seed_for
+from dp.real_data import RealData
+from dp.samples import Samples
+from dp.state import ImageGenerator, State
+
+
+def classes_of(generator: ImageGenerator) -> int:
+    """The number of classes; UserError for a generator without."""
+    if not generator.num_classes or generator.num_classes < 2:
+        raise UserError(
+            f"generator: it makes {generator.num_classes or 'no'} classes, expected 2 or more to tell apart"
+        )
+    return generator.num_classes
+
+
+def image_seed(config: PracticeConfig, round_: int, slot: int, attempt: int = 0) -> int:
+    """The seed of an image; the first attempt's is that of its slot."""
+    return seed_for(config.seed, IMAGES, round_, slot, *[attempt] * (attempt > 0))
+
+
+def image_maker(
+    config: PracticeConfig,
+    generator: ImageGenerator,
+    round_: int,
+    state: State | None = None,
+    keep: Filter | None = None,
+) -> Callable[[range], Samples]:
+    """What makes the images of some slots of a round, classes in turn so that every prefix is balanced.
+
+    An image's seed is named by run, round, slot and attempt: neither the number of slots asked for at once nor that of
+    the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
+    weights; where a filter refuses an image, the slot's next attempt takes its place. Real images (`RealData`) are not
+    made, they come in their own order.
+    """
+    if isinstance(generator, RealData) and round_ == 0:
+        return generator.samples
+    classes = classes_of(generator)
+    averaged = whole(config, state.ema.module) if state else None
+    current = whole(config, state.learner) if state else None
+    guidance = config.guidance if state else replace(config.guidance, omega=0.0)
+
+    def candidates(slots: list[int], attempts: list[int]) -> Samples:
+        labels = torch.tensor(slots) % classes
+        seeds = [image_seed(config, round_, *at) for at in zip(slots, attempts, strict=True)]
+        return generator.generate(labels, seeds, averaged, guidance, current, round_)
+
+    def plain(slots: list[int]) -> Samples:
+        return candidates(slots, [0] * len(slots))
+
+    # Of the whole round, whatever part of it is asked for.
+    @cache
+    def hardest() -> Samples:
+        assert averaged is not None
+        return prune(plain, averaged, config.n_per_round, config.over_sampling, classes)
+
+    chosen: list[int] = []
+    if averaged and config.over_sampling > 1 and world() > 1:  # at once, since all processes must take part
+        chosen = choose(plain, averaged, config.n_per_round, config.over_sampling, classes)
+
+    def make(slots: range) -> Samples:
+        if averaged is None or current is None:
+            return plain(list(slots))
+        if chosen:
+            return judged(plain(chosen[slots.start : slots.stop]), averaged)[0]
+        if config.over_sampling > 1:
+            return hardest()[slots.start : slots.stop]
+        if keep is None:
+            return plain(list(slots))
+        return accepted(candidates, lambda new: keep(new, current, averaged), list(slots), config.max_attempts)[0]
+
+    return make
+
+
+def candidates(config: PracticeConfig, round_: int, samples: Samples) -> int:
+    """Images that were generated to get a round: told by the seeds it ended up with."""
+    if config.over_sampling > 1:
+        return round(config.n_per_round * config.over_sampling)
+    total = 0
+    for slot, seed in enumerate(samples.seeds.tolist()):
+        total += 1 + next((a for a in range(config.max_attempts) if image_seed(config, round_, slot, a) == seed), 0)
+    return total
