@@ -3,6 +3,7 @@
 python -m experiments run                     # compute what is absent or stale of the cpu profile
 python -m experiments run scaling ablation    # some studies
 python -m experiments status                  # how many results of each study are present, stale or absent
+python -m experiments check theory            # compute recorded results again, compare them number by number
 python -m experiments verdicts --json         # what the results say of each of the paper's claims
 python -m experiments live                    # a short live run
 """
@@ -59,6 +60,24 @@ def status(studies: Studies = (), profile_name: Name = "cpu") -> None:
         print(f"{study}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
 
 
+def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = None) -> None:
+    """Compute recorded results once more, in build/, and compare them; ends with 1 if any number is not the same.
+
+    Args:
+        studies: as for run; or single results, such as dynamics/additions-1-seed0.
+        profile_name: cpu or smoke.
+        workers: as for run.
+    """
+    from experiments.check import check as compare
+
+    found = compare(profile_name, jobs_of(profile(profile_name), studies, profile_name), workers)
+    for name, lines in found.items():
+        print(f"{name}: {'the same, bit for bit' if not lines else f'{len(lines)} values differ; {lines[0]}'}")
+    same = sum(not lines for lines in found.values())
+    print(f"{same} of {len(found)} recorded results came out the same")
+    raise SystemExit(same < len(found))
+
+
 def run_live(profile_name: Name = "cpu") -> None:
     """Run Deliberate Practice and static training for a short while, side by side."""
     shutil.rmtree(results.folder("live"), ignore_errors=True)
@@ -88,6 +107,6 @@ def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:
 if __name__ == "__main__":
     run_command(
         lambda: tyro.extras.subcommand_cli_from_dict(
-            {"run": run, "status": status, "verdicts": verdicts, "live": run_live}
+            {"run": run, "status": status, "check": check, "verdicts": verdicts, "live": run_live}
         )
     )

@@ -55,11 +55,11 @@ def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str 
 
     Args:
         settings: of every study.
-        studies: keys of `STUDIES`, or names of folders of results.
+        studies: keys of `STUDIES`, names of folders of results, or single results as folder/name.
         profile_name: whose search the tuned study goes on from.
 
     Raises:
-        UserError: there is no study and no folder of that name.
+        UserError: there is no study, folder or result of that name.
     """
     found: list[Job] = []
     for name in studies or STUDIES:
@@ -70,7 +70,9 @@ def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str 
 
 
 def _in_folder(name: str, settings: Profile, profile_name: str) -> list[Job]:
-    jobs = [job for job in jobs_of(settings, (), profile_name) if job.study == name]
+    jobs = [job for job in jobs_of(settings, (), profile_name) if name in (job.study, f"{job.study}/{job.name}")]
     if not jobs:
-        raise UserError(f'study: got "{name}", expected one of {", ".join(STUDIES)}, or a folder of their results')
+        raise UserError(
+            f'study: got "{name}", expected one of {", ".join(STUDIES)}, or a folder of their results, or folder/name'
+        )
     return jobs

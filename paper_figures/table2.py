@@ -16,8 +16,10 @@ def make(profile: str) -> Exhibit:
     labels |= dict.fromkeys(name.split("-", 1)[1].rsplit("-", 1)[0] for name in results if "-seed" in name)
     table = [_row(label, results) for label in labels]
     order = sorted(table, key=lambda row: -(row["recall"] or 0))
-    lost = [row["generator"] for row in order if row["difference"] and row["difference"].startswith("-")]
-    better = f"DP is below static on: {', '.join(lost)}." if lost else "DP is above static on every generator."
+    compared = [row for row in order if row["difference"]]
+    lost = [row["generator"] for row in compared if row["difference"].startswith("-")]
+    better = f"DP is above static on {len(compared) - len(lost)} of {len(compared)} generators that have both"
+    better += f", below on: {', '.join(lost)}." if lost else "."
     return Exhibit(
         "table2",
         "Table 2: the choice of the generator",
@@ -25,7 +27,7 @@ def make(profile: str) -> Exhibit:
         "repository's at three classifier-free guidance scales, and two weaker ones. Recognised: share of images that "
         "the oracle, trained on real images, takes for their class. Static training and DP end with as many images; "
         "accuracies are on real test images, mean (standard deviation) over "
-        f"{seeds(row['seeds'] for row in table)}; the difference is of runs with one seed. {better} "
+        f"{seeds(row['seeds'] for row in table)}; the difference is of runs that have their seed in common. {better} "
         "Stands for table 2 (ImageNet-100, static, versions of Stable Diffusion), "
         f"below. {NOT_COMPARABLE}",
         order,

@@ -94,7 +94,7 @@ def test_a_command_works(command, run_folder, tmp_path, monkeypatch, capsys):
         assert path.exists() or path.with_suffix("").is_dir()
     elif words[:3] == ["python", "-m", "pytest"]:
         assert (ROOT / words[3]).exists()
-    elif words[:4] == ["python", "-m", "experiments", "run"]:
+    elif words[:3] == ["python", "-m", "experiments"] and words[3] in ("run", "check"):
         assert jobs_of(profile("cpu"), tuple(words[4:]))
     elif words[:3] == ["python", "-m", "paper_figures"]:
         taken = in_folder(tmp_path, "python -m paper_figures --help")

@@ -1,6 +1,7 @@
 """Results are found by what made them."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from dp.errors import UserError
 from experiments import results
+from experiments.check import check, differences
 from experiments.profiles import profile
 from experiments.results import Job
 from experiments.run import run
@@ -17,6 +19,10 @@ from experiments.studies import STUDIES, jobs_of
 def square(config, progress):
     progress(0.5)
     return {"square": config["x"] ** 2}
+
+
+def depends_on_the_day(config, progress):
+    return {"runs": [{"value": 1.0}, {"value": random.random()}], "generation_seconds": random.random()}
 
 
 def fails_at_three(config, progress):
@@ -120,8 +126,8 @@ def test_changing_one_setting_of_a_study_changes_only_its_jobs():
 def test_names_are_unique(name):
     names = [(job.study, job.name) for job in jobs_of(profile(name))]
     assert len(names) == len(set(names))
-    # Tuned runs are results of the scaling and comparison studies.
-    assert {study.split("-")[0] for study, _ in names} == set(STUDIES) - {"tuned"}
+    # Tuned runs are results of the scaling and comparison studies; the model is fitted to what has been measured.
+    assert {study.split("-")[0] for study, _ in names} == set(STUDIES) - {"tuned", "theory_practice"}
 
 
 def test_unknown_study_and_profile_are_named():
@@ -129,3 +135,27 @@ def test_unknown_study_and_profile_are_named():
         jobs_of(profile("cpu"), ("scalling",))
     with pytest.raises(UserError, match='profile: got "gpu"'):
         profile("gpu")
+
+
+def test_a_single_result_can_be_named():
+    (job,) = jobs_of(profile("cpu"), ("dynamics/additions-2-seed1",))
+    assert (job.study, job.name) == ("dynamics", "additions-2-seed1")
+
+
+def test_results_that_come_out_again_are_told_from_those_that_do_not():
+    run("p", jobs())
+    assert check("p", jobs()[:3]) == {f"study/run-{x}": [] for x in range(3)}
+    chance = jobs(depends_on_the_day)
+    run("p", [replace(chance[3], study="chance")])
+    assert check("p", [replace(chance[2], study="chance")]) == {}  # not recorded
+    (lines,) = check("p", [replace(chance[3], study="chance")]).values()
+    assert len(lines) == 1 and lines[0].startswith("runs[1].value: recorded 0.")
+
+
+def test_differences_see_what_is_missing_and_how_many_there_are():
+    one = {"a": [1, 2], "b": None, "made_by": {"seconds": 1}}
+    assert list(differences(one, {"a": [1, 2], "b": None})) == []
+    assert list(differences(one, {"a": [1, 2, 3], "c": 0.5})) == [
+        "a: recorded [1, 2], now [1, 2, 3]",
+        "c: recorded None, now 0.5",
+    ]
