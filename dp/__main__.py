@@ -17,6 +17,7 @@ exit code 2, Ctrl-C with 130.
 """
 
 import difflib
+import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -132,6 +133,8 @@ def run(
         planned = source.planned_shape()
         print_needs(needs(planned) if planned else None)
         return
+    if tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise UserError("tensorboard: not installed; pip install tensorboard, or run without it")
     source.check_folders(test, imagenet, ood)
     processes.join()
     processes.parts_of(config.parts)
@@ -214,10 +217,8 @@ class Progress:
         self.config = config
         self.writer: Any = None
         if tensorboard is not None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise UserError("tensorboard: not installed; pip install tensorboard, or run without it") from None
+            from torch.utils.tensorboard import SummaryWriter  # an optional dependency
+
             self.writer = SummaryWriter(tensorboard)
 
     def __call__(self, state: State) -> None:

@@ -26,7 +26,7 @@ def make(profile: str) -> Exhibit:
         figure, axes = plt.subplots(1, 2, figsize=at_width(6.75, 2.8), sharey=True, layout="constrained")
         for axis, (measure, label) in zip(axes, MEASURES.items(), strict=True):
             for row in rows:
-                low, high = row["interval"]
+                low, high = (row["gain"], row["gain"]) if row["low"] is None else (row["low"], row["high"])
                 axis.errorbar(
                     [row[measure]], [row["gain"]], [[row["gain"] - low], [high - row["gain"]]], fmt="o", capsize=2,
                     color=COLOURS["DP"],
@@ -47,7 +47,7 @@ def make(profile: str) -> Exhibit:
         "Test accuracy of DP minus that of static training on as many images, one point a generator: the repository's "
         "at several guidance scales and two weaker ones, one setting of DP. Means, 95% bootstrap intervals over "
         f"{seeds(len(row['gaps']) for row in rows)}. {_answer(rows)}",
-        [{name: value for name, value in row.items() if name not in ("gaps", "interval")} for row in rows],
+        [{name: value for name, value in row.items() if name != "gaps"} for row in rows],
         figure,
     )
 
@@ -60,7 +60,7 @@ def _row(label: str, results: Results) -> dict[str, Any]:
             if name.startswith(f"{method}-{label}-seed"):
                 mine[result["config"]["seed"]] = result["outcomes"][-1]["test_accuracy"]
     gaps = [tests["DP"][seed] - tests["static"][seed] for seed in sorted(tests["DP"]) if seed in tests["static"]]
-    low, high = mean_interval(gaps) if gaps else (None, None)
+    low, high = mean_interval(gaps) if len(gaps) > 1 else (None, None)
     return {
         "generator": label.replace("-", " "),
         **{measure: found[measure] for measure in MEASURES},
@@ -68,17 +68,19 @@ def _row(label: str, results: Results) -> dict[str, Any]:
         "low": low,
         "high": high,
         "gaps": gaps,
-        "interval": (low, high),
     }
 
 
 def _answer(rows: Rows) -> str:
     rank = spearmanr([row["recall"] for row in rows], [row["gain"] for row in rows]).statistic
     slope, _, (low, high) = line([row["recall"] for row in rows], [row["gaps"] for row in rows])
-    where = [row["generator"] for row in rows if row["low"] > 0]
-    against = [row["generator"] for row in rows if row["high"] < 0]
+    known = [row for row in rows if row["low"] is not None]
+    where = [row["generator"] for row in known if row["low"] > 0]
+    against = [row["generator"] for row in known if row["high"] < 0]
+    correlation = f"Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 more recall"
+    if len(known) < len(rows):
+        return f"{correlation} (dashed). Some generators have one seed, which has no interval."
     return (
-        f"Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 more recall "
-        f"(95% {low / 10:+.2f} to {high / 10:+.2f}; dashed). DP is "
-        f"better beyond its interval on: {', '.join(where) or 'none'}; worse on: {', '.join(against) or 'none'}."
+        f"{correlation} (95% {low / 10:+.2f} to {high / 10:+.2f}; dashed). DP is better beyond its interval on: "
+        f"{', '.join(where) or 'none'}; worse on: {', '.join(against) or 'none'}."
     )

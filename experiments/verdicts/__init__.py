@@ -1,11 +1,13 @@
 """Verdicts: what the recorded results say of each of the paper's claims.
 
 A verdict is computed: an effect with a 95% bootstrap interval over seeds, and a rule that turns it into "holds here",
-"holds in part" or "does not hold here". What has no results is "not tested here". The rules are in the files beside.
+"holds in part" or "does not hold here". What has no results, or those of one seed, is "not tested here". The rules are
+in the files beside.
 """
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +45,19 @@ def verdicts(profile: str) -> list[Verdict]:
     found = []
     for id_, rule in RULES.items():
         try:
-            found.append(rule(profile))
+            found.append(with_spread(rule(profile)))
         except UserError as error:
             found.append(untested(id_, str(error)))
     return found
+
+
+def with_spread(found: Verdict) -> Verdict:
+    """The verdict, but that one seed, which has no spread, decides nothing."""
+    if found.seeds != 1:
+        return found
+    return replace(
+        found, verdict="not tested here", interval=None, measured=f"{found.measured} (one seed, too few for a verdict)"
+    )
 
 
 def claims() -> dict[str, dict[str, Any]]:

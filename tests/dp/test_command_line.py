@@ -88,6 +88,13 @@ def test_generate_goes_on_where_it_stopped(tmp_path):
     assert len(PoolFolder.open(tmp_path / "pool")) == 20
 
 
+def test_tensorboard_that_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
+    assert "tensorboard: not installed" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
 def test_tensorboard_is_there_for_those_who_have_it(tmp_path):
     pytest.importorskip("tensorboard")
     main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])

@@ -188,3 +188,14 @@ def test_the_interval_of_a_difference_covers_it():
         low, high = difference_interval(rng.normal(1, 1, 20).tolist(), rng.normal(0, 1, 20).tolist())
         inside += low < 1 < high
     assert 180 <= inside <= 198
+
+
+def test_one_seed_decides_nothing(monkeypatch):
+    for spread, decided in (((0.0, 0.1), True), ((0.0,), False)):
+        monkeypatch.setitem(globals(), "SPREAD", spread)
+        scaling("scaling-tuned-convnet", STATIC, GOOD)
+        for path in results.folder("p").glob("*/*-seed1.json") if not decided else ():
+            path.unlink()
+        found = next(each for each in verdicts.verdicts("p") if each.id == "C1")
+        assert (found.verdict != "not tested here") == decided and found.effect > 16
+        assert ("one seed" in found.measured) == (not decided) == (found.interval is None)
