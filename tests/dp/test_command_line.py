@@ -15,6 +15,7 @@ from PIL import Image
 from dp.__main__ import COMMANDS, main
 from dp.data import CLASSES
 from dp.data import test_images as real_images
+from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 
 SHORT = "--n-initial 20 --n-per-round 10 --rounds 1 --iterations 20 --validate-every 10 --inference-steps 4".split()
@@ -88,11 +89,11 @@ def test_generate_goes_on_where_it_stopped(tmp_path):
     assert len(PoolFolder.open(tmp_path / "pool")) == 20
 
 
-def test_tensorboard_that_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch, capsys):
+def test_tensorboard_that_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SystemExit):
+    with pytest.raises(UserError, match="tensorboard: not installed"):
         main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
-    assert "tensorboard: not installed" in capsys.readouterr().err and not (tmp_path / "run").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_tensorboard_is_there_for_those_who_have_it(tmp_path):
