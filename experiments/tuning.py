@@ -54,8 +54,8 @@ GUESS: Point = {
     "initial": 1 / 4,
     "additions": 15,
     "patience": 2,
-    "omega": 0.15,
-    "window": (0.0, 0.4),
+    "omega": 0.1,
+    "window": (0.0, 1.0),
     "over_sampling": 4.0,
 }
 
