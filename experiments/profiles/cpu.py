@@ -34,8 +34,8 @@ SEEDS = (0, 1, 2, 3, 4)  # of headline comparisons
 FEWER = (0, 1, 2)
 LEARNERS = ("convnet", "vit")
 
-# One guidance scale and one set of settings for every method: lambda_cfg = 2, as in the paper's table 1. Guidance is the
-# paper's, with the gradient through the U-Net and the autoencoder.
+# One guidance scale and one set of settings for every method: lambda_cfg = 2, as in the paper's table 1; guidance, as
+# in the paper, with the gradient through the U-Net and the autoencoder.
 EQUAL = PracticeConfig(
     guidance_scale=3.0,
     guidance=GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet"),
