@@ -15,7 +15,7 @@ from typing import Annotated
 
 import tyro
 
-from dp.errors import run_command
+from dp.errors import UserError, run_command
 from experiments import live, results
 from experiments.profiles import profile
 from experiments.run import run as run_jobs
@@ -29,8 +29,8 @@ def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None =
     """Compute every result that is absent or stale. Can be stopped at any time; the same command goes on.
 
     Args:
-        studies: theory, tuning, dynamics, grids, scaling, tuned, comparison, selection, ablation, generators, or a
-            folder of results such as scaling-equal-vit; else all.
+        studies: names as in docs/experiments.md, or folders of results such as scaling-equal-vit, or single results
+            such as dynamics/additions-1-seed0; else all.
         profile_name: cpu (recorded in the repository) or smoke (always computed anew).
         workers: processes, by default as many as there are cores.
     """
@@ -71,6 +71,8 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
     from experiments.check import check as compare
 
     found = compare(profile_name, jobs_of(profile(profile_name), studies, profile_name), workers)
+    if not found:
+        raise UserError(f"check: nothing of {', '.join(studies)} is recorded with the profile's settings; run it first")
     for name, lines in found.items():
         print(f"{name}: {'the same, bit for bit' if not lines else f'{len(lines)} values differ; {lines[0]}'}")
     same = sum(not lines for lines in found.values())

@@ -60,7 +60,7 @@ def jobs(settings: OffManifold) -> list[Job]:
     """One result a seed for the measured images, and one a run."""
     found = []
     for seed in settings.seeds:
-        static = replace(plain(settings.base), seed=seed, rounds=0, n_per_round=0, branch_sizes=())
+        static = replace(settings.base, seed=seed, rounds=0, n_per_round=0, branch_sizes=())  # no rounds, no guidance
         job = practice_job("off_manifold", f"measured-seed{seed}", replace(static, iterations=static.iterations // 2))
         more = {"windows": [list(each) for each in settings.windows], "images": settings.images}
         found.append(replace(job, config=job.config | more, compute=compute))
@@ -85,7 +85,9 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     _, state = practise(config, generator, validation_images(), None, initial=plain_pool(config, generator))
     learner = whole(config, state.ema.module)
     settings = [GuidanceConfig(0.0)] + [
-        GuidanceConfig(omega, (window[0], window[1])) for window, omegas in values["windows"] for omega in omegas
+        replace(config.guidance, omega=omega, interval=(window[0], window[1]))
+        for window, omegas in values["windows"]
+        for omega in omegas
     ]
     rows = []
     for number, guidance in enumerate(settings):

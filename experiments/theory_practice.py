@@ -5,7 +5,7 @@ Question   The linear model has three numbers: input dimension, ridge and how fa
            practice gains, and does it say how much selection is too much?
 Feeds      the figure "theory_practice"
 Command    python -m experiments run theory_practice
-Time       about ten minutes on 2 cores
+Time       a few minutes
 Expected   the static curve and an interior optimum of selection; no gain beyond the generator's own error
 
 The model is that of arXiv 2502.15588, Section 3: isotropic inputs, labels of a generator at an angle to the truth. Its

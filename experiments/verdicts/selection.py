@@ -20,7 +20,7 @@ def guidance_cost(profile: str) -> Verdict:
         "C6",
         "holds here" if abs(ratio / 1.82 - 1) < 0.1 else "does not hold here",
         f"counted operations, Stable Diffusion 1.5 and ViT-B, through U-Net and autoencoder at every fifth step: "
-        f"{ratio:.2f}; the cheap variant recommended here costs "
+        f"{ratio:.2f}; the cheap variant (U-Net held fixed, small decoder, late steps) costs "
         f"{cost_ratio(sd15_parts('tiny'), sd15_timesteps(), _guided('x0', 'tiny', 1, (0.0, 0.3))):.2f}",
         ratio,
         None,

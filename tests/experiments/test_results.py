@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dp.errors import UserError
+from experiments import __main__ as command_line
 from experiments import results
 from experiments.check import check, differences
 from experiments.profiles import profile
@@ -159,3 +160,8 @@ def test_differences_see_what_is_missing_and_how_many_there_are():
         "a: recorded [1, 2], now [1, 2, 3]",
         "c: recorded None, now 0.5",
     ]
+
+
+def test_nothing_to_check_is_told(own_folder):
+    with pytest.raises(UserError, match="check: nothing of dynamics is recorded"):
+        command_line.check(("dynamics",))

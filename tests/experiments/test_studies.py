@@ -258,3 +258,19 @@ def test_digits_are_learned_from_generated_digits():
     assert outcome["pool_size"] == 300 and len(result["additions"]) == 2
     assert outcome["test_accuracy"] > 60 and 20 < outcome["other_digits"] < outcome["test_accuracy"]
     assert "experiments/assets/mnist.npz" in found[1].inputs
+
+
+def test_what_is_measured_off_the_manifold_is_guided_as_its_runs_are(monkeypatch):
+    """By the same gradient, at every omega and window."""
+    seen = []
+    monkeypatch.setattr(off_manifold, "measure", lambda generator, learner, guidance, *_: seen.append(guidance) or {})
+    base = replace(SMALL, guidance=replace(SMALL.guidance, gradient="unet"))
+    windows = (((0.0, 1.0), (0.1, 0.2)), ((0.0, 0.4), (0.3,)))
+    found = off_manifold.jobs(OffManifold(base, (0,), windows, 10))
+    result_of(next(job for job in found if job.name.startswith("measured-")))
+    assert [(each.omega, each.interval) for each in seen[1:]] == [
+        (0.1, (0.0, 1.0)),
+        (0.2, (0.0, 1.0)),
+        (0.3, (0.0, 0.4)),
+    ]
+    assert seen[0].omega == 0 and {each.gradient for each in seen[1:]} == {"unet"}
