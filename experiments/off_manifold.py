@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dp.config import PracticeConfig, plain
+from dp.config import PracticeConfig
 from dp.data import validation_images
 from dp.evaluate import logits_of
 from dp.filters import DiffusionClassifier, LatentDiffusion
