@@ -23,7 +23,7 @@ from dp.samples import Samples, concatenate
 from dp.schedulers import EntropyGuidedDDIMScheduler
 
 PLAIN = GuidanceConfig(omega=0.0)
-MAX_BATCH = 100
+MAX_BATCH = 50  # more at once is no faster on a CPU, and an addition of 50 would be filled up
 # Memory of a guided batch through a VAE, for an image of one byte in float32: its widest activations, kept for the
 # gradient (a rough upper value; a batch size given by hand overrules it).
 MEMORY_PER_IMAGE_BYTE = 1000
@@ -40,7 +40,7 @@ class Generator:
             replaced by the guided DDIM scheduler of the same configuration.
         guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
         steps: DDIM steps.
-        batch_size: images computed at once; by default as many as memory is sure to hold, at most 100.
+        batch_size: images computed at once; by default as many as memory is sure to hold, at most 50.
         classes: class names, for a pipeline that takes prompts.
         template: prompt of a class, "{}" standing for its name.
         decoder: what guidance decodes with, by default the pipeline's VAE (see `dp.decoders`).

@@ -92,7 +92,7 @@ def _selection(profile: str) -> list[list[float]]:
             config = result["config"]
             ratio = config["over_sampling"]
             sizes[ratio] = [config["n_initial"], config["n_per_round"], ratio]
-            by_ratio.setdefault(ratio, []).append(result["outcomes"][0]["test_accuracy"])
+            by_ratio.setdefault(ratio, []).append(result["outcomes"][-1]["test_accuracy"])
     return [[*sizes[ratio], mean(by_ratio[ratio])] for ratio in sorted(by_ratio)]
 
 

@@ -35,32 +35,38 @@ class Transfer:
 
 
 def jobs(settings: Transfer) -> list[Job]:
-    """One result a pair of learners and a seed."""
+    """One result a maker and a seed."""
     found = []
     for seed in settings.seeds:
         for maker in settings.learners:
-            run = replace(settings.base, seed=seed, learner=maker)
-            for student in settings.learners:
-                job = practice_job("transfer", f"{maker}-{student}-seed{seed}", run)
-                config = job.config | {"student": student}
-                found.append(replace(job, config=config, compute=compute, estimate=2 * job.estimate))
+            job = practice_job("transfer", f"{maker}-seed{seed}", replace(settings.base, seed=seed, learner=maker))
+            config = job.config | {"students": list(settings.learners)}
+            found.append(
+                replace(job, config=config, compute=compute, estimate=(1 + len(settings.learners)) * job.estimate)
+            )
     return found
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """What the student reaches on the pool that the maker's practice leaves."""
-    config = settings_of(values)
+    """What each student reaches on the pool that the maker's practice leaves."""
+    config, students = settings_of(values), values["students"]
     generator = bundled_generator(config)
+    parts = 1 + len(students)
 
     def report(state: State) -> None:
-        progress(0.5 * state.iteration / config.iterations)
+        progress(state.iteration / config.iterations / parts)
 
     _, state = practise(
         config, generator, validation_images(), None, initial=plain_pool(config, generator), progress=report
     )
     assert isinstance(state.pool, Pool)  # nothing was stored
     pool = state.pool.samples
-    student = replace(
-        plain(config), learner=values["student"], n_initial=len(pool), rounds=0, n_per_round=0, branch_sizes=()
-    )
-    return outcomes_of(student, generator, pool, lambda share: progress(0.5 + share / 2))[0]
+    found = {}
+    for number, student in enumerate(students, 1):
+
+        def trained(share: float, done: int = number) -> None:
+            progress((done + share) / parts)
+
+        run = replace(plain(config), learner=student, n_initial=len(pool), rounds=0, n_per_round=0, branch_sizes=())
+        found[student] = outcomes_of(run, generator, pool, trained)[0]
+    return {"additions": state.additions, "students": found}

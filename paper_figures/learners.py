@@ -62,7 +62,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _row(learner: str, stem: str, result: dict[str, Any]) -> dict[str, Any]:
-    outcome = result["outcomes"][0]
+    outcome = result["outcomes"][-1]
     return {
         "learner": learner,
         "method": METHODS[stem.split("-")[0]],

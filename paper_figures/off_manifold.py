@@ -60,7 +60,7 @@ def _line(window: str, omega: float, each: Rows, results: Results) -> dict[str, 
         "window": window,
         "omega": omega,
         **{measure: mean(row[measure] for row in each) for measure in (*MEASURES, "entropy")},
-        "accuracies": [run["outcomes"][0]["test_accuracy"] for run in runs],
+        "accuracies": [run["outcomes"][-1]["test_accuracy"] for run in runs],
     }
 
 

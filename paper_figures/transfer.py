@@ -16,9 +16,10 @@ STUDIES = ("transfer", "scaling")
 def make(profile: str) -> Exhibit:
     """From the study of transfer and the scaling studies at equal settings."""
     rows = [
-        {"student": result["config"]["student"], "images": f"made for the {LEARNERS[result['config']['learner']]}"}
-        | {"seed": result["config"]["seed"], "accuracy": result["outcomes"][0]["test_accuracy"]}
+        {"student": student, "images": f"made for the {LEARNERS[result['config']['learner']]}"}
+        | {"seed": result["config"]["seed"], "accuracy": reached["outcomes"][-1]["test_accuracy"]}
         for result in results_of(profile, "transfer").values()
+        for student, reached in result["students"].items()
     ]
     sizes = next(iter(results_of(profile, "transfer").values()))["config"]
     for student in dict.fromkeys(row["student"] for row in rows):
@@ -63,7 +64,7 @@ def _known(profile: str, student: str, sizes: dict[str, Any], wanted: set[int]) 
     results = load(profile, f"scaling-equal-{student}")
     return [
         {"student": student, "images": images, "seed": seed}
-        | {"accuracy": results[f"{stem}-seed{seed}"]["outcomes"][0]["test_accuracy"]}
+        | {"accuracy": results[f"{stem}-seed{seed}"]["outcomes"][-1]["test_accuracy"]}
         for images, stem in stems.items()
         for seed in sorted(wanted)
         if f"{stem}-seed{seed}" in results

@@ -32,7 +32,7 @@ class Variant:
 
     def accuracies(self) -> dict[int, float]:
         """Test accuracy by seed."""
-        return {seed: run["outcomes"][0]["test_accuracy"] for seed, run in self.runs.items()}
+        return {seed: run["outcomes"][-1]["test_accuracy"] for seed, run in self.runs.items()}
 
 
 def variants(profile: str, study: str, names: dict[str, str]) -> list[Variant]:
@@ -89,7 +89,7 @@ def table(found: list[Variant], baseline: Variant | None) -> Rows:
         rows.append(
             {
                 "runs": each.name,
-                "images": round(mean(run["outcomes"][0]["pool_size"] for run in runs)),
+                "images": round(mean(run["outcomes"][-1]["pool_size"] for run in runs)),
                 "additions by signal": f"{triggers.count('patience') / len(triggers):.0%}" if triggers else None,
                 "first addition at iteration": round(mean(first)) if first else None,
                 "test %": spread(list(each.accuracies().values())),

@@ -47,6 +47,8 @@ EQUAL = PracticeConfig(
 STATIC_SIZES = (320, 1000, 2000, 4000, 8000, 16000, 32000)
 SMALL, MIDDLE, LARGE = Preset(250, 50, 15, (500,)), Preset(1000, 200, 15, (2000,)), Preset(2000, 400, 15)
 WITHOUT_BRANCH = replace(MIDDLE, branch_sizes=())
+# The questions are asked of the smallest run, where practice gains most for the time it takes.
+QUESTION = replace(SMALL, branch_sizes=()).apply(EQUAL)
 
 
 def equal(learner: str) -> Scaling:
@@ -57,7 +59,7 @@ def equal(learner: str) -> Scaling:
         seeds=SEEDS,
         static_sizes=STATIC_SIZES,
         dp_presets=(SMALL, MIDDLE, LARGE),
-        omega_zero_presets=(WITHOUT_BRANCH,),
+        omega_zero_presets=(replace(SMALL, branch_sizes=()), WITHOUT_BRANCH),
     )
 
 
@@ -88,7 +90,7 @@ PROFILE = Profile(
         ratios=(1.0, 2.0, 4.0, 8.0, 18.0),
         omegas=(0.03, 0.06, 0.1, 0.2, 0.4),
     ),
-    ablation=Ablation(base=MIDDLE.apply(replace(EQUAL, incremental=True, patience=1)), seeds=FEWER, fixed_patience=2),
+    ablation=Ablation(base=replace(QUESTION, incremental=True, patience=1), seeds=FEWER, fixed_patience=2),
     generators=Generators(
         static=EQUAL,
         dp=EQUAL,
@@ -98,19 +100,19 @@ PROFILE = Profile(
         seeds=FEWER,
     ),
     # 1%, 5%, 10% of the 5,000 there are; 1% and 5% of 55,000 training images (1% is as good as 500).
-    validation_size=ValidationSize(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, sizes=(50, 250, 500, 2750)),
-    signals=Signals(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER),
-    filtering=Filtering(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, omegas=(0.2, 0.6)),
-    objectives=Objectives(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER),
+    validation_size=ValidationSize(base=QUESTION, seeds=FEWER, sizes=(50, 250, 500, 2750)),
+    signals=Signals(base=QUESTION, seeds=FEWER),
+    filtering=Filtering(base=QUESTION, seeds=FEWER, omegas=(0.2, 0.6)),
+    objectives=Objectives(base=QUESTION, seeds=FEWER),
     off_manifold=OffManifold(
-        base=WITHOUT_BRANCH.apply(EQUAL),
+        base=QUESTION,
         seeds=FEWER,
         windows=(((0.0, 1.0), (0.05, 0.1, 0.2, 0.4)), ((0.0, 0.4), (0.1, 0.2, 0.4, 0.8))),
         images=500,
     ),
-    transfer=Transfer(base=WITHOUT_BRANCH.apply(EQUAL), seeds=FEWER, learners=LEARNERS),
+    transfer=Transfer(base=QUESTION, seeds=FEWER, learners=LEARNERS),
     learners=Learners(
-        base=WITHOUT_BRANCH.apply(EQUAL),
+        base=QUESTION,
         seeds=FEWER,
         learners={"resnet": "test_resnet", "plain_vit": "test_vit?patch_size=7"},
     ),
@@ -125,6 +127,8 @@ PROFILE = Profile(
         studies=("scaling-equal-convnet", "scaling-tuned-convnet", "scaling-equal-vit", "scaling-tuned-vit"),
         selection="scaling-equal-convnet",
     ),
-    grids=Grids(run=MIDDLE.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000),
+    grids=Grids(
+        run=WITHOUT_BRANCH.apply(EQUAL), omegas=(0.0, 0.05, 0.1, 0.2, 0.4), learners=5, seeds_per_class=2, images=2000
+    ),
     live=Live(run=replace(EQUAL, n_initial=500, n_per_round=100, rounds=8, iterations=1500, validate_every=50)),
 )

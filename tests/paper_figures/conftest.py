@@ -1,6 +1,7 @@
 """Made-up results of every study, of the shape that real ones have."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ CURVES: dict[str, Callable[[float], float]] = {
 def write(profile: str, job: Job) -> None:
     """Write a made-up result of the job; what it says depends on the job alone."""
     rng = np.random.default_rng(list(job.study.encode() + job.name.encode()))
-    made = {"grids": grids, "generators": generator, "theory_practice": fitted}.get(job.study, run)(job, rng)
+    made = {"grids": grids, "generators": generator, "theory_practice": fitted, "transfer": transfer}.get(
+        job.study, run
+    )(job, rng)
     if job.name.startswith("measured-"):
         made = {
             "measured": [
@@ -53,6 +56,15 @@ def measured(window: str, omega: float) -> dict[str, Any]:
 def fitted(job: Job, rng: np.random.Generator) -> dict[str, Any]:
     """The fit itself: it needs no training."""
     return job.compute(job.config, lambda _: None)
+
+
+def transfer(job: Job, rng: np.random.Generator) -> dict[str, Any]:
+    """A run of each student."""
+    made = {}
+    for student in job.config["students"]:
+        trained = replace(job, config=job.config | {"learner": student, "rounds": 0, "branch_sizes": []})
+        made[student] = run(trained, rng)
+    return {"students": made}
 
 
 def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:
@@ -90,7 +102,8 @@ def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:
             "shift_accuracy": shifts,
         }
 
-    outcomes = [outcome(n + rounds * p, None)] + [outcome(size, 100) for size in config["branch_sizes"]]
+    final = outcome(n + rounds * p, None)
+    outcomes = [*(outcome(size, 100) for size in config["branch_sizes"]), final]  # in the order of a real run
     every, end = config["validate_every"], config["iterations"]
     start, stop = config["warmup"] * end, (1 - config["cooldown"]) * end
     times = [round((start + (stop - start) * k / max(rounds, 1)) / every) * every for k in range(rounds)]
@@ -107,9 +120,7 @@ def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:
     log = []
     for step in range(every, end + 1, every):
         size = n + p * sum(time < step for time in times)
-        accuracy = (
-            outcomes[0]["validation_accuracy"] - 12 * np.exp(-6 * step / end) - (n + rounds * p - size) / max(p, 1) / 3
-        )
+        accuracy = final["validation_accuracy"] - 12 * np.exp(-6 * step / end) - (n + rounds * p - size) / max(p, 1) / 3
         loss = 0.6 + 1.5 * np.exp(-8 * step / end) + 0.05 * sum(0 < step - time < 3 * every for time in times)
         noise = float(rng.normal(0, 0.2))
         log.append(

@@ -146,9 +146,9 @@ def test_figure4_shows_the_means_of_the_result_files(chain, drawn):
     files = read(chain, "scaling-equal-convnet", "static-")
     rows = [row for row in drawn["figure4"].rows if row["study"] == "scaling-equal-convnet"]
     found = [row["test_accuracy"] for row in rows if row["method"] == "static"]
-    assert sorted(found) == sorted(f["outcomes"][0]["test_accuracy"] for f in files.values()) and len(found) == 4
+    assert sorted(found) == sorted(f["outcomes"][-1]["test_accuracy"] for f in files.values()) and len(found) == 4
     means = [
-        np.mean([f["outcomes"][0]["test_accuracy"] for f in files.values() if f["config"]["n_initial"] == size])
+        np.mean([f["outcomes"][-1]["test_accuracy"] for f in files.values() if f["config"]["n_initial"] == size])
         for size in (40, 80)
     ]
     plotted = drawn["figure4"].figure.axes[0].containers[0].lines[0].get_xydata()
@@ -204,7 +204,7 @@ def test_table1_has_every_way_of_training_and_the_hard_images(chain, drawn):
     rows = [row for row in drawn["table1"].table if row["learner"] == "ConvNet" and row["settings"] in ("", "equal")]
     assert [row["method"] for row in rows] == ["real", "real", "static", "prune", "DP"]
     assert [row["generated"] for row in rows] == [0, 0, 80, 40 + 2 * 20 * 2, 80]
-    digits = np.array([list(each["outcomes"][0]["test_predictions"]) for each in _references(chain)], int)
+    digits = np.array([list(each["outcomes"][-1]["test_predictions"]) for each in _references(chain)], int)
     wrong = (digits != real_images().labels.numpy()).mean(0) > 0.5
     assert f"{wrong.sum():,} test images that most" in drawn["table1"].caption and wrong.any()
 
@@ -325,7 +325,7 @@ def test_the_report_in_a_browser(chain, drawn):
 
 def test_points_to_hover_over_are_where_the_points_are(chain, drawn):
     files = read(chain, "scaling-equal-convnet", "static-80-")
-    values = [each["outcomes"][0]["test_accuracy"] for each in files.values()]
+    values = [each["outcomes"][-1]["test_accuracy"] for each in files.values()]
     [point] = [
         each
         for each in drawn["figure4"].points
@@ -359,8 +359,8 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     [line] = [row for row in drawn["objectives"].table if row["runs"] == "DP by margin"]
     margin, dp = read(chain, "objectives", "margin-"), read(chain, "scaling-equal-convnet", "DP-40-")
     gaps = [
-        margin[f"margin-seed{seed}"]["outcomes"][0]["test_accuracy"]
-        - dp[f"DP-40-seed{seed}"]["outcomes"][0]["test_accuracy"]
+        margin[f"margin-seed{seed}"]["outcomes"][-1]["test_accuracy"]
+        - dp[f"DP-40-seed{seed}"]["outcomes"][-1]["test_accuracy"]
         for seed in (0, 1)
     ]
     assert line["difference"] == f"{np.mean(gaps):+.2f}" and line["seeds"] == 2
