@@ -82,7 +82,7 @@ def test_prompts_name_the_classes(stable_diffusion):
 def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):
     assert Generator(tiny_pipe, 2.0).batch_size == 50
     monkeypatch.setattr("dp.generator.MEMORY_PER_IMAGE_BYTE", 10**9)
-    assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < 100
+    assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < 50
 
 
 def test_other_seed_or_label_is_another_image(generator):
