@@ -34,7 +34,7 @@ def write(path: Path, profile: str, parts: Mapping[str, Sequence[Shown]], figure
         figures: folder with the exhibits' files.
     """
     claims = as_json(verdicts(profile))
-    body = [_claims(claims, {each.name for found in parts.values() for each in found})]
+    body = [_claims(claims, {each.name: _short(each)[0] for found in parts.values() for each in found})]
     for heading, found in parts.items():
         body.append(f"<h2>{escape(heading)}</h2>" + "".join(_section(each, figures, profile) for each in found))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,16 +68,23 @@ def _contents(parts: Mapping[str, Sequence[Shown]]) -> str:
     return f'<nav aria-label="Contents">{"".join(lists)}</nav>'
 
 
-def _entry(exhibit: Shown) -> str:
+def _short(exhibit: Shown) -> tuple[str, str]:
+    """What names an exhibit among others, and the rest of its title; of a question all names it."""
     short, colon, rest = exhibit.title.partition(":")
+    rest = rest.strip()
+    return (rest[:1].upper() + rest[1:], "") if short == "Question" else (short, f"{colon} {rest}")
+
+
+def _entry(exhibit: Shown) -> str:
+    short, rest = _short(exhibit)
     of_class = ' class="absent"' if isinstance(exhibit, Missing) else ""
-    return f'<li{of_class}><a href="#{exhibit.name}">{escape(short)}<span>{escape(colon + rest)}</span></a></li>'
+    return f'<li{of_class}><a href="#{exhibit.name}">{escape(short)}<span>{escape(rest)}</span></a></li>'
 
 
-def _claims(found: Rows, shown: set[str]) -> str:
+def _claims(found: Rows, shown: dict[str, str]) -> str:
     lines = []
     for each in found:
-        links = ", ".join(f'<a href="#{name}">{name}</a>' for name in each["shown_in"] if name in shown)
+        links = ", ".join(f'<a href="#{name}">{escape(shown[name])}</a>' for name in each["shown_in"] if name in shown)
         lines.append(
             f'<tr><td>{each["id"]}</td><td class="words">{escape(each["claim"])}</td>'
             f'<td class="words">{escape(each["measured"])}</td><td>{_effect(each)}</td><td>{each["seeds"] or ""}</td>'
