@@ -6,6 +6,7 @@
     python -m dp generate POOL --count 1000 --guided-by FOLDER --omega 0.3
     python -m dp prune POOL OUT --guided-by FOLDER --keep 250
     python -m dp evaluate FOLDER                           # a run's learners on real images
+    python -m dp grid FOLDER --omegas 0 0.1 0.2            # what a run's learners make of the same seeds
     python -m dp pool show FOLDER/pool                     # or check, repair, export
     python -m dp plan --profile imagenet100                # what the paper's rows cost in images, operations, GPU-hours
     python -m dp submit --nodes 4 -- run FOLDER ...        # on a SLURM cluster, again until it is finished
@@ -26,7 +27,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from torch import nn
 from tqdm import tqdm
 
 from dp import processes
@@ -37,6 +37,7 @@ from dp.data_check import data_command
 from dp.disk import Need, check_room, free, pool_need, run_needs, size
 from dp.errors import UserError, run_command
 from dp.evaluate import logits_of
+from dp.grid import grid
 from dp.guidance import GuidanceConfig
 from dp.imagenet import OutOfDistribution, RealSet, measured, roots_of
 from dp.learner import whole
@@ -45,7 +46,6 @@ from dp.paper_rows import ROWS, SIDE, key
 from dp.plan import plan_command
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
-from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.pool.shards import Encoding, Layout
 from dp.practice import filter_of, practise
@@ -54,9 +54,9 @@ from dp.provenance import provenance
 from dp.prune import SCORES, hardest
 from dp.randomness import IMAGES, seed_for
 from dp.round_images import classes_of
-from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool
+from dp.run_folder import RunFolder, checkpoint_file, learner_of, read_settings, repair_pool, state_of
 from dp.source import Source, source_from
-from dp.state import State, start
+from dp.state import State
 from dp.submit import submit
 from dp.train_generator import train as train_generator
 
@@ -406,28 +406,12 @@ def pool_command(
             print(f"{row.round:5d} {row.images:7d}  {hard}  {right}  {row.zero_steps:10d} {row.bytes:10d}")
 
 
-def learner_of(folder: Path) -> nn.Module:
-    """The averaged weights of a run as they were kept last, for whole images; in eval mode."""
-    return whole(config_from(read_settings(folder)["config"]), state_of(folder).ema.module)
-
-
-def state_of(folder: Path, branch: int | None = None) -> State:
-    """A run, or one of its branches, as it was kept last; without images."""
-    config = config_from(read_settings(folder)["config"])
-    pool = PoolFolder.open(folder / "pool")
-    state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
-    path = checkpoint_file(folder, branch)
-    if not path.exists():
-        raise UserError(f"{folder}: no checkpoint yet; let the run go on for a while first")
-    read_checkpoint(path, state)
-    return state
-
-
 COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run,
     "generate": generate,
     "prune": prune,
     "evaluate": evaluate,
+    "grid": grid,
     "pool": pool_command,
     "data": data_command,
     "plan": plan_command,

@@ -221,9 +221,9 @@ class Generator:
             self.pipe.scheduler.guidance = None
         if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
             images = torch.from_numpy(images).permute(0, 3, 1, 2)
-        return self._finished(images)
+        return self.finished(images)
 
-    def _finished(self, images: Tensor) -> Tensor:
+    def finished(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [0, 1] -> uint8, resized."""
         if self.resize is not None:
             images = self.resize(images.float()).clamp(0, 1)
@@ -237,7 +237,7 @@ class Generator:
         latents = exact.sample(pipe.scheduler, predict, noise, guide, self.steps)
         finish = latent_decoder(pipe.vae) if hasattr(pipe, "vae") else pixels
         with torch.no_grad():
-            return self._finished((finish(latents) / 2 + 0.5).clamp(0, 1))
+            return self.finished((finish(latents) / 2 + 0.5).clamp(0, 1))
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
         if "class_labels" in self._accepts:

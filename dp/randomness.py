@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 # Random streams of a run: seed_for(run seed, stream, ...).
-IMAGES, BATCHES, WEIGHTS, HELD_OUT, LAYERS = 1, 2, 3, 4, 5
+IMAGES, BATCHES, WEIGHTS, HELD_OUT, LAYERS, GRID = 1, 2, 3, 4, 5, 6
 
 
 def seed_for(*key: int) -> int:

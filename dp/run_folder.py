@@ -23,12 +23,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from dp.checkpoint import load_state, save_state, write_tensors
-from dp.config import PracticeConfig
+from dp.config import PracticeConfig, config_from
 from dp.errors import Stopped, UserError
 from dp.files import atomic, pickle_in, write_json
 from dp.filters import Filter
+from dp.learner import whole
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
 from dp.pool.on_disk import DiskPool
@@ -262,6 +264,23 @@ def load_learner(folder: Path, round_: int, state: State) -> None:
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = pickle_in(path.read_bytes()) or str(error).splitlines()[0]
         raise UserError(f"{path}: not the learner of this run ({reason}); restore it from a copy") from None
+
+
+def learner_of(folder: Path) -> nn.Module:
+    """The averaged weights of a run as they were kept last, for whole images; in eval mode."""
+    return whole(config_from(read_settings(folder)["config"]), state_of(folder).ema.module)
+
+
+def state_of(folder: Path, branch: int | None = None) -> State:
+    """A run, or one of its branches, as it was kept last; without images."""
+    config = config_from(read_settings(folder)["config"])
+    pool = PoolFolder.open(folder / "pool")
+    state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
+    path = checkpoint_file(folder, branch)
+    if not path.exists():
+        raise UserError(f"{folder}: no checkpoint yet; let the run go on for a while first")
+    read_checkpoint(path, state)
+    return state
 
 
 def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator, keep: Filter | None) -> list[str]:

@@ -11,7 +11,6 @@ One DP run; the learners that guided some of its additions then guide the same s
 kept as PNG in the result. Diversity is recall and coverage of real validation images in the oracle's features.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -25,6 +24,7 @@ from dp.diversity import diversity
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.oracle import bundled_oracle, features
+from dp.pictures import denoised_estimates, guided_grid, pictures, png
 from dp.pipelines import bundled_generator
 from dp.pool.memory import Pool
 from dp.practice import practise
@@ -32,7 +32,7 @@ from dp.prune import prune
 from dp.randomness import seed_for
 from dp.samples import Samples
 from experiments.results import Job
-from experiments.runs import Observed, plain_pool, png, practice_job, settings_of
+from experiments.runs import Observed, plain_pool, practice_job, settings_of
 
 PICTURES, DIVERSE = 10**6, 10**6 + 1  # random streams of the images in the grids
 
@@ -80,17 +80,20 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     assert isinstance(state.pool, Pool)  # the store is in memory
     additions = len(store.learners)
     chosen = sorted({round(i) for i in torch.linspace(0, additions - 1, values["learners"]).tolist()})
-    guided = []
-    for number, k in enumerate(chosen):
-        iteration = state.additions[k]["iteration"]
-        for omega in values["omegas"]:
-            made = _make(generator, store.learners[k], replace(config.guidance, omega=omega), values["seeds_per_class"])
-            guided += [{"iteration": iteration, "omega": omega} | each for each in pictures(made)]
-        progress(0.5 + 0.3 * (number + 1) / len(chosen))
+    learners = {state.additions[k]["iteration"]: store.learners[k] for k in chosen}
+    shown = _named(values["seeds_per_class"], PICTURES)
+    guided = guided_grid(
+        generator,
+        learners,
+        config.guidance,
+        values["omegas"],
+        *shown,
+        lambda share: progress(0.5 + 0.3 * share),
+    )
     last = store.learners[-1]
     return {
         "guided": guided,
-        "intermediate": intermediate(generator, last, config.guidance),
+        "intermediate": denoised_estimates(generator, last, config.guidance, *_named(1, PICTURES)),
         "pools": pools(state.pool.samples, additions, values["seeds_per_class"]),
         "pruned": pictures(_pruned(generator, last, config.guidance, 10 * values["seeds_per_class"])),
         "diversity": diversities(generator, last, config.guidance, values["images"]),
@@ -98,13 +101,10 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     }
 
 
-def _make(
-    generator: Generator, learner: nn.Module, guidance: GuidanceConfig, per_class: int, stream: int = PICTURES
-) -> Samples:
-    """The same seeds whatever the learner and the guidance, classes in turn."""
+def _named(per_class: int, stream: int) -> tuple[Tensor, list[int]]:
+    """Labels, classes in turn, and seeds: the same whatever the learner and the guidance."""
     n = 10 * per_class
-    seeds = [seed_for(stream, i) for i in range(n)]
-    return generator.generate(torch.arange(n) % 10, seeds, learner, guidance)
+    return torch.arange(n) % 10, [seed_for(stream, i) for i in range(n)]
 
 
 def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, keep: int, ratio: float = 4) -> Samples:
@@ -115,15 +115,6 @@ def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, 
         return generator.generate(torch.tensor(numbers) % 10, seeds, learner, replace(guidance, omega=0.0))
 
     return prune(make, learner, keep, ratio, 10)
-
-
-def pictures(made: Samples) -> list[dict[str, Any]]:
-    """Label, entropy of the learner that guided or judged it, whether that was right, and the image."""
-    rows = zip(made.images, made.labels.tolist(), made.entropy.tolist(), made.correct.tolist(), strict=True)
-    return [
-        {"label": label, "entropy": round(h, 4), "correct": correct, "png": png(image)}
-        for image, label, h, correct in rows
-    ]
 
 
 def pools(pool: Samples, additions: int, per_class: int) -> dict[str, list[dict[str, Any]]]:
@@ -139,33 +130,6 @@ def pools(pool: Samples, additions: int, per_class: int) -> dict[str, list[dict[
     return found
 
 
-def intermediate(generator: Generator, learner: nn.Module, guidance: GuidanceConfig) -> list[dict[str, Any]]:
-    """x0_hat at every step, decoded, one image a class: plain and guided from the same noise."""
-    scheduler, step = generator.pipe.scheduler, generator.pipe.scheduler.step
-    estimates: list[Tensor] = []
-
-    @functools.wraps(step)
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        result = step(*args, **kwargs)
-        estimates.append(result.pred_original_sample)
-        return result
-
-    found = []
-    scheduler.step = watched
-    try:
-        for omega in (0.0, guidance.omega):
-            estimates.clear()
-            _make(generator, learner, replace(guidance, omega=omega), 1)
-            for t, latents in zip(scheduler.timesteps.tolist(), estimates, strict=True):
-                images = ((generator.pipe.decode(latents[:10]) / 2 + 0.5).clamp(0, 1) * 255).round().byte()
-                found += [
-                    {"omega": omega, "t": t, "label": label, "png": png(image)} for label, image in enumerate(images)
-                ]
-    finally:
-        del scheduler.step
-    return found
-
-
 def diversities(
     generator: Generator, learner: nn.Module, guidance: GuidanceConfig, images: int
 ) -> dict[str, dict[str, float]]:
@@ -173,7 +137,7 @@ def diversities(
     oracle = bundled_oracle()
     real = features(oracle, validation_images().images[:images])
     plain, guided = (
-        _make(generator, learner, replace(guidance, omega=omega), images // 10, DIVERSE)
+        generator.generate(*_named(images // 10, DIVERSE), learner, replace(guidance, omega=omega))
         for omega in (0.0, guidance.omega)
     )
     pruned = _pruned(generator, learner, guidance, images)

@@ -1,9 +1,7 @@
 """Runs of the practice loop on the bundled generator, as jobs of a study."""
 
-import base64
 import copy
 import hashlib
-import io
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -12,8 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from dp.config import PracticeConfig, config_from
 from dp.data import BUNDLE, CLASSES, ImageSet, test_images, train_images, validation_images
@@ -23,6 +20,7 @@ from dp.generator import Generator
 from dp.guidance import entropy
 from dp.learner import whole
 from dp.oracle import bundled_oracle
+from dp.pictures import hardness, png
 from dp.pipelines import BUNDLED, bundled_generator
 from dp.pool.memory import Pool
 from dp.practice import practise
@@ -102,10 +100,14 @@ def some_of(images: ImageSet, count: int | None, seed: int) -> ImageSet:
 
 def label_right(state: State) -> list[float]:
     """Of each addition, percent of the images that a classifier of real images takes for what their label says."""
-    assert isinstance(state.pool, Pool)
-    pool, oracle = state.pool.samples, bundled_oracle()
-    rounds = [pool[pool.rounds == k] for k in range(1, len(state.additions) + 1)]
-    return [accuracy(oracle, ImageSet(each.images, each.labels)) for each in rounds]
+    return [accuracy(bundled_oracle(), ImageSet(each.images, each.labels)) for each in rounds_of(state)]
+
+
+def rounds_of(state: State) -> list[Samples]:
+    """The images of each addition."""
+    assert isinstance(state.pool, Pool)  # the store is in memory
+    pool = state.pool.samples
+    return [pool[pool.rounds == k] for k in range(1, len(state.additions) + 1)]
 
 
 def outcomes_of(
@@ -116,7 +118,7 @@ def outcomes_of(
     with_test: bool = True,
     validation: ImageSet | None = None,
 ) -> tuple[dict[str, Any], State]:
-    """The outcomes, the log and the additions of a run (see `examined` and `hardness`), and its final state.
+    """Outcomes, log, additions and hardness of a run (see `examined`, `dp.pictures.hardness`), and its final state.
 
     `validation` is what tells plateaus, all validation images by default.
     """
@@ -137,7 +139,7 @@ def outcomes_of(
         "outcomes": [each.numbers() | (examined(each.learner) if with_test else {}) for each in outcomes],
         "log": state.log,
         "additions": [each | more for each, more in zip(state.additions, store.observed, strict=True)],
-        "hardness": hardness([*store.learners, outcomes[-1].learner], state.pool.samples),
+        "hardness": hardness([*store.learners, outcomes[-1].learner], rounds_of(state)),
     }
     return result, state
 
@@ -168,22 +170,6 @@ def examined(learner: nn.Module) -> dict[str, Any]:
         "test_predictions": "".join(map(str, predictions.tolist())),
         "shift_accuracy": {name: accuracy(learner, shifted) for name, shifted in shift_sets().items()},
     }
-
-
-def hardness(learners: list[nn.Module], pool: Samples) -> dict[str, Any]:
-    """How hard the images that were misclassified at birth are to the learners of a run.
-
-    Returns:
-        misclassified: of each addition, how many images the learner that guided it got wrong.
-        error: [learner][addition] percent of those images that the learner gets wrong. Learner k guided addition
-            k + 1, the last one is the final learner; null where an addition had none wrong.
-    """
-    wrong = [pool[(pool.rounds == k) & (pool.correct == 0)] for k in range(1, len(learners))]
-    error = [
-        [100 - accuracy(learner, ImageSet(each.images, each.labels)) if len(each) else None for each in wrong]
-        for learner in learners
-    ]
-    return {"misclassified": [len(each) for each in wrong], "error": error}
 
 
 def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
@@ -234,10 +220,3 @@ def samples(config: PracticeConfig, state: State, per_class: int = 3) -> list[di
         }
         for i, h in zip(chosen, entropy(logits).tolist(), strict=True)
     ]
-
-
-def png(image: Tensor) -> str:
-    """A uint8 image [1, H, W] as a base64 PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(image[0].numpy()).save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -40,10 +40,19 @@ class Preset:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Settings of the study for one learner; `base` gives all but sizes and seed, and omega."""
+    """Settings of the study for one learner.
+
+    Attributes:
+        name: of the study.
+        static, growing: of the runs, all but sizes and seed, and omega.
+        seeds: of the runs.
+        static_sizes: images of the static runs.
+        dp_presets, omega_zero_presets: sizes of the others.
+    """
 
     name: str
-    base: PracticeConfig
+    static: PracticeConfig
+    growing: PracticeConfig
     seeds: tuple[int, ...]
     static_sizes: tuple[int, ...]
     dp_presets: tuple[Preset, ...]
@@ -55,12 +64,12 @@ def jobs(settings: Scaling) -> list[Job]:
     found = []
     for seed in settings.seeds:
         for n in settings.static_sizes:
-            found.append(static_job(settings.name, settings.base, n, seed))
+            found.append(static_job(settings.name, settings.static, n, seed))
         for preset in settings.dp_presets:
-            run = preset.apply(replace(settings.base, seed=seed))
+            run = preset.apply(replace(settings.growing, seed=seed))
             found.append(practice_job(settings.name, f"DP-{preset.n_initial}-seed{seed}", run))
         for preset in settings.omega_zero_presets:
-            run = preset.apply(replace(plain(settings.base), seed=seed))
+            run = preset.apply(replace(plain(settings.growing), seed=seed))
             found.append(practice_job(settings.name, f"omega0-{preset.n_initial}-seed{seed}", run))
     return found
 

@@ -36,14 +36,15 @@ LEARNERS = ("convnet", "vit")
 
 # One guidance scale and one set of settings for every method: lambda_cfg = 2, as in the paper's table 1; guidance, as
 # in the paper, with the gradient through the U-Net and the autoencoder.
-EQUAL = PracticeConfig(
+STATIC = PracticeConfig(
     guidance_scale=3.0,
     guidance=GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet"),
     lr=2e-3,
     iterations=6000,
-    validate_every=100,
+    validate_every=100,  # decides nothing where no images are added
     patience=2,
 )
+EQUAL = replace(STATIC, validate_every=50)  # often enough for patience to ask for most additions
 STATIC_SIZES = (320, 1000, 2000, 4000, 8000, 16000, 32000)
 SMALL, MIDDLE, LARGE = Preset(250, 50, 15, (500,)), Preset(1000, 200, 15, (2000,)), Preset(2000, 400, 15)
 WITHOUT_BRANCH = replace(MIDDLE, branch_sizes=())
@@ -55,7 +56,8 @@ def equal(learner: str) -> Scaling:
     """Every method with the same settings."""
     return Scaling(
         name=f"scaling-equal-{learner}",
-        base=replace(EQUAL, learner=learner),
+        static=replace(STATIC, learner=learner),
+        growing=replace(EQUAL, learner=learner),
         seeds=SEEDS,
         static_sizes=STATIC_SIZES,
         dp_presets=(SMALL, MIDDLE, LARGE),
@@ -66,7 +68,7 @@ def equal(learner: str) -> Scaling:
 PROFILE = Profile(
     theory=Theory(),
     tuning=Tuning(
-        base=replace(EQUAL, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=(2, 4), later=(2, 4)
+        base=replace(STATIC, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=(2, 4), later=(2, 4)
     ),
     scaling=tuple(equal(learner) for learner in LEARNERS),
     tuned=Tuned(SEEDS, STATIC_SIZES, dp_sizes=(1000, 2000, 4000, 8000, 16000), size=4000),
@@ -74,7 +76,7 @@ PROFILE = Profile(
         Comparison(
             name=f"comparison-{learner}",
             prune=WITHOUT_BRANCH.apply(replace(plain(EQUAL), learner=learner, over_sampling=4.0)),
-            real=replace(EQUAL, learner=learner),
+            real=replace(STATIC, learner=learner),
             real_sizes=(4000, 32000),
             seeds=SEEDS,
             reference_seeds=(50, 51, 52),
@@ -85,14 +87,14 @@ PROFILE = Profile(
         base=replace(EQUAL, n_initial=1000, backstop=False), seeds=FEWER, few=(0, 1, 2), many=15, many_size=200
     ),
     selection=Selection(
-        base=replace(EQUAL, iterations=4000, n_initial=1000, n_per_round=1000),
+        base=replace(STATIC, iterations=4000, n_initial=1000, n_per_round=1000),
         seeds=FEWER,
         ratios=(1.0, 2.0, 4.0, 8.0, 18.0),
         omegas=(0.03, 0.06, 0.1, 0.2, 0.4),
     ),
     ablation=Ablation(base=replace(QUESTION, incremental=True, patience=1), seeds=FEWER, fixed_patience=2),
     generators=Generators(
-        static=EQUAL,
+        static=STATIC,
         dp=EQUAL,
         preset=WITHOUT_BRANCH,
         scales=(1.25, 2.0, 4.0),

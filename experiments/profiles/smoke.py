@@ -43,6 +43,7 @@ PROFILE = Profile(
         Scaling(
             f"scaling-equal-{learner}",
             replace(BASE, learner=learner),
+            replace(BASE, learner=learner),
             SEEDS,
             (50, 100, 200, 400),
             (BRANCHING,),

@@ -1,5 +1,7 @@
 """The command line as a user has it."""
 
+import base64
+import io
 import json
 import os
 import signal
@@ -8,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -47,6 +50,48 @@ def test_a_finished_run_says_so_again(capsys, run):
     written = (run / "result.json").read_text()
     main(["run", str(run), *SHORT])
     assert capsys.readouterr().out.strip() == written.strip()
+
+
+def test_a_grid_shows_the_same_seeds_through_the_eyes_of_the_runs_learners(run, tmp_path):
+    folder = tmp_path / "two"
+    main(["run", str(folder), *SHORT, "--rounds", "2", "--iterations", "60"])
+    main(["grid", str(folder), "--omegas", "0", "0.4", "--classes", "8", "3", "--learners", "2", "--per-class", "2"])
+    found = json.loads((folder / "grid.json").read_text())
+    iterations = [each["iteration"] for each in json.loads((folder / "result.json").read_text())["additions"]]
+    cells: dict[tuple, list] = {}
+    for each in found["guided"]:
+        cells.setdefault((each["iteration"], each["omega"]), []).append(each)
+    assert {key[0] for key in cells} == set(iterations) and len(cells) == 4
+    assert all([each["label"] for each in cell] == [8, 8, 3, 3] for cell in cells.values())
+    first, last = iterations
+    pictures = {key: [each["png"] for each in cell] for key, cell in cells.items()}
+    assert pictures[first, 0.0] == pictures[last, 0.0]  # nobody guides plain images
+    assert pictures[first, 0.4] != pictures[first, 0.0]
+    entropies = {key: sum(each["entropy"] for each in cell) for key, cell in cells.items()}
+    assert entropies[last, 0.4] > entropies[last, 0.0]
+    steps = [each for each in found["intermediate"] if each["omega"] == 0 and each["label"] == 8]
+    finished = decoded(pictures[last, 0.0][0])
+    distances = [(decoded(each["png"]) - finished).abs().mean().item() for each in steps]
+    assert len(steps) == 4 and distances == sorted(distances, reverse=True) and distances[-1] < 3 < distances[0]
+    error = found["hardness"]["error"]
+    assert [error[k][k] for k in range(2) if found["hardness"]["misclassified"][k]] != []
+    assert all(error[k][k] == 100 for k in range(2) if found["hardness"]["misclassified"][k])
+
+
+def decoded(png: str) -> torch.Tensor:
+    return torch.from_numpy(np.array(Image.open(io.BytesIO(base64.b64decode(png))))).float()
+
+
+def test_a_grid_that_cannot_be_drawn_is_told(run, tmp_path):
+    for words, message in (
+        (["--classes", "10"], "classes: got .*10.*, expected labels in 0 .. 9"),
+        (["--learners", "0"], "learners: got 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            main(["grid", str(run), *words])
+    main(["run", str(tmp_path / "static"), *SHORT, "--rounds", "0"])
+    with pytest.raises(UserError, match="no additions"):
+        main(["grid", str(tmp_path / "static")])
 
 
 def test_evaluate_gives_the_recorded_accuracy(capsys, run, tmp_path):

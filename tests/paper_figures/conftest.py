@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from dp.data import test_images
+from dp.pictures import png
 from experiments.off_manifold import name
 from experiments.results import Job, record
-from experiments.runs import png
 from experiments.shift_sets import SHIFTS
 
 # Accuracy at a number of images; DP is better than static, omega = 0 is not.
