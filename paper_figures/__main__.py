@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from dp.errors import run_command
 from paper_figures import (
+    cluster_grid,
     cluster_pictures,
     cluster_runs,
     diversity_gain,
@@ -97,8 +98,8 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
     if measured is not None:
         print("".join(f"not shown: {each}\n" for each in measured.left_out), end="", file=sys.stderr)
         found = {heading: [paper_scale.beside(each, measured) for each in part] for heading, part in found.items()}
-        pictures = cluster_pictures.make(measured)
-        found |= {"Measured at the paper's scale": [paper_scale.make(measured), *([pictures] if pictures else [])]}
+        drawn = [each for module in (cluster_pictures, cluster_grid) if (each := module.make(measured))]
+        found |= {"Measured at the paper's scale": [paper_scale.make(measured), *drawn]}
     found = {
         heading: [save(each, FIGURES) if isinstance(each, Exhibit) else each for each in part]
         for heading, part in found.items()

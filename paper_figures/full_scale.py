@@ -4,13 +4,12 @@ import re
 from typing import get_args
 
 from dp.errors import UserError
-from dp.paper_rows import Task
+from dp.paper_rows import Task, key
 from dp.plan import added_gpu_hours, plan, rows_of
 
 GPU, UTILISATION = "H100", 0.35
-# What these show is made from the images of a run, of which no numbers are published.
-DRAWN = {"figure6_right", "figure10", "figure11", "figure13"}
-KEPT = {"figure6_left", "figure8"}
+# What these show is made from the images and learners of a run, of which no numbers are published.
+DRAWN = {"figure6_left", "figure6_right", "figure8", "figure10", "figure11", "figure13"}
 RUN = "4/DP 64k + 18 x 32k"
 
 
@@ -36,14 +35,12 @@ def full_scale(name: str) -> list[str]:
             f"make {kind}{number} PROFILE={task} lists the commands and starts nothing: {runs} runs, about "
             f"{hours:,.0f} GPU-hours on {GPU} at {UTILISATION:.0%} of its peak."
         )
-    if name in DRAWN | KEPT:
-        then = (
-            "make figures draws its first and last images at the end of this report"
-            if name in DRAWN
-            else "this figure is made from them, by no command yet"
-        )
+    if name in DRAWN:
+        row = next(each for each in rows_of("imagenet100", table=4) if key(each) == RUN)
+        hours = plan(row, GPU, UTILISATION).gpu_hours
         lines.append(
-            f'python -m dp run runs/DP --row "{RUN}" ... (docs/cluster.md) keeps every image with its seed, and the '
-            f"learner at each addition; {then}. No numbers of it are published."
+            f'python -m dp run runs/DP --row "{RUN}" ... (docs/cluster.md; about {hours:,.0f} GPU-hours on {GPU}), '
+            "then python -m dp grid runs/DP; make figures draws both at the end of this report. No numbers of it are "
+            "published."
         )
     return lines

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,8 @@ from dp.imagenet import class_list, folders_of
 from dp.paper_rows import ROWS, key
 from dp.pipelines import load_pipeline
 from dp.pool.folder import PoolFolder
-from paper_figures import cluster_runs
+from paper_figures import cluster_grid, cluster_runs
+from paper_figures.pictures import decode
 
 SETTINGS = (
     "--class-list imagenet100 --learner vit_tiny_patch16_224 --crop 32 --side 40 --augment resized_crop --mixup 0.5 "
@@ -149,8 +151,8 @@ def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, ood
     """A row of the paper with a tiny configuration, run by its command, read as the figures do."""
     row = next(row for row in ROWS if key(row) == "4/DP 64k + 18 x 32k")
     config = PracticeConfig(
-        n_initial=100, n_per_round=100, rounds=1, inference_steps=1, learner="vit_tiny_patch16_224", crop=32,
-        iterations=4, validate_every=1, batch_size=8, warmup=0.0, guidance=GuidanceConfig(omega=0.0),
+        n_initial=100, n_per_round=100, rounds=1, inference_steps=2, learner="vit_tiny_patch16_224", crop=32,
+        iterations=4, validate_every=1, batch_size=8, warmup=0.0, guidance=GuidanceConfig(0.3, (0.0, 1.0)),
     )  # fmt: skip
     tiny = (replace(row, config=config, images=200),)
     for module in (dp.__main__, cluster_runs):
@@ -166,3 +168,16 @@ def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, ood
     assert found.accuracies.real_train == outcome["test_accuracy"]
     assert found.accuracies.in_r == outcome["ood"]["r"]["accuracy"] and found.accuracies.in_v2 is None
     assert found.not_as_row == "generator pipeline, kept at 32 pixels"
+    main(["grid", str(folder), "--omegas", "0", "0.3", "--classes", "5", "7", "--per-class", "2", "--judged", "60"])
+    exhibit = cluster_grid.make(cluster_runs.read(tmp_path / "runs"))
+    assert exhibit is not None and "Run first." in exhibit.caption
+    grid = json.loads((folder / "grid.json").read_text())
+    for axis, label in zip(exhibit.figure.axes[:2], (5, 7), strict=True):
+        assert axis.get_title() == class_list("imagenet100").wnids[label]
+        shown = axis.images[0].get_array()
+        first = next(each for each in grid["guided"] if each["label"] == label and each["omega"] == 0.3)
+        side = cluster_grid.SIDE
+        np.testing.assert_array_equal(shown[:side, side + 2 : 2 * side + 2], decode(first["png"], side))
+    assert len(grid["intermediate"]) == 2 * 2 * 2 and len(grid["hardness"]["iterations"]) == 1
+    (folder / "grid.json").write_text("{}")
+    assert "grid.json: not what dp grid writes" in cluster_grid.make(cluster_runs.read(tmp_path / "runs")).why
