@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor, nn
 
 from dp.config import PracticeConfig
 from dp.errors import UserError
+from dp.precision import best_device
 from dp.preprocessing import CenterCrop
 
 CROP = 28  # of the repository's 32 x 32 images
@@ -58,7 +59,7 @@ class ConvStem(nn.Module):
 
 def small_vit(num_classes: int, in_chans: int, size: int) -> VisionTransformer:
     """A timm ViT of 225k parameters: convolutional stem, 4 blocks, width 64, 2 heads, averaged tokens."""
-    vit = VisionTransformer(
+    return VisionTransformer(
         img_size=size,
         patch_size=8,
         in_chans=in_chans,
@@ -70,9 +71,6 @@ def small_vit(num_classes: int, in_chans: int, size: int) -> VisionTransformer:
         global_pool="avg",
         embed_layer=ConvStem,
     )
-    for block in vit.blocks:  # the fused kernel takes three times as long for so few tokens in bfloat16 on a CPU
-        block.attn.fused_attn = False
-    return vit
 
 
 class LinearProbe(nn.Module):
@@ -106,6 +104,15 @@ class HuggingFaceClassifier(nn.Module):
         return self.model(pixel_values=images).logits
 
 
+def _quick(net: nn.Module) -> nn.Module:
+    """The same net with the quicker of timm's two kinds of attention."""
+    if best_device().type == "cpu":  # the fused kernel takes three times as long for few tokens in bfloat16
+        for module in net.modules():
+            if isinstance(module, Attention):
+                module.fused_attn = False
+    return net
+
+
 def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | None = CROP) -> nn.Module:
     """A classifier: float [B, in_chans, size, size] in [-1, 1] -> logits; new weights from torch's global generator.
 
@@ -125,13 +132,13 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | No
     if name == "convnet":
         return ConvNet(num_classes, in_chans)
     if name == "vit":
-        return small_vit(num_classes, in_chans, size or CROP)
+        return _quick(small_vit(num_classes, in_chans, size or CROP))
     if name.startswith("hf:"):
         return _hugging_face(Path(name.removeprefix("hf:")), num_classes)
     if name.startswith("probe:"):
         backbone = _timm(name.removeprefix("probe:"), 0, in_chans, size)
-        return LinearProbe(backbone, backbone.num_features, num_classes)
-    return _timm(name, num_classes, in_chans, size)
+        return LinearProbe(_quick(backbone), backbone.num_features, num_classes)
+    return _quick(_timm(name, num_classes, in_chans, size))
 
 
 def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:

@@ -65,7 +65,7 @@ def practice_job(
 
 def practice_seconds(config: PracticeConfig) -> float:
     """A rough time on one core of a laptop: iterations, branches (about 60% of a run each) and images."""
-    per_iteration = {"convnet": 0.016, "vit": 0.032}.get(config.learner, 0.1)
+    per_iteration = {"convnet": 0.016, "vit": 0.032}.get(config.learner, 0.045)
     images = config.n_initial + config.rounds * config.n_per_round * config.over_sampling
     # Generated on the way: 10 ms an image, 40 if the gradient goes through the U-Net.
     guided = config.rounds * config.n_per_round if config.guidance.omega and config.guidance.gradient == "unet" else 0

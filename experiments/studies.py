@@ -62,15 +62,16 @@ def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str 
         UserError: there is no study, folder or result of that name.
     """
     found: list[Job] = []
+    every = [] if set(studies) <= STUDIES.keys() else jobs_of(settings, (), profile_name)
     for name in studies or STUDIES:
-        jobs = STUDIES[name](settings, profile_name) if name in STUDIES else _in_folder(name, settings, profile_name)
+        jobs = STUDIES[name](settings, profile_name) if name in STUDIES else _in_folder(name, every)
         known = {(job.study, job.name) for job in found}
         found += [job for job in jobs if (job.study, job.name) not in known]
     return found
 
 
-def _in_folder(name: str, settings: Profile, profile_name: str) -> list[Job]:
-    jobs = [job for job in jobs_of(settings, (), profile_name) if name in (job.study, f"{job.study}/{job.name}")]
+def _in_folder(name: str, every: list[Job]) -> list[Job]:
+    jobs = [job for job in every if name in (job.study, f"{job.study}/{job.name}")]
     if not jobs:
         raise UserError(
             f'study: got "{name}", expected one of {", ".join(STUDIES)}, or a folder of their results, or folder/name'
