@@ -24,6 +24,7 @@ class Efficiency:
         dp_size: smallest DP size with that mean accuracy; None if no DP run reaches it.
         ratio: static_size / dp_size, or None.
         interval: of the ratio; not reached counts as 0.
+        at_least: whether DP is as good already at its smallest size, so that fewer images might do.
     """
 
     best: float
@@ -31,6 +32,7 @@ class Efficiency:
     dp_size: float | None
     ratio: float | None
     interval: tuple[float, float]
+    at_least: bool
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def efficiency(static: Curve, dp: Curve) -> Efficiency:
         return n / m if m else 0.0
 
     interval = _interval(lambda draw: ratio(means(draw(static)), means(draw(dp))))
-    return Efficiency(best, static_size, dp_size, static_size / dp_size if dp_size else None, interval)
+    reached = static_size / dp_size if dp_size else None
+    return Efficiency(best, static_size, dp_size, reached, interval, dp_size == min(dp))
 
 
 def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:

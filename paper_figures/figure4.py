@@ -101,7 +101,8 @@ def _sentence(name: str, rows: Rows) -> str:
         return f"{best} no DP size measured here reaches it. {equal}"
     low, high = found.interval
     unreached = "" if low else "; 0 stands for never reached"
+    size = f"its smallest size, {found.dp_size:,.0f}, at least" if found.at_least else f"about {found.dp_size:,.0f},"
     return (
-        f"{best} DP reaches it with about {found.dp_size:,.0f}, {found.ratio:.1f} times fewer (95% bootstrap interval "
+        f"{best} DP reaches it with {size} {found.ratio:.1f} times fewer (95% bootstrap interval "
         f"{low:.1f} to {high:.1f}{unreached}). {equal}"
     )

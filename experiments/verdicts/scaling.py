@@ -21,7 +21,9 @@ def data_efficiency(profile: str) -> Verdict:
     if not found:
         return untested("C1", "no static and DP runs")
     main, equal = found.get(f"tuned-{MAIN}"), found.get(f"equal-{MAIN}")
-    parts = ", ".join(f"{name} {times(each['ratio'], each['interval'])}" for name, each in found.items())
+    parts = ", ".join(
+        f"{name} {times(each['ratio'], each['interval'], each['at_least'])}" for name, each in found.items()
+    )
     return Verdict(
         "C1",
         of_all([each["interval"][0] > 1 for each in found.values()] + [False] * (main is None)),
@@ -86,7 +88,7 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
         rows = scaling_rows(profile, "tuned", learner)
         iterations = {m: next(r["iterations"] for r in rows if r["method"] == m) for m in ("static", "DP")}
         ratio = iterations["static"] / iterations["DP"]
-        reached = times(found["ratio"], found["interval"])
+        reached = times(found["ratio"], found["interval"], found["at_least"])
         return Verdict(
             id_,
             of_all([found["interval"][0] > 1, ratio > 1]),

@@ -45,9 +45,12 @@ def of_all(parts: list[bool]) -> Answer:
     return "holds here" if all(parts) else "holds in part" if any(parts) else "does not hold here"
 
 
-def times(ratio: float | None, interval: Interval) -> str:
+def times(ratio: float | None, interval: Interval, at_least: bool = False) -> str:
+    if ratio is None:
+        return "never reached"
     low, high = interval
-    return "never reached" if ratio is None else f"{ratio:.1f}x (95% {low:.1f} to {high:.1f}; 0 = never reached)"
+    unreached = "" if low else "; 0 = never reached"
+    return f"{'at least ' * at_least}{ratio:.1f}x (95% {low:.1f} to {high:.1f}{unreached})"
 
 
 def difference_interval(a: list[float], b: list[float]) -> Interval:

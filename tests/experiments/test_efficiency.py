@@ -18,7 +18,12 @@ def test_a_clear_win_has_an_interval_above_one():
     found = efficiency(static, dp)
     assert found.best == pytest.approx(75) and found.static_size == 16000
     assert found.dp_size == pytest.approx(2000, rel=1e-6) and found.ratio == pytest.approx(8, rel=1e-6)
-    assert 1 < found.interval[0] < 8 < found.interval[1]
+    assert 1 < found.interval[0] < 8 < found.interval[1] and not found.at_least
+
+
+def test_a_win_at_the_smallest_size_is_a_lower_bound():
+    found = efficiency({1000: [70.0], 16000: [75.0]}, {500: [75.5], 4000: [77.0]})
+    assert found.at_least and found.ratio == 32
 
 
 def test_a_loss_is_reported_as_not_reached():
