@@ -8,7 +8,7 @@ from experiments.efficiency import efficiency, fit
 from experiments.outcomes import curve
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, draw, numbers, scaling, seeds, title_of
+from paper_figures.shared import NOT_COMPARABLE, draw, numbers, scaling, seeds, title_of
 from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("scaling", "tuned")
@@ -19,17 +19,14 @@ METHODS = ("static", "omega = 0", "DP")
 def make(profile: str) -> Exhibit:
     """From the scaling studies and tables 4 and 5 of the paper."""
     studies = scaling(profile)
-    settings = [setting for setting in SETTINGS if any(setting == key[0] for key in studies)]
+    lines = -(-len(studies) // 2) + 1
     with style():
-        figure, axes = plt.subplots(
-            len(settings) + 1, 2, figsize=at_width(9.5, 3.4 * (len(settings) + 1)), sharey="row", layout="constrained"
-        )
-        for line, setting in zip(axes, settings, strict=False):
-            for axis, learner in zip(line, LEARNERS, strict=True):
-                if (setting, learner) in studies:
-                    measured(axis, studies[setting, learner], title_of(setting, learner))
-                else:
-                    axis.set_axis_off()
+        figure, axes = plt.subplots(lines, 2, figsize=at_width(9.5, 3.4 * lines), sharey="row", layout="constrained")
+        panels = list(axes[:-1].flat)
+        for axis, ((setting, learner), rows) in zip(panels, studies.items(), strict=False):
+            measured(axis, rows, title_of(setting, learner))
+        for axis in panels[len(studies) :]:
+            axis.set_axis_off()
         _published(axes[-1, 0], 4, "Published: ImageNet-100, ViT-B")
         _published(axes[-1, 1], 5, "Published: ImageNet-1k, ViT-B")
         axes[-1, 1].tick_params(labelleft=True)

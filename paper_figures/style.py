@@ -42,5 +42,6 @@ def at_width(width: float, height: float) -> tuple[float, float]:
 @contextmanager
 def style() -> Iterator[None]:
     """Draw inside this block."""
-    with plt.style.context(Path(__file__).parent / "paper.mplstyle"):
+    all_at_once = {"figure.max_open_warning": 0}  # figures are drawn before any is saved
+    with plt.style.context(Path(__file__).parent / "paper.mplstyle"), plt.rc_context(all_at_once):
         yield
