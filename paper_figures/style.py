@@ -42,6 +42,6 @@ def at_width(width: float, height: float) -> tuple[float, float]:
 @contextmanager
 def style() -> Iterator[None]:
     """Draw inside this block."""
-    all_at_once = {"figure.max_open_warning": 0}  # figures are drawn before any is saved
-    with plt.style.context(Path(__file__).parent / "paper.mplstyle"), plt.rc_context(all_at_once):
+    with plt.rc_context(), plt.style.context(Path(__file__).parent / "paper.mplstyle"):
+        plt.rcParams["figure.max_open_warning"] = 0  # all figures are drawn before any is saved
         yield

@@ -78,7 +78,7 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
     """C3, C4: fewer images and fewer iterations than static training at its best, for one learner.
 
     Here all runs of a comparison are as long, or as long as their own search chose; so iterations are counted as they
-    were set.
+    were set: static's at its best size, DP's at the size that is as good, or else at its largest.
     """
 
     def rule(profile: str) -> Verdict:
@@ -86,8 +86,10 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
         if found is None:
             return untested(id_, f"no static and DP runs of the {learner}, each at its own best settings")
         rows = scaling_rows(profile, "tuned", learner)
-        iterations = {m: next(r["iterations"] for r in rows if r["method"] == m) for m in ("static", "DP")}
-        ratio = iterations["static"] / iterations["DP"]
+        sizes = sorted({row["pool_size"] for row in rows if row["method"] == "DP"})
+        enough = next((size for size in sizes if size >= (found["dp_size"] or np.inf)), sizes[-1])
+        iterations = {(row["method"], row["pool_size"]): row["iterations"] for row in rows}
+        ratio = iterations["static", found["static_size"]] / iterations["DP", enough]
         reached = times(found["ratio"], found["interval"], found["at_least"])
         return Verdict(
             id_,

@@ -87,6 +87,14 @@ def test_data_efficiency(folder, convnet, vit, verdict):
     assert c1.more["effect_equal_scale"] is None and c1.seeds == 3
 
 
+def test_iterations_are_those_of_the_sizes_that_are_compared(folder):
+    scaling("scaling-tuned-convnet", STATIC, GOOD)
+    write("scaling-tuned-convnet", "static-32000", 84.2, n_initial=32000, rounds=0, n_per_round=0, iterations=9000)
+    write("scaling-tuned-convnet", "DP-1000", 84.5, n_initial=1000, rounds=1, n_per_round=1000, iterations=3000)
+    found = verdicts.less_of_everything("C3", "convnet")("p")
+    assert found.more["iterations_ratio"] == 3 and found.verdict == "holds here"
+
+
 def test_equal_scale_stands_beside_tuned(folder):
     scaling("scaling-tuned-convnet", STATIC, BAD)
     scaling("scaling-equal-convnet", STATIC, GOOD)
