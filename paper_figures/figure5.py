@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from experiments.verdicts.selection import selection_runs
 from paper_figures.exhibit import Exhibit, Rows
@@ -20,7 +21,7 @@ def make(profile: str) -> Exhibit:
     """From the selection study."""
     rows = selection_rows(profile)
     with style():
-        figure, ((a, b), (d1, d2)) = plt.subplots(2, 2, figsize=at_width(9.5, 7), layout="constrained")
+        figure, ((a, b), (d1, d2)) = plt.subplots(2, 2, figsize=at_width(9.5, 7), sharey="row", layout="constrained")
         _strengths(a, rows, ("prune",), "over-sampling (plain images made for one kept)")
         a.set(xscale="log", title="(a) generate, then prune")
         ratios = sorted({row["strength"] for row in rows if row["way"] == "prune"})
@@ -29,15 +30,15 @@ def make(profile: str) -> Exhibit:
         _strengths(b, rows, ("exact", "cheap"), "omega (share of the noise prediction)")
         b.set_title("(b) entropy-guided generation")
         plain = np.mean([row["test_accuracy"] for row in rows if row["way"] == "prune" and row["strength"] == 1])
-        for axis in (a, b):
+        for axis, place in ((a, "upper left"), (b, "lower center")):
             axis.axhline(plain, color="#555555", linestyle=":", linewidth=1, label="plain images")
-            axis.legend()
-        b.sharey(a)
-        d2.sharey(d1)
+            axis.legend(loc=place)
         _costs(d1, rows, "operations", "counted operations of an added image (GFLOP)")
         _costs(d2, rows, "milliseconds", "measured time of an added image (ms)")
         d1.set_title("(d) gain over cost, counted")
         d2.set_title("(d) gain over cost, measured")
+        for axis in (b, d2):
+            axis.tick_params(labelleft=True)
     counts = [len(each) for each in grouped(rows, "way", "strength").values()]
     return Exhibit(
         "figure5",
@@ -115,7 +116,10 @@ def _costs(axis: Axes, rows: Rows, cost: str, label: str) -> None:
             axis.annotate(f"{point[0]:g}", (x[i], y[i]), (5, 5), textcoords="offset points", fontsize=6)
     axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
     axis.set(xscale="log", xlabel=label, ylabel="gain over plain images (points)")
-    axis.legend()
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
+    axis.legend(loc="upper left")
 
 
 def _best(rows: Rows) -> str:
