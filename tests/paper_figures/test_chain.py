@@ -41,8 +41,9 @@ def tiny() -> Profile:
         scaling=tuple(
             replace(
                 each,
-                base=replace(each.base, **small),
-                static_sizes=(40, 80) if each.base.learner == "convnet" else (40, 80, 160, 320),
+                static=replace(each.static, **small),
+                growing=replace(each.growing, **small),
+                static_sizes=(40, 80) if each.static.learner == "convnet" else (40, 80, 160, 320),
                 dp_presets=(PRESET,),
                 omega_zero_presets=(PRUNED,),
             )
