@@ -1,16 +1,13 @@
 """The live panel: a short run made on this machine just now, with its images."""
 
-import base64
-import io
-
 from matplotlib import pyplot as plt
 from matplotlib.figure import SubFigure
-from PIL import Image
 
 from dp.data import CLASSES
 from dp.errors import UserError
 from experiments.results import load
 from paper_figures.exhibit import Exhibit, Rows
+from paper_figures.pictures import show
 from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("live",)
@@ -23,7 +20,7 @@ def make(profile: str) -> Exhibit:
         raise UserError("live: no live run yet; make one with python -m experiments live (make figures does)")
     rows: Rows = []
     with style():
-        figure = plt.figure(figsize=at_width(10, 3.9), layout="constrained")
+        figure = plt.figure(figsize=at_width(10, 4.4), layout="constrained")
         panels = figure.subfigures(1, 2, width_ratios=(1, 1.7), squeeze=False)
         axis = panels[0, 0].subplots()
         for method, name in (("DP", "dp"), ("static", "static")):
@@ -60,30 +57,11 @@ def make(profile: str) -> Exhibit:
 
 
 def _pictures(figure: SubFigure, samples: Rows) -> None:
+    """Initial images above, those of the last addition below, one column a class."""
     rounds = sorted({sample["round"] for sample in samples})
-    per_class = max(sum(s["round"] == r and s["label"] == 0 for s in samples) for r in rounds)
-    axes = figure.subplots(per_class * len(rounds), len(CLASSES))
-    for axis in axes.flat:
-        axis.axis("off")
-    for block, round_ in enumerate(rounds):
-        for label, name in enumerate(CLASSES):
-            chosen = [s for s in samples if s["round"] == round_ and s["label"] == label]
-            for line, sample in enumerate(chosen):
-                axis = axes[block * per_class + line, label]
-                axis.imshow(Image.open(io.BytesIO(base64.b64decode(sample["png"]))), cmap="gray_r", vmin=0, vmax=255)
-                axis.set_title(f"{sample['final_entropy']:.2f}", fontsize=5, pad=1)
-                if label == 0 and line == per_class // 2:
-                    text = "initial pool" if round_ == 0 else "last addition"
-                    axis.text(
-                        -0.25, 0.5, text, rotation=90, va="center", ha="right", transform=axis.transAxes, fontsize=7
-                    )
-            if block == 0:
-                axes[0, label].text(
-                    0.5,
-                    1.55,
-                    name.replace(" ", "\n"),
-                    ha="center",
-                    va="bottom",
-                    transform=axes[0, label].transAxes,
-                    fontsize=6,
-                )
+    for axis, round_ in zip(figure.subplots(len(rounds), 1, squeeze=False)[:, 0], rounds, strict=True):
+        of_class = [[s for s in samples if (s["round"], s["label"]) == (round_, k)] for k in range(len(CLASSES))]
+        lines = [list(line) for line in zip(*of_class, strict=False)]
+        show(axis, lines, None, list(CLASSES) if round_ == rounds[-1] else None, "final_entropy")
+        axis.tick_params(axis="x", rotation=45)
+        axis.set_title("initial pool" if round_ == 0 else "last addition")
