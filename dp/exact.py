@@ -1,7 +1,7 @@
 """Sampling with the exact gradient: through the U-Net, which a scheduler never sees.
 
 The loop of a pipeline, with the network called inside a graph at the guided steps. Costs a backward pass of the network
-a guided step more than `dp.schedulers`, and as much memory as that; docs/guidance.md has what it gains: little.
+a guided step more than `dp.schedulers`, and as much memory as that; docs/guidance.md has what it gains.
 """
 
 from collections.abc import Callable
