@@ -52,6 +52,8 @@ def grid(
     for name, value in (("learners", learners), ("per_class", per_class), ("judged", judged)):
         if value < 1:
             raise UserError(f"{name}: got {value}, expected 1 or more")
+    if not omegas:
+        raise UserError("omegas: got none, expected one or more strengths")
     if not classes or not all(0 <= label < len(names) for label in classes):
         raise UserError(f"classes: got {classes}, expected labels in 0 .. {len(names) - 1}")
     if rounds < 1:

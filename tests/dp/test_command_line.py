@@ -86,6 +86,8 @@ def test_a_grid_that_cannot_be_drawn_is_told(run, tmp_path):
     for words, message in (
         (["--classes", "10"], "classes: got .*10.*, expected labels in 0 .. 9"),
         (["--learners", "0"], "learners: got 0"),
+        (["--omegas"], "omegas: got none"),
+        (["--omegas", "-1"], "omega: got -1"),
     ):
         with pytest.raises(UserError, match=message):
             main(["grid", str(run), *words])
