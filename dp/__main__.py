@@ -43,7 +43,7 @@ from dp.imagenet import OutOfDistribution, RealSet, measured, roots_of
 from dp.learner import whole
 from dp.objectives import entropy
 from dp.paper_rows import ROWS, SIDE, key
-from dp.plan import plan_command
+from dp.plan_command import plan_command
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check

@@ -10,7 +10,8 @@ import pytest
 from dp.__main__ import main
 from dp.commands import folder_name, is_run
 from dp.paper_rows import FIGURES, ROWS, key
-from dp.plan import plan_command, rows_of
+from dp.plan import rows_of
+from dp.plan_command import plan_command
 
 TABLES = [("imagenet100", "table", n) for n in (1, 2, 3, 4)] + [("imagenet1k", "table", n) for n in (1, 5)]
 EXHIBITS = TABLES + [(task, "figure", n) for task, figures in FIGURES.items() for n in figures]

@@ -8,11 +8,13 @@ from dataclasses import asdict, replace
 import pytest
 
 from dp.config import config_from
-from dp.costs import classifier, training_step
+from dp.costs import classifier, guidance_costs, training_step
+from dp.equal_accuracy import CASES, comparison
 from dp.errors import UserError
 from dp.guidance import GuidanceConfig
 from dp.paper_rows import HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES, imagenet1k, imagenet100, key, short
-from dp.plan import CASES, GPUS, added_gpu_hours, comparison, guidance_costs, plan, plan_command, rows_of, totals
+from dp.plan import GPUS, added_gpu_hours, plan, rows_of, totals
+from dp.plan_command import plan_command
 from paper_figures.paths import REFERENCE
 
 SCALING = [row for row in ROWS if row.table in (4, 5)]
