@@ -1,0 +1,109 @@
+"""Disks that are full, read-only or slow: nothing is lost."""
+
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dp.errors import UserError
+from dp.pool.folder import PoolFolder
+from dp.pool.repair import check
+from tests.dp.pool.example import CLASSES, SHAPE, SIZE, made, rounds, same
+
+
+def unprivileged(act: Callable[[], object]) -> None:
+    """Run as a user whom permissions bind."""
+    if os.geteuid():
+        act()
+        return
+    os.seteuid(65534)
+    try:
+        act()
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_without_write_permission_is_read_but_not_written(original):
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(shutil.copytree(original, Path(parent) / "pool"))
+        for path in folder.rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        folder.chmod(0o555)
+        Path(parent).chmod(0o755)
+
+        def act() -> None:
+            assert len(PoolFolder.open(folder).read()) == 13
+            with pytest.raises(UserError, match=r"\.lock: cannot be locked: Permission denied; give the run a folder"):
+                PoolFolder.open(folder, writable=True)
+            with pytest.raises(UserError, match=r"new/.lock: cannot be written: Permission denied"):
+                PoolFolder.create(folder / "new", CLASSES, SHAPE)
+
+        unprivileged(act)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["round-0002/.00000.parquet", "round-0002/.slots.json", ".manifest.json"])
+def test_a_full_disk_loses_nothing(folder, name):
+    """The file goes to a device that is always full; with room again, the same steps succeed."""
+
+    def add() -> None:
+        for slots in pool.shards_missing(2, 4):
+            pool.write(2, slots.start, made(2, slots))
+        pool.commit(2, 4)
+
+    with PoolFolder.open(folder, writable=True) as pool:
+        partial = folder / f"{name}.{os.getpid()}.partial"
+        partial.parent.mkdir(exist_ok=True)
+        partial.symlink_to("/dev/full")
+        target = folder / name.replace("/.", "/").removeprefix(".")
+        with pytest.raises(UserError, match=f"^{target}: cannot be written: No space left on device"):
+            add()
+        assert pool.rounds == [10, 3] and same(pool.read(), rounds(0, 2))
+        assert list(folder.rglob("*.partial")) == []
+        add()
+        assert pool.rounds == [10, 3, 4] and check(pool) == []
+
+
+def test_a_file_size_limit_is_told_like_a_full_disk(empty):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(UserError, match=r"round-0000/00000.parquet: cannot be written: File too large"):
+            empty.write(0, 0, made(0, range(4)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in empty.folder.rglob("*") if path.is_file()] == [".lock", "manifest.json"]
+
+
+def test_every_file_reaches_the_disk_before_its_name_and_the_name_before_the_next_step(tmp_path, monkeypatch):
+    steps: list[tuple[str, Path]] = []
+    fsync, rename = os.fsync, os.replace
+
+    def noted_fsync(handle: int) -> None:
+        steps.append(("fsync", Path(os.readlink(f"/proc/self/fd/{handle}"))))
+        fsync(handle)
+
+    def noted_rename(source: Path, target: Path) -> None:
+        steps.append(("rename", Path(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    folder = (tmp_path / "pool").resolve()
+    with PoolFolder.create(folder, CLASSES, SHAPE, SIZE) as pool:
+        pool.write(0, 0, made(0, range(3)))
+        pool.commit(0, 3)
+    renamed = [i for i, (step, _) in enumerate(steps) if step == "rename"]
+    names = ["manifest.json", "round-0000/00000.parquet", "round-0000/slots.json", "manifest.json"]
+    assert [steps[i][1] for i in renamed] == [folder / name for name in names]
+    for i in renamed:
+        target = steps[i][1]
+        assert steps[i - 1] == ("fsync", target.with_name(f".{target.name}.{os.getpid()}.partial"))
+        assert steps[i + 1] == ("fsync", target.parent)
+    assert ("fsync", folder) in steps[renamed[0] + 2 : renamed[1]]  # the new folder of the round
+    assert ("fsync", folder) in steps[renamed[2] : renamed[3]]  # and again, should a killed run have made it
