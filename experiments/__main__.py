@@ -2,7 +2,7 @@
 
 python -m experiments run                     # compute what is absent or stale of the cpu profile
 python -m experiments run scaling ablation    # some studies
-python -m experiments status                  # how many results of each study are present, stale or absent
+python -m experiments status                  # how many results of each study are present, stale or absent, and hours
 python -m experiments check theory            # compute recorded results again, compare them number by number
 python -m experiments verdicts --json         # what the results say of each of the paper's claims
 python -m experiments live                    # a short live run
@@ -45,7 +45,7 @@ def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None =
 
 
 def status(studies: Studies = (), profile_name: Name = "cpu") -> None:
-    """Say which results are present, stale (settings or inputs have changed) or absent.
+    """Say which results are present, stale (settings or inputs have changed) or absent, and how long they took.
 
     Args:
         studies: as for run.
@@ -55,9 +55,21 @@ def status(studies: Studies = (), profile_name: Name = "cpu") -> None:
     for state, job in found:
         if state != "present":
             print(f"{state:8} {job.study}/{job.name}")
+    took = left = 0.0
     for study in dict.fromkeys(job.study for _, job in found):
-        counts = Counter(state for state, job in found if job.study == study)
-        print(f"{study}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
+        recorded = results.load(profile_name, study)
+        mine = [(state, job) for state, job in found if job.study == study]
+        seconds = sum(recorded[job.name]["made_by"]["seconds"] for state, job in mine if state == "present")
+        to_do = sum(job.estimate for state, job in mine if state != "present")
+        counts = ", ".join(f"{count} {state}" for state, count in Counter(state for state, _ in mine).items())
+        print(f"{study}: {counts}; {_hours(seconds, to_do)}")
+        took, left = took + seconds, left + to_do
+    print(f"all: {_hours(took, left)}")
+
+
+def _hours(took: float, left: float) -> str:
+    """Seconds on one core as hours."""
+    return f"took {took / 3600:.1f} core-hours" + (f", about {left / 3600:.1f} to go" if left else "")
 
 
 def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = None) -> None:

@@ -71,7 +71,7 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
     futures: dict[Future, int] = {executor.submit(_work, i, job): i for i, job in enumerate(todo)}
     done = [0.0] * len(todo)  # seconds of the estimate
     try:
-        with tqdm(total=round(total), bar_format=BAR) as bar:
+        with tqdm(total=round(total), bar_format=BAR, smoothing=0) as bar:  # reports come in lumps
             pending = set(futures)
             while pending:
                 finished, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)

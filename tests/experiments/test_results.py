@@ -165,3 +165,17 @@ def test_differences_see_what_is_missing_and_how_many_there_are():
 def test_nothing_to_check_is_told(own_folder):
     with pytest.raises(UserError, match="check: nothing of dynamics is recorded"):
         command_line.check(("dynamics",))
+
+
+def test_status_counts_results_and_hours(monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "jobs_of", lambda *_: [replace(job, estimate=1800) for job in jobs()])
+    for job in jobs()[:2]:
+        results.record("p", job, {}, seconds=7200)
+    monkeypatch.setattr(command_line, "profile", lambda name: None)
+    command_line.status(profile_name="p")
+    assert capsys.readouterr().out.splitlines() == [
+        "absent   study/run-2",
+        "absent   study/run-3",
+        "study: 2 present, 2 absent; took 4.0 core-hours, about 1.0 to go",
+        "all: took 4.0 core-hours, about 1.0 to go",
+    ]
