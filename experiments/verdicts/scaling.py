@@ -109,8 +109,8 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
 def timing_alone(profile: str) -> Verdict:
     """C9: plain images that come late are as good as plain images from the start, at equal size.
 
-    Equal if the interval of the mean difference has 0 in it, or lies within half a point of 0; no gain if it does not lie
-    above 0.
+    Equal if the interval of the mean difference has 0 in it, or lies within half a point of 0; no gain if it does not
+    lie above 0.
     """
     gaps: list[float] = []
     for learner in LEARNERS:

@@ -110,7 +110,9 @@ def test_a_claim_does_not_hold_before_methods_are_tuned(folder, dp, verdict):
     assert "no runs yet" in c1.measured and "no runs yet" in c2.measured
 
 
-@pytest.mark.parametrize(("late", "verdict"), [(82.05, "holds here"), (80.0, "holds in part"), (84.0, "does not hold here")])
+@pytest.mark.parametrize(
+    ("late", "verdict"), [(82.05, "holds here"), (80.0, "holds in part"), (84.0, "does not hold here")]
+)
 def test_timing_alone(folder, late, verdict):
     scaling("scaling-equal-convnet", STATIC, {})
     write("scaling-equal-convnet", "omega0-1000", late, n_initial=1000, rounds=3, n_per_round=1000)
