@@ -118,11 +118,6 @@ def fit(curve: Curve) -> tuple[float, float, float] | None:
     return float(a), float(b * unit**c), float(c)
 
 
-def mean_interval(values: list[float]) -> tuple[float, float]:
-    """95% bootstrap interval of a mean over seeds."""
-    return _interval(lambda draw: float(np.mean(draw({0: values})[0])))
-
-
 def line(x: list[float], samples: list[list[float]]) -> tuple[float, float, tuple[float, float]]:
     """Slope, intercept and the slope's 95% bootstrap interval over seeds, of the least-squares line through the means
     of `samples`, one list a value of `x`."""

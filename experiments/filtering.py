@@ -8,15 +8,26 @@ Time       about 45 minutes on 2 cores
 Expected   at too large an omega the generator's own judgement of the class removes wrong labels and regains accuracy
 
 A refused image gets two more attempts. Of each addition the oracle, which was trained on real images, says how many are
-what their label says; it decides nothing.
+what their label says; it decides nothing. What an image costs is counted: operations of making a candidate and of
+judging it, times the candidates there were.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
+
+import torch
 
 from dp.config import PracticeConfig
+from dp.costs import operations
+from dp.learner import build_learner, whole
+from dp.pipelines import bundled_generator
+from dp.practice import filter_of
 from experiments.results import Job
-from experiments.runs import practice_job
+from experiments.runs import compute_practice, practice_job, settings_of
+from experiments.selection import image_operations
+
+TILE = 100  # images that filters judge at once
 
 FILTERS: tuple[Literal["none", "diffusion_classifier", "round_trip", "disagreement"], ...] = (
     "none",
@@ -43,5 +54,24 @@ def jobs(settings: Filtering) -> list[Job]:
             for name in FILTERS:
                 guidance = replace(settings.base.guidance, omega=omega)
                 run = replace(settings.base, seed=seed, guidance=guidance, filter=name)
-                found.append(practice_job("filtering", f"{name}-{omega:g}-seed{seed}", run, judged=True))
+                job = practice_job("filtering", f"{name}-{omega:g}-seed{seed}", run, judged=True)
+                found.append(replace(job, compute=compute))
     return found
+
+
+def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+    """A run, with the operations of making a candidate for an addition and of judging it."""
+    config = settings_of(values)
+    costs = {"candidate": image_operations(config)["addition"], "judging": judging_operations(config)}
+    return compute_practice(values, progress) | {"operations": costs}
+
+
+def judging_operations(config: PracticeConfig) -> float:
+    """Counted floating-point operations of the filter's judgement of an image."""
+    generator = bundled_generator(config)
+    keep = filter_of(config, generator)
+    if keep is None:
+        return 0.0
+    learner = whole(config, build_learner(config.learner, 10))
+    images = generator.generate(torch.arange(TILE) % 10, list(range(TILE)))
+    return operations(lambda: keep(images, learner, learner)) / TILE

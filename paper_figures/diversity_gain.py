@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 
-from experiments.efficiency import line, mean_interval
+from experiments.efficiency import line
+from experiments.intervals import mean_interval
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, missing, results_of, seeds
 from paper_figures.style import COLOURS, at_width, style
@@ -45,7 +46,7 @@ def make(profile: str) -> Exhibit:
         "diversity_gain",
         "Question: what does Deliberate Practice (DP) add, given the diversity of the generator?",
         "Test accuracy of DP minus that of static training on as many images, one point a generator: the repository's "
-        "at several guidance scales and two weaker ones, one setting of DP. Means, 95% bootstrap intervals over "
+        "at several guidance scales and two weaker ones, one setting of DP. Means, 95% intervals over "
         f"{seeds(len(row['gaps']) for row in rows)}. {_answer(rows)}",
         [{name: value for name, value in row.items() if name != "gaps"} for row in rows],
         figure,

@@ -1,6 +1,7 @@
 """Question: can a filter tell harmful outliers from informative hard images?"""
 
 from statistics import mean
+from typing import Any
 
 from paper_figures.exhibit import Exhibit
 from paper_figures.shared import seeds, spread
@@ -28,7 +29,8 @@ def make(profile: str) -> Exhibit:
         "Question: can a filter tell harmful outliers from informative hard images?",
         "DP runs with each filter at a moderate and at too large an omega, all noise levels. A refused image gets two "
         "more attempts. Label right: share of the additions that a classifier of real images takes for what their "
-        "label says; it decides nothing. ConvNet, guidance scale 3, "
+        "label says; it decides nothing. Cost: counted operations of generating and judging an image of the additions, "
+        "in those of generating a candidate. ConvNet, guidance scale 3, "
         f"{seeds(len(each.runs) for each in found)}. {' '.join(answers)}",
         points(found),
         figure_of(found),
@@ -44,5 +46,14 @@ def _name(stem: str) -> str:
 def _judged(each: Variant) -> dict[str, str | None]:
     runs = list(each.runs.values())
     right = [mean(run["label_right"]) for run in runs if run.get("label_right")]
-    taken = [sum(a["generation_seconds"] for a in run["additions"]) for run in runs]
-    return {"label right %": spread(right, 1), "generation (s)": f"{mean(taken):.0f}"}
+    tried = mean(sum(a["candidates"] for a in run["additions"]) / _added(run) for run in runs)
+    costs = runs[0]["operations"]
+    return {
+        "label right %": spread(right, 1),
+        "candidates an image": f"{tried:.2f}",
+        "cost (candidates)": f"{tried * (1 + costs['judging'] / costs['candidate']):.2f}",
+    }
+
+
+def _added(run: dict[str, Any]) -> int:
+    return run["config"]["n_per_round"] * len(run["additions"])

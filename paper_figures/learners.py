@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
-from experiments.efficiency import mean_interval
+from experiments.intervals import mean_interval
 from experiments.outcomes import METHODS
 from experiments.results import load
 from paper_figures.exhibit import Exhibit, Rows

@@ -94,8 +94,8 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
     return (
         '<section id="claims"><h2>The paper\'s claims</h2>'
         '<p class="caption">A verdict says whether the statement holds at this scale, on these images. It is computed '
-        "from the results by the rules in experiments/verdicts: an effect, its 95% bootstrap interval over seeds, "
-        "and the number of runs of each kind behind it. The same as JSON: "
+        "from the results by the rules in experiments/verdicts: an effect, its 95% interval over seeds (Student's t "
+        "for means and differences, bootstrap for ratios), and the number of runs of each kind behind it. As JSON: "
         "<code>python -m experiments verdicts --json</code></p>"
         f"{_scroll('Claims', _table(heads, lines, 'claims'))}</section>"
     )

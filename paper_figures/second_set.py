@@ -2,7 +2,7 @@
 
 from matplotlib import pyplot as plt
 
-from experiments.efficiency import mean_interval
+from experiments.intervals import mean_interval
 from experiments.outcomes import METHODS
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import draw, grouped, results_of, seeds, spread

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.efficiency import mean_interval
+from experiments.intervals import mean_interval
 from experiments.results import load
 from paper_figures.exhibit import Rows
 from paper_figures.shared import missing, sd, spread

@@ -1,11 +1,12 @@
 """Verdicts: what the recorded results say of each of the paper's claims.
 
-A verdict is computed: an effect with a 95% bootstrap interval over seeds, and a rule that turns it into "holds here",
-"holds in part" or "does not hold here". What has no results, or those of one seed, is "not tested here". The rules are
-in the files beside.
+A verdict is computed: an effect with a 95% interval over seeds (of means and differences by Student's t, of ratios by
+bootstrap), and a rule that turns it into "holds here", "holds in part" or "does not hold here". What has no results, or
+those of one seed, is "not tested here". The rules are in the files beside.
 """
 
 import csv
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,10 +68,21 @@ def claims() -> dict[str, dict[str, Any]]:
 
 
 def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
-    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured, shown_in} and what else."""
+    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured, shown_in} and what else.
+
+    What is not finite (the interval of a single seed) is null.
+    """
     texts, listed = claims(), []
     for each in found:
         values = vars(each) | texts[each.id]
         names = ("id", "claim", "verdict", "effect", "interval", "seeds", "sources", "measured", "shown_in")
-        listed.append({name: values[name] for name in names} | (each.more or {}))
+        listed.append(_finite({name: values[name] for name in names} | (each.more or {})))
     return listed
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

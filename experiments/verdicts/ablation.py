@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from experiments.intervals import difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, difference_interval, of_all, untested
+from experiments.verdicts.verdict import Verdict, of_all, untested
 
 
 def patience_and_sampling(profile: str) -> Verdict:

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.intervals import difference_interval
 from experiments.outcomes import outcomes, shift_means
 from experiments.verdicts.scaling import scaling_rows
-from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, difference_interval, of_all, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, of_all, untested
 
 
 def shifted_images(profile: str) -> Verdict:

@@ -4,8 +4,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from experiments.efficiency import means
+from experiments.intervals import difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, difference_interval, of_all, untested
+from experiments.verdicts.verdict import Verdict, of_all, untested
 
 
 def diverse_generator(profile: str) -> Verdict:

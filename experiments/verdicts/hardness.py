@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.efficiency import mean_interval
+from experiments.intervals import difference_interval, mean_interval
 from experiments.results import load
-from experiments.verdicts.verdict import LEARNERS, Verdict, difference_interval, of_all, untested
+from experiments.verdicts.verdict import LEARNERS, Verdict, of_all, untested
 
 
 def hardness_moves(profile: str) -> Verdict:

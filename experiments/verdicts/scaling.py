@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.efficiency import Curve, efficiency, mean_interval
+from experiments.efficiency import Curve, efficiency
+from experiments.intervals import difference_interval, mean_interval
 from experiments.outcomes import Rows, curve, outcomes
-from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, difference_interval, of_all, times, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, of_all, times, untested
 
 NOT_TUNED = "; each method at its own best settings: no runs yet"
 

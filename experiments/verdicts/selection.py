@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.intervals import Interval, difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Interval, Verdict, difference_interval, of_all, times, untested
+from experiments.verdicts.verdict import Verdict, of_all, times, untested
 
 
 def guidance_cost(profile: str) -> Verdict:

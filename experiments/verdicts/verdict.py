@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
+from experiments.intervals import Interval
 
 Answer = Literal["holds here", "holds in part", "does not hold here", "not tested here"]
-Interval = tuple[float, float]
 LEARNERS = ("convnet", "vit")
 MAIN = "convnet"  # whose effect is a verdict's; the other learner's stands beside it
 
@@ -51,11 +50,3 @@ def times(ratio: float | None, interval: Interval, at_least: bool = False) -> st
     low, high = interval
     unreached = "" if low else "; 0 = never reached"
     return f"{'at least ' * at_least}{ratio:.1f}x (95% {low:.1f} to {high:.1f}{unreached})"
-
-
-def difference_interval(a: list[float], b: list[float]) -> Interval:
-    """95% bootstrap interval of mean(a) - mean(b), seeds of each drawn on their own."""
-    rng = np.random.default_rng(0)
-    drawn = rng.choice(a, (2000, len(a))).mean(1) - rng.choice(b, (2000, len(b))).mean(1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)

@@ -197,6 +197,14 @@ def test_filtered_runs_say_whether_the_labels_of_their_additions_are_right():
     assert np.mean(large) < np.mean(moderate) - 10
 
 
+def test_judging_an_image_is_counted():
+    """A plain image takes 20 passes of the U-Net and a decoder; the diffusion classifier 30 and an encoder."""
+    plain = selection.image_operations(replace(SMALL, inference_steps=10))["initial"]
+    costs = {name: filtering.judging_operations(replace(SMALL, filter=name)) / plain for name in filtering.FILTERS}
+    assert costs["none"] == 0 < costs["disagreement"] < costs["round_trip"] < 0.3
+    assert 1.2 < costs["diffusion_classifier"] < 1.6
+
+
 def test_objectives_and_baselines_are_what_they_are_called():
     found = {job.name: runs.settings_of(job.config) for job in objectives.jobs(Objectives(SMALL, seeds=(3,)))}
     assert {each.seed for each in found.values()} == {3}

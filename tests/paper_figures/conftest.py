@@ -143,6 +143,8 @@ def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:
     result["hardness"] = {"misclassified": [int(rng.integers(10, 60)) for _ in range(rounds)], "error": error}
     if config.get("judged"):
         result["label_right"] = [90.0 - 40 * omega] * rounds
+    if job.study == "filtering":
+        result["operations"] = {"candidate": 1e9, "judging": 0.5e9 * (config["filter"] != "none")}
     if job.study == "selection":
         cost = {"exact": 3.5, "cheap": 1.3}.get(method, 1.0) * config["over_sampling"]
         result["operations"] = {"initial": 1e9, "addition": 1e9 * cost}

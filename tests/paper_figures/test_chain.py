@@ -369,3 +369,5 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     assert named[:3] == ["DP", "omega = 0", "static"] and len(named) == 10
     filtered = {row["runs"]: row["label right %"] for row in drawn["filtering"].table}
     assert filtered["round trip, omega 0.6"] == "66.0 (0.0)" and len(filtered) == 8
+    costs = {row["runs"]: row["cost (candidates)"] for row in drawn["filtering"].table}
+    assert costs["none, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"

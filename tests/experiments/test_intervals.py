@@ -1,0 +1,29 @@
+"""Intervals cover what they are of, as often as they say, with as few seeds as there are."""
+
+import math
+
+import numpy as np
+import pytest
+
+from experiments.intervals import difference_interval, mean_interval
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_of_a_mean_covers_it_in_95_of_100(seeds):
+    rng = np.random.default_rng(seeds)
+    ends = np.array([mean_interval(rng.normal(80, 0.5, seeds).tolist()) for _ in range(2000)])
+    assert 0.935 < ((ends[:, 0] < 80) & (ends[:, 1] > 80)).mean() < 0.965
+
+
+@pytest.mark.parametrize("other", [3, 5])
+def test_the_interval_of_a_difference_covers_it_whatever_the_spreads(other):
+    rng = np.random.default_rng(other)
+    pairs = [(rng.normal(1, 1, 3).tolist(), rng.normal(0, 0.3, other).tolist()) for _ in range(2000)]
+    ends = np.array([difference_interval(*pair) for pair in pairs])
+    assert 0.93 < ((ends[:, 0] < 1) & (ends[:, 1] > 1)).mean() < 0.985
+
+
+def test_a_single_seed_bounds_nothing_and_equal_seeds_agree():
+    assert mean_interval([80.0]) == difference_interval([80.0, 81.0], [79.0]) == (-math.inf, math.inf)
+    assert mean_interval([80.0, 80.0]) == (80.0, 80.0)
+    assert difference_interval([80.0, 80.0], [79.5, 79.5]) == (0.5, 0.5)
