@@ -47,7 +47,11 @@ def variants(profile: str, study: str, names: dict[str, str]) -> list[Variant]:
     if not found:
         raise missing(study, profile)
     shown = names | {stem: stem.replace("_", " ") for stem in found if stem not in names}
-    return [Variant(name, COLOURS["DP"], found[stem]) for stem, name in shown.items() if stem in found]
+    return [
+        Variant(name, COLOURS["static" if stem.startswith("static") else "DP"], found[stem])
+        for stem, name in shown.items()
+        if stem in found
+    ]
 
 
 def baselines(profile: str, found: list[Variant]) -> dict[str, Variant]:
