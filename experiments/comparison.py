@@ -3,7 +3,7 @@
 Question   Where does Deliberate Practice (DP) stand beside real data, static sets and pruning? (Claims C3, C4, C5)
 Feeds      table 1
 Command    python -m experiments run comparison
-Time       about an hour on 2 cores
+Time       about an hour and a half on 2 cores for the cpu profile
 Expected   real images win on the test set; generated ones lose less on shifted images than on it
 
 Static and DP runs are those of the scaling studies. This one adds generate-then-prune and training on real images, and

@@ -3,7 +3,7 @@
 Question   Does each addition of guided images lift a plateau? Does hardness move? (the text around figure 2; claim C10)
 Feeds      figure 2, figure 6 left
 Command    python -m experiments run dynamics
-Time       about 15 minutes on 2 cores
+Time       about half an hour on 2 cores
 Expected   the loss jumps up at an addition (the images are hard) and validation accuracy leaves its plateau; images
            that were misclassified when they were added were easier for the learners before that
 

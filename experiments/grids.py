@@ -3,7 +3,7 @@
 Question   What does guidance make of an image, and is what it makes diverse?
 Feeds      figure 6 right and figures 8, 10, 11, 12 and 13
 Command    python -m experiments run grids
-Time       about 5 minutes on one core
+Time       about ten minutes on one core
 Expected   the same seed turns into a harder image as omega grows and as the learner learns; guided images are as
            diverse as plain ones or more, pruned ones less
 

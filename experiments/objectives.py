@@ -4,7 +4,7 @@ Question   Margin, loss or the disagreement of two learners instead of entropy; 
            and static training with stronger augmentation.
 Feeds      the figure "objectives"
 Command    python -m experiments run objectives
-Time       about 30 minutes on 2 cores
+Time       about 35 minutes on 2 cores
 Expected   objectives that ask for uncertainty are alike; loss makes wrong images; augmentation does not replace images
            that static training lacks
 

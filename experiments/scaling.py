@@ -3,7 +3,7 @@
 Question   Does Deliberate Practice (DP) reach a static set's accuracy with fewer images? (Claims C1, C2, C9)
 Feeds      figures 1, 4, 6 left and 9, tables 1, 4 and 5
 Command    python -m experiments run scaling
-Time       about four hours on 2 cores for the cpu profile
+Time       about five hours on 2 cores for the cpu profile
 Expected   static shows diminishing returns; DP lies above it at equal size; omega = 0 does not
 
 Static runs train on N plain images from the start. DP runs start small and add images; branch-outs give a point for

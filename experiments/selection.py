@@ -3,7 +3,7 @@
 Question   How much selection is best, and which way is cheaper? (Claims C6, C7, C8)
 Feeds      figure 5 a, b, d (c is theory)
 Command    python -m experiments run selection
-Time       about 50 minutes on 2 cores
+Time       about an hour on 2 cores
 Expected   an interior optimum over the ratio and over omega; guidance reaches the same accuracy at less cost
 
 A learner trains on N plain images for the first part of the run, then P images arrive at once: the hardest of `ratio`

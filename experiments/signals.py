@@ -4,7 +4,7 @@ Question   What do plateau signals without real images lose against real validat
            (open question Q1)
 Feeds      the figure "signals"
 Command    python -m experiments run signals
-Time       about 15 minutes on 2 cores
+Time       about half an hour on 2 cores
 Expected   little: when images come matters less than which
 
 Held-out generated images, the training loss, the agreement of weights and averaged weights; and no signal, where the

@@ -3,7 +3,7 @@
 Question   Is Deliberate Practice (DP) still better when every method may choose? (Claims C1 to C5)
 Feeds      figures 1, 4, 6 left and 9, tables 1, 4 and 5
 Command    python -m experiments run tuned
-Time       about four hours on 2 cores for the cpu profile
+Time       about four and a half hours on 2 cores for the cpu profile, estimated
 Expected   where static training is at its best the generator's images are diverse, and there is less for DP to add
 
 The settings are read from the recorded search (experiments/tuning.py), so there is nothing to run before it is
