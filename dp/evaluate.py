@@ -14,7 +14,7 @@ from dp.learner import normalise
 from dp.precision import autocast
 from dp.processes import rank, total, world
 
-IN_MEMORY, FROM_DISK = 1000, 250  # images at once
+BATCH = 250  # images at once; on a CPU larger batches take longer, up to twice as long
 LOADERS = 4  # processes that decode the images of a data set
 
 
@@ -36,11 +36,11 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 @torch.no_grad()
-def logits_of(learner: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
+def logits_of(learner: nn.Module, images: Tensor) -> Tensor:
     """Logits of a learner in eval mode on uint8 images [N, C, H, W]: float32 [N, K], on the CPU."""
     device = device_of(learner)
     parts = []
-    for part in images.split(batch_size):
+    for part in images.split(BATCH):
         with autocast(device):
             parts.append(learner(normalise(part.to(device))).float().cpu())
     return torch.cat(parts)
@@ -80,17 +80,16 @@ def accuracy(
     Raises:
         UserError: a file that is no whole image; the line names it.
     """
-    size = IN_MEMORY if isinstance(real, ImageSet) else FROM_DISK
-    mine = range(rank() * size, len(real), world() * size)  # where this process's batches begin
-    bar = tqdm(_batches(real, mine, size), progress, len(mine), disable=progress is None or rank() > 0)
+    mine = range(rank() * BATCH, len(real), world() * BATCH)  # where this process's batches begin
+    bar = tqdm(_batches(real, mine), progress, len(mine), disable=progress is None or rank() > 0)
     correct = sum(int(right(logits_of(learner, images), labels, allowed).sum()) for images, labels in bar)
     return 100 * total(correct) / len(real)
 
 
-def _batches(real: RealImages, firsts: range, size: int) -> Iterable[tuple[Tensor, Tensor]]:
+def _batches(real: RealImages, firsts: range) -> Iterable[tuple[Tensor, Tensor]]:
     """The batches of images and labels that begin at these images."""
     if isinstance(real, ImageSet):
-        return ((real.images[first : first + size], real.labels[first : first + size]) for first in firsts)
+        return ((real.images[first : first + BATCH], real.labels[first : first + BATCH]) for first in firsts)
     data: Any = real
-    index = [row for first in firsts for row in range(first, min(first + size, len(real)))]
-    return batches(Subset(data, index), size, LOADERS)
+    index = [row for first in firsts for row in range(first, min(first + BATCH, len(real)))]
+    return batches(Subset(data, index), BATCH, LOADERS)

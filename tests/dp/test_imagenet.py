@@ -387,7 +387,7 @@ def share(rank: int, world: int, port: int, real: ImageTree | ImageSet, folder: 
 @pytest.mark.parametrize("kind", ["files", "memory"])
 def test_any_number_of_processes_finds_the_same_accuracy(tmp_path, monkeypatch, kind):
     """Three batches and a bit, so that shares are unequal."""
-    monkeypatch.setattr(evaluate, "IN_MEMORY", 40), monkeypatch.setattr(evaluate, "FROM_DISK", 40)
+    monkeypatch.setattr(evaluate, "BATCH", 40)
     rng = np.random.default_rng(0)
     for k in range(130):
         save(tmp_path / "xy"[k % 2] / f"{k}.png", (int(rng.integers(256)), 0, 0), size=(4, 4), format="PNG")
