@@ -27,11 +27,11 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "filtering",
         "Question: can a filter tell harmful outliers from informative hard images?",
-        "DP runs with each filter at a moderate and at too large an omega, all noise levels. A refused image gets two "
+        "DP runs with each filter from a moderate to too large an omega, all noise levels. A refused image gets two "
         "more attempts. Label right: share of the additions that a classifier of real images takes for what their "
         "label says; it decides nothing. Cost: counted operations of generating and judging an image of the additions, "
         "in those of generating a candidate. ConvNet, guidance scale 3, "
-        f"{seeds(len(each.runs) for each in found)}. {' '.join(answers)}",
+        f"{seeds(len(each.runs) for each in found)}. {' '.join(answers)} {_optimum(found)}",
         points(found),
         figure_of(found),
         table=rows,
@@ -41,6 +41,15 @@ def make(profile: str) -> Exhibit:
 def _name(stem: str) -> str:
     name, _, omega = stem.rpartition("-")
     return f"{name.replace('_', ' ')}, omega {omega}"
+
+
+def _optimum(found: list[Variant]) -> str:
+    """Of each filter the omega with the best mean."""
+    best: dict[str, tuple[float, str]] = {}
+    for each in found:
+        name, _, omega = each.name.rpartition(", omega ")
+        best[name] = max(best.get(name, (0.0, "")), (mean(each.accuracies().values()), omega))
+    return "Best omega: " + ", ".join(f"{name} {omega} ({top:.1f}%)" for name, (top, omega) in best.items()) + "."
 
 
 def _judged(each: Variant) -> dict[str, str | None]:

@@ -104,7 +104,7 @@ PROFILE = Profile(
     # 1%, 5%, 10% of the 5,000 there are; 1% and 5% of 55,000 training images (1% is as good as 500).
     validation_size=ValidationSize(base=QUESTION, seeds=FEWER, sizes=(50, 250, 500, 2750)),
     signals=Signals(base=QUESTION, seeds=FEWER),
-    filtering=Filtering(base=QUESTION, seeds=FEWER, omegas=(0.2, 0.6)),
+    filtering=Filtering(base=QUESTION, seeds=FEWER, omegas=(0.2, 0.4, 0.6)),
     objectives=Objectives(base=QUESTION, seeds=FEWER),
     off_manifold=OffManifold(
         base=QUESTION,
