@@ -137,14 +137,14 @@ def clear(found: list[Variant], baseline: Variant | None) -> str:
     """Which variants differ from the baseline by more than the interval of the difference, in words."""
     if baseline is None:
         return "The run that the others are compared with is not made yet."
+    known = {each.name: differences for each in found if len(differences := gains(each, baseline)) > 1}
+    if not known:
+        return f"Differences from {baseline.name} have one seed so far, and no interval."
     parts = []
-    for each in found:
-        differences = gains(each, baseline)
-        if len(differences) < 2:
-            continue
+    for name, differences in known.items():
         low, high = mean_interval(differences)
         if low > 0 or high < 0:
-            parts.append(f"{each.name} {np.mean(differences):+.2f}")
+            parts.append(f"{name} {np.mean(differences):+.2f}")
     if not parts:
         return f"None differs from {baseline.name} by more than its 95% interval over seeds."
     return f"Beyond their 95% intervals over seeds, from {baseline.name}, in points: {', '.join(parts)}."
