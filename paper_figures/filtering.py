@@ -3,62 +3,88 @@
 from statistics import mean
 from typing import Any
 
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
 from paper_figures.exhibit import Exhibit
-from paper_figures.shared import seeds, spread
-from paper_figures.variants import Variant, clear, figure_of, points, table, variants
+from paper_figures.shared import sd, seeds, spread
+from paper_figures.style import COLOURS, at_width, style
+from paper_figures.variants import Variant, clear, points, table, variants
 
 STUDIES = ("filtering",)
+FILTERS = {  # as in result files: as shown, colour, marker and line
+    "none": ("no filter", COLOURS["DP"], "o", "-"),
+    "diffusion_classifier": ("diffusion classifier", COLOURS["omega = 0"], "^", "--"),
+    "round_trip": ("round trip", COLOURS["real"], "s", "-."),
+    "disagreement": ("disagreement", COLOURS["prune"], "D", ":"),
+}
+Curves = dict[str, dict[float, Variant]]  # filter -> omega -> runs
 
 
 def make(profile: str) -> Exhibit:
     """From the study of filters."""
-    found = [
-        Variant(_name(each.name), each.colour, each.runs)
-        for each in sorted(variants(profile, "filtering", {}), key=lambda each: float(each.name.rpartition("-")[2]))
-    ]
-    by_omega: dict[str, list[Variant]] = {}
-    for each in found:
-        by_omega.setdefault(each.name.rpartition(", ")[2], []).append(each)
+    curves: Curves = {name: {} for name in FILTERS}
+    for each in variants(profile, "filtering", {}):
+        stem, _, strength = each.name.replace(" ", "_").rpartition("-")
+        shown = Variant(f"{FILTERS[stem][0]}, omega {strength}", each.colour, each.runs)
+        curves[stem][float(strength)] = shown
+    found = [each for curve in curves.values() for _, each in sorted(curve.items())]
     rows, answers = [], []
-    for omega, group in by_omega.items():
-        base = next((each for each in group if each.name.startswith("none")), None)
+    for omega in sorted({omega for curve in curves.values() for omega in curve}):
+        group = [curve[omega] for curve in curves.values() if omega in curve]
+        base = curves["none"].get(omega)
         rows += [line | _judged(each) for line, each in zip(table(group, base), group, strict=True)]
-        answers.append(f"{omega}: {clear([each for each in group if each is not base], base)}")
+        answers.append(clear([each for each in group if each is not base], base))
+    with style():
+        figure, axes = plt.subplots(1, 2, figsize=at_width(6.75, 2.9), layout="constrained")
+        _draw(axes[0], curves, lambda each: list(each.accuracies().values()), "real test accuracy (%)")
+        _draw(axes[1], curves, _right, "additions that are what\ntheir label says (%)")
+        axes[1].legend()
     return Exhibit(
         "filtering",
         "Question: can a filter tell harmful outliers from informative hard images?",
         "DP runs with each filter from a moderate to too large an omega, all noise levels. A refused image gets two "
         "more attempts. Label right: share of the additions that a classifier of real images takes for what their "
         "label says; it decides nothing. Cost: counted operations of generating and judging an image of the additions, "
-        "in those of generating a candidate. ConvNet, guidance scale 3, "
-        f"{seeds(len(each.runs) for each in found)}. {' '.join(answers)} {_optimum(found)}",
+        "in those of generating a candidate. ConvNet, guidance scale 3, mean and standard deviation over "
+        f"{seeds(len(each.runs) for each in found)}. {' '.join(answers)} {_optimum(curves)}",
         points(found),
-        figure_of(found),
+        figure,
         table=rows,
     )
 
 
-def _name(stem: str) -> str:
-    name, _, omega = stem.rpartition("-")
-    return f"{name.replace('_', ' ')}, omega {omega}"
+def _draw(axis: Axes, curves: Curves, values: Any, label: str) -> None:
+    for name, (shown, colour, marker, line) in FILTERS.items():
+        of_omega = {omega: values(each) for omega, each in sorted(curves[name].items())}
+        if of_omega:
+            heights, spreads = [mean(each) for each in of_omega.values()], [sd(each) for each in of_omega.values()]
+            axis.errorbar(list(of_omega), heights, spreads, color=colour, marker=marker, linestyle=line, capsize=2,
+                          label=shown)  # fmt: skip
+    axis.set(xlabel="omega", ylabel=label)
 
 
-def _optimum(found: list[Variant]) -> str:
+def _optimum(curves: Curves) -> str:
     """Of each filter the omega with the best mean."""
-    best: dict[str, tuple[float, str]] = {}
-    for each in found:
-        name, _, omega = each.name.rpartition(", omega ")
-        best[name] = max(best.get(name, (0.0, "")), (mean(each.accuracies().values()), omega))
-    return "Best omega: " + ", ".join(f"{name} {omega} ({top:.1f}%)" for name, (top, omega) in best.items()) + "."
+    parts = []
+    for name, curve in curves.items():
+        tops = {omega: mean(each.accuracies().values()) for omega, each in curve.items()}
+        if tops:
+            best = max(tops, key=lambda omega: tops[omega])
+            parts.append(f"{FILTERS[name][0]} {best:g} ({tops[best]:.1f}%)")
+    return f"Best omega: {', '.join(parts)}."
+
+
+def _right(each: Variant) -> list[float]:
+    return [mean(run["label_right"]) for run in each.runs.values()]
 
 
 def _judged(each: Variant) -> dict[str, str | None]:
     runs = list(each.runs.values())
-    right = [mean(run["label_right"]) for run in runs if run.get("label_right")]
     tried = mean(sum(a["candidates"] for a in run["additions"]) / _added(run) for run in runs)
     costs = runs[0]["operations"]
     return {
-        "label right %": spread(right, 1),
+        "label right %": spread(_right(each), 1),
         "candidates an image": f"{tried:.2f}",
         "cost (candidates)": f"{tried * (1 + costs['judging'] / costs['candidate']):.2f}",
     }

@@ -92,8 +92,11 @@ def _line(learner: str, groups: dict[tuple[Any, ...], Rows]) -> dict[str, Any]:
 
 
 def _answer(table: Rows) -> str:
-    better = [line["learner"] for line in table if line["low"] is not None and line["low"] > 0]
-    rest = [line["learner"] for line in table if line["learner"] not in better]
+    known = [line for line in table if line["low"] is not None]
+    if not known:
+        return "No learner has two seeds of both yet, and so no interval."
+    better = [line["learner"] for line in known if line["low"] > 0]
+    rest = [line["learner"] for line in known if line["learner"] not in better]
     return f"DP is ahead of static training beyond its 95% interval with: {', '.join(better) or 'none'}" + (
         f"; not with: {', '.join(rest)}." if rest else "."
     )

@@ -370,4 +370,4 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     filtered = {row["runs"]: row["label right %"] for row in drawn["filtering"].table}
     assert filtered["round trip, omega 0.6"] == "66.0 (0.0)" and len(filtered) == 8
     costs = {row["runs"]: row["cost (candidates)"] for row in drawn["filtering"].table}
-    assert costs["none, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"
+    assert costs["no filter, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"
