@@ -142,7 +142,10 @@ def scaling_rows(profile: str, setting: str, learner: str) -> Rows:
 
 
 def _efficiencies(profile: str) -> dict[str, dict[str, Any]]:
-    """Of every learner and way of choosing settings that has static and DP runs."""
+    """Of every learner and way of choosing settings that has static and DP runs.
+
+    Where only some sizes or none have several seeds it is left out, so that it does not keep the others from a verdict.
+    """
     found: dict[str, dict[str, Any]] = {}
     for setting in ("tuned", "equal"):
         for learner in LEARNERS:
@@ -151,7 +154,7 @@ def _efficiencies(profile: str) -> dict[str, dict[str, Any]]:
             if static and dp:
                 seeds = min(len(values) for values in (*static.values(), *dp.values()))
                 found[f"{setting}-{learner}"] = vars(efficiency(static, dp)) | {"seeds": seeds}
-    return found
+    return {name: each for name, each in found.items() if each["seeds"] > 1} or found
 
 
 def _best(of: Curve) -> tuple[int, list[float]]:

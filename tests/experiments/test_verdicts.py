@@ -199,3 +199,12 @@ def test_one_seed_decides_nothing(monkeypatch):
         found = next(each for each in verdicts.verdicts("p") if each.id == "C1")
         assert (found.verdict != "not tested here") == decided and found.effect > 16
         assert ("one seed" in found.measured) == (not decided) == (found.interval is None)
+
+
+def test_a_comparison_of_one_seed_does_not_keep_the_others_from_a_verdict(folder):
+    scaling("scaling-tuned-convnet", STATIC, GOOD)
+    scaling("scaling-equal-vit", STATIC, BAD)
+    for path in folder.glob("scaling-equal-vit/DP-500-seed[12].json"):
+        path.unlink()
+    found = verdicts.data_efficiency("p")
+    assert found.verdict == "holds here" and found.more["comparisons"].keys() == {"tuned-convnet"}
