@@ -194,10 +194,12 @@ def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeC
     side, real = source.side or SIDE, found.method == "real"
     own = replace(found.config, seed=config.seed)
     made = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side, real=real)
-    for given, says in ((config, own), (config.guidance, own.guidance), (source, made)):
+    unsaid = PracticeConfig()
+    compared = ((config, unsaid, own), (config.guidance, unsaid.guidance, own.guidance), (source, Source(), made))
+    for given, default, says in compared:
         for each in fields(says):
-            value, default = getattr(given, each.name), getattr(type(given)(), each.name)
-            if value not in (default, getattr(says, each.name)) and each.name != "guidance":
+            value = getattr(given, each.name)
+            if value not in (getattr(default, each.name), getattr(says, each.name)) and each.name != "guidance":
                 raise UserError(
                     f"{each.name}: got {value} with row {name}, which has {getattr(says, each.name)}; leave one of the "
                     "two out"

@@ -39,11 +39,7 @@ def sample(
         steps: DDIM steps.
         eta, generator: DDIM's stochasticity, as for the pipeline.
     """
-    if not isinstance(scheduler, DDIMScheduler):
-        raise UserError(
-            f'pipe.scheduler: found {type(scheduler).__name__}, but gradient "unet" samples with DDIM; take gradient '
-            '"x0", or EntropyGuidedDDIMScheduler'
-        )
+    check(scheduler)
     scheduler.set_timesteps(steps, device=noise.device)
     x_t = noise * scheduler.init_noise_sigma
     for t in scheduler.timesteps:
@@ -56,6 +52,15 @@ def sample(
             output = predict(x_t, t)
         x_t = scheduler.step(output, t, x_t, eta=eta, generator=generator).prev_sample
     return x_t
+
+
+def check(scheduler: Any) -> None:
+    """UserError unless it is a scheduler that `sample` can use."""
+    if not isinstance(scheduler, DDIMScheduler):
+        raise UserError(
+            f'pipe.scheduler: found {type(scheduler).__name__}, but gradient "unet" samples with DDIM; take gradient '
+            '"x0", or EntropyGuidedDDIMScheduler'
+        )
 
 
 def predictor(pipe: Any, conditions: dict[str, Any], guidance_scale: float = 1.0) -> PredictNoise:

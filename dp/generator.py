@@ -129,11 +129,14 @@ class Generator:
             raise UserError(f"learner: none given with omega {guidance.omega}; give a classifier, or omega 0")
         if guidance.omega > 0 and guidance.objective == "disagreement" and other is None:
             raise UserError("other: none given; the objective disagreement needs a second learner")
-        self.check_times(guidance)
+        self.check_guidance(guidance)
 
-    def check_times(self, guidance: GuidanceConfig) -> None:
-        """UserError if no step of this generator is at a noise level that would be guided."""
+    def check_guidance(self, guidance: GuidanceConfig) -> None:
+        """UserError if this generator cannot be guided so, or none of its steps is at a noise level that would be."""
         scheduler = self.pipe.scheduler
+        if guidance.omega > 0 and guidance.gradient == "unet":
+            exact.check(scheduler)
+            exact.predictor(self.pipe, self._conditions(torch.zeros(1, dtype=torch.int64)), self.guidance_scale)
         scheduler.set_timesteps(self.steps)
         guided = guided_steps(scheduler.timesteps.tolist(), guidance, len(scheduler.alphas_cumprod))
         if guidance.omega > 0 and not guided:

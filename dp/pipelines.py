@@ -215,5 +215,5 @@ def bundled_generator(config: PracticeConfig) -> Generator:
     decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
     generator = Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
     if config.rounds:
-        generator.check_times(config.guidance)
+        generator.check_guidance(config.guidance)
     return generator

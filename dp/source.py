@@ -85,7 +85,7 @@ class Source:
             self.side or None,
         )
         if config.rounds:
-            generator.check_times(config.guidance)
+            generator.check_guidance(config.guidance)
         return generator
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:

@@ -32,7 +32,6 @@ import torch
 
 from dp.config import PracticeConfig, plain
 from dp.data import CLASSES, test_images, validation_images
-from dp.guidance import GuidanceConfig
 from dp.pipelines import bundled_generator
 from dp.practice import practise
 
@@ -51,12 +50,9 @@ practice = PracticeConfig(
     n_initial=400,
     n_per_round=100,
     rounds=6,
-    guidance_scale=3.0,
-    guidance=GuidanceConfig(omega=0.1, interval=(0.0, 1.0)),
     iterations=1000,
     validate_every=20,
     patience=1,
-    lr=2e-3,
 )
 late = plain(practice)  # the same, with omega = 0
 static = replace(late, n_initial=1000, rounds=0, n_per_round=0)

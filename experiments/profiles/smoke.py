@@ -6,6 +6,7 @@ make figures PROFILE=smoke
 from dataclasses import replace
 
 from dp.config import PracticeConfig, plain
+from dp.guidance import GuidanceConfig
 from experiments.ablation import Ablation
 from experiments.comparison import Comparison
 from experiments.dynamics import Dynamics
@@ -28,7 +29,8 @@ from experiments.tuned import Tuned
 from experiments.tuning import Tuning
 from experiments.validation_size import ValidationSize
 
-BASE = PracticeConfig(iterations=200, validate_every=20, patience=1)
+# Guided the cheap way.
+BASE = PracticeConfig(iterations=200, validate_every=20, patience=1, guidance=GuidanceConfig())
 GROWING, BRANCHING = Preset(100, 100, 2), Preset(100, 100, 2, (200,))
 SEEDS = (0, 1)
 LEARNERS = ("convnet", "vit")

@@ -1,6 +1,7 @@
 """Small diffusers pipelines with random weights, whose images are noise and whose plumbing is real; small ImageNets."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dp.imagenet import class_list, folders_of
 from dp.pipelines import LatentClassPipeline
+from tests.dp.image_files import save
 from tests.dp.small import small_pipeline
 
 SCHEDULE = {
@@ -44,6 +46,24 @@ def imagenet(tmp_path_factory) -> Path:
                 pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
                 Image.fromarray(pixels).resize((64, 48)).save(folder / f"{k}.JPEG")
     return root
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Path:
+    """train and val of ImageNet-100, one small image a class, and folders that are not of it."""
+    root = tmp_path_factory.mktemp("whole")
+    one = save(root / "one.jpg", size=(8, 8)).read_bytes()
+    for split in ("train", "val"):
+        for wnid in [*class_list("imagenet100").wnids, "n01440764"]:  # a tench is not among the 100
+            folder = root / split / wnid
+            folder.mkdir(parents=True)
+            (folder / f"{wnid}_1.JPEG").write_bytes(one)
+    return root
+
+
+@pytest.fixture
+def tree(whole, tmp_path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "imagenet"))
 
 
 @pytest.fixture(scope="session")

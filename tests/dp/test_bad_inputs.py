@@ -86,7 +86,7 @@ SETTINGS = [
     ("--warmup nan", "warmup, cooldown: got nan"),
     ("--newest-weight 0", "newest_weight: got 0"),
     ("--over-sampling 0.5", "over_sampling: got 0.5"),
-    ("--over-sampling 4", "over_sampling: got 4.0 with omega 0.3"),
+    ("--over-sampling 4", "over_sampling: got 4.0 with omega 0.2"),
     ("--branch-sizes 70", "branch_sizes: got (70,), expected sizes out of"),
     ("--guidance.omega -1", "omega: got -1"),
     ("--guidance.omega nan", "omega: got nan"),
@@ -166,7 +166,10 @@ def test_real_images_are_not_generated(capsys, tmp_path):
 
 
 LEARNERS = [
-    ("--inference-steps 2", "interval: none of the 2 steps is at a noise level in (0.0, 0.4)"),
+    (
+        "--inference-steps 2 --guidance.interval 0 0.4",
+        "interval: none of the 2 steps is at a noise level in (0.0, 0.4)",
+    ),
     ("--learner vit_hugest", 'learner: "vit_hugest" is no architecture of timm'),
     ("--learner test_vit", "patches of 16 pixels, which do not tile 28; expected a divisor, such as test_vit?patch_"),
     ("--learner test_vit?patch_size=x", 'learner: got "test_vit?patch_size=x", expected numbers'),

@@ -225,6 +225,17 @@ def test_a_pipeline_that_exact_guidance_does_not_know_is_refused(ddim):
         exact.predictor(ddim, {"prompt": ["cat"]})
 
 
+def test_a_scheduler_that_exact_guidance_cannot_use_is_told_before_a_run_begins(call):
+    pipe, _ = call("stable_diffusion")
+    pipe.scheduler = EntropyGuidedDPMSolverScheduler.from_config(pipe.scheduler.config)
+    generator = Generator(pipe, 2.0, 4, classes=("cat", "dog"))
+    generator.check_guidance(GuidanceConfig(0.3, (0.0, 1.0)))
+    with pytest.raises(
+        UserError, match=r'found EntropyGuidedDPMSolverScheduler, but gradient "unet" samples with DDIM'
+    ):
+        generator.check_guidance(GuidanceConfig(0.3, (0.0, 1.0), gradient="unet"))
+
+
 def test_a_decoder_that_does_not_decode_is_refused(call, classifier):
     pipe, _ = call("stable_diffusion")
     pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)

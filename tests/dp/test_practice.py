@@ -99,7 +99,7 @@ def test_images_of_a_round_are_balanced_prefixes(generator):
         ({"n_initial": 0}, "n_initial: got 0, expected 1 or more"),
         ({"rounds": -1}, "rounds: got -1, expected a finite number of 0 or more"),
         ({"lr": float("nan")}, "lr: got nan, expected a finite number above 0"),
-        ({"over_sampling": 4.0}, "over_sampling: got 4.0 with omega 0.3"),
+        ({"over_sampling": 4.0}, "over_sampling: got 4.0 with omega 0.2"),
         ({"n_per_round": 0}, "n_per_round: got 0 with rounds > 0"),
         ({"warmup": 0.9}, "warmup, cooldown: got 0.9"),
         ({"branch_sizes": (70,)}, r"branch_sizes: got \(70,\), expected sizes out of \[40, 60\]"),
