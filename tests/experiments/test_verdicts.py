@@ -176,6 +176,14 @@ def test_ablation_and_generators(folder):
     assert found.effect == pytest.approx(4.0) and found.verdict == "holds in part"  # rank correlation 0.5
 
 
+def test_seeds_that_differ_too_much_to_tell_do_not_make_no_difference_hold(folder, monkeypatch):
+    for spread, verdict in (((-0.1, 0.0, 0.1), "holds here"), ((-2.0, 0.0, 2.0), "does not hold here")):
+        monkeypatch.setitem(globals(), "SPREAD", spread)
+        for name in ("base", "patience-fixed", "newest-twice"):
+            write("ablation", name, 80.0)
+        assert verdicts.patience_and_sampling("p").verdict == verdict
+
+
 def test_without_results_nothing_is_claimed():
     found = {each.id: each.verdict for each in verdicts.verdicts("p")}
     assert list(found) == [f"C{k}" for k in range(1, 14)]
