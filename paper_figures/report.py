@@ -16,7 +16,13 @@ from paper_figures.sources import Source, remarks, source
 
 CSS = Path(__file__).parent / "report.css"
 TITLE = "Deliberate Practice: every figure beside the published numbers"
-CLASSES = {"holds here": "holds", "holds in part": "part", "does not hold here": "not", "not tested here": "untested"}
+CLASSES = {
+    "holds here": "holds",
+    "holds in part": "part",
+    "does not hold here": "not",
+    "not decided here": "untested",
+    "not tested here": "untested",
+}
 TYPES = {"csv": "text/csv", "tex": "text/x-tex", "md": "text/markdown"}
 PIXELS_PER_INCH = 140  # of a picture on a wide screen
 LONG = 25  # rows; a longer table scrolls
@@ -95,7 +101,8 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
         '<section id="claims"><h2>The paper\'s claims</h2>'
         '<p class="caption">A verdict says whether the statement holds at this scale, on these images. It is computed '
         "from the results by the rules in experiments/verdicts: an effect, its 95% interval over seeds (Student's t "
-        "for means and differences, bootstrap for ratios), and the number of runs of each kind behind it. As JSON: "
+        "for means and differences, bootstrap for ratios), and the number of runs of each kind behind it. Not decided: "
+        "the interval has both in it. As JSON: "
         "<code>python -m experiments verdicts --json</code></p>"
         f"{_scroll('Claims', _table(heads, lines, 'claims'))}</section>"
     )

@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments.intervals import difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, of_all, untested
+from experiments.verdicts.verdict import Verdict, above, below, of_all, untested
 
 MARGIN = 1.0  # points
 
@@ -25,7 +25,7 @@ def patience_and_sampling(profile: str) -> Verdict:
     effect = float(np.mean(rows["base"]) - np.mean(rows["patience-fixed"]))
     return Verdict(
         "C11",
-        of_all([fixed[0] > -MARGIN, newest[1] < MARGIN]),
+        of_all([above(fixed, -MARGIN), below(newest, MARGIN)]),
         f"growing minus fixed patience, points of test accuracy; newest images twice as often: "
         f"{np.mean(rows['newest-twice']) - np.mean(rows['base']):+.2f} (95% {newest[0]:+.2f} to {newest[1]:+.2f})",
         effect,

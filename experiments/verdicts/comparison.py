@@ -7,7 +7,7 @@ import numpy as np
 from experiments.intervals import difference_interval
 from experiments.outcomes import outcomes, shift_means
 from experiments.verdicts.scaling import scaling_rows
-from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, of_all, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, of_all, untested
 
 
 def shifted_images(profile: str) -> Verdict:
@@ -36,7 +36,7 @@ def shifted_images(profile: str) -> Verdict:
     parts = ", ".join(f"{name} {each['gain']:+.1f}" for name, each in found.items())
     return Verdict(
         "C5",
-        of_all([each["interval"][0] > 0 for each in found.values()]),
+        of_all([above(each["interval"], 0) for each in found.values()]),
         f"accuracy of DP minus that of real-data training, points: {parts}",
         main["gain"],
         main["interval"],

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from experiments.efficiency import means
 from experiments.intervals import difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, of_all, untested
+from experiments.verdicts.verdict import Verdict, above, of_all, untested
 
 
 def diverse_generator(profile: str) -> Verdict:
@@ -25,7 +25,7 @@ def diverse_generator(profile: str) -> Verdict:
     rank = spearmanr([recall[g] for g in recall], [np.mean(tests[g]) for g in recall]).statistic
     return Verdict(
         "C12",
-        of_all([interval[0] > 0, rank > 0.5]),
+        of_all([above(interval, 0), rank > 0.5]),
         f"static test accuracy on the most diverse generator ({most}, recall {recall[most]:.2f}) minus that on the "
         f"least ({least}, {recall[least]:.2f}), points; rank correlation over {len(recall)} generators: {rank:.2f}",
         float(np.mean(tests[most]) - np.mean(tests[least])),

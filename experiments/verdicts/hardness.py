@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.intervals import difference_interval, mean_interval
 from experiments.results import load
-from experiments.verdicts.verdict import LEARNERS, Verdict, of_all, untested
+from experiments.verdicts.verdict import LEARNERS, Verdict, below, of_all, untested
 
 
 def hardness_moves(profile: str) -> Verdict:
@@ -26,10 +26,10 @@ def hardness_moves(profile: str) -> Verdict:
     if not found["DP"]:
         return untested("C10", "no DP runs with stored learners")
     low, high = mean_interval(found["DP"])
-    parts, control = [high < 100], None
+    parts, control = [below((low, high), 100)], None
     if found["omega = 0"]:
         control = difference_interval(found["DP"], found["omega = 0"])
-        parts.append(control[1] < 0)
+        parts.append(below(control, 0))
     return Verdict(
         "C10",
         of_all(parts),

@@ -8,8 +8,9 @@ import numpy as np
 from experiments.efficiency import Curve, efficiency
 from experiments.intervals import difference_interval, mean_interval
 from experiments.outcomes import Rows, curve, outcomes
-from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, of_all, times, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Part, Verdict, above, below, of_all, times, untested
 
+MARGIN = 0.5  # points that make no difference
 NOT_TUNED = "; each method at its own best settings: no runs yet"
 
 
@@ -27,7 +28,7 @@ def data_efficiency(profile: str) -> Verdict:
     )
     return Verdict(
         "C1",
-        of_all([each["interval"][0] > 1 for each in found.values()] + [False] * (main is None)),
+        of_all([above(each["interval"], 1) for each in found.values()] + [None] * (main is None)),
         f"static images over DP images at static's best accuracy: {parts}{'' if main else NOT_TUNED}",
         main["ratio"] if main else None,
         main["interval"] if main else None,
@@ -65,7 +66,7 @@ def beats_static(profile: str) -> Verdict:
     )
     return Verdict(
         "C2",
-        of_all([each["interval"][0] > 0 for each in found.values()] + [False] * (main is None)),
+        of_all([above(each["interval"], 0) for each in found.values()] + [None] * (main is None)),
         f"test accuracy of the best DP size minus that of the best static size: {parts}{'' if main else NOT_TUNED}",
         main["gain"] if main else None,
         main["interval"] if main else None,
@@ -94,7 +95,7 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
         reached = times(found["ratio"], found["interval"], found["at_least"])
         return Verdict(
             id_,
-            of_all([found["interval"][0] > 1, ratio > 1]),
+            of_all([above(found["interval"], 1), ratio > 1]),
             f"{learner}, tuned: images {reached}; iterations {ratio:.2g}x. The prior work itself is on ImageNet: see "
             "table 1",
             found["ratio"],
@@ -110,8 +111,8 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
 def timing_alone(profile: str) -> Verdict:
     """C9: plain images that come late are as good as plain images from the start, at equal size.
 
-    Equal if the interval of the mean difference has 0 in it, or lies within half a point of 0; no gain if it does not
-    lie above 0.
+    Equal if the interval of the mean difference lies within half a point of 0, not equal if it leaves out 0 otherwise;
+    no gain if equal, or if it lies below 0.
     """
     gaps: list[float] = []
     for learner in LEARNERS:
@@ -124,11 +125,11 @@ def timing_alone(profile: str) -> Verdict:
     if not gaps:
         return untested("C9", "no static and omega = 0 runs of one size")
     low, high = mean_interval(gaps)
-    equal = low <= 0 <= high or (low > -0.5 and high < 0.5)
-    said = "" if equal else ("; no gain from timing, but a loss" if high < 0 else "; timing alone gains")
+    equal: Part = True if -MARGIN < low and high < MARGIN else None if low <= 0 <= high else False
+    said = "; no gain from timing, but a loss" if high < 0 else "; timing alone gains" if low > 0 else ""
     return Verdict(
         "C9",
-        of_all([equal, equal or high < 0]),
+        of_all([equal, equal or below((low, high), 0)]),
         f"omega = 0 minus static at equal size, points of test accuracy, {len(gaps)} pairs of seeds{said}",
         float(np.mean(gaps)),
         (low, high),

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.intervals import Interval, difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, of_all, times, untested
+from experiments.verdicts.verdict import Verdict, above, of_all, times, untested
 
 
 def guidance_cost(profile: str) -> Verdict:
@@ -53,7 +53,7 @@ def cheaper_than_pruning(profile: str) -> Verdict:
         aside = f"; the cheap way: {times(*cost_at_equal_accuracy(prune, cheap))}, {_lead(cheap, prune)[0]:+.2f} points"
     return Verdict(
         "C7",
-        of_all([interval[0] > 1, gain_interval[0] > 0]),
+        of_all([above(interval, 1), above(gain_interval, 0)]),
         f"operations of pruning's best ratio over those of the cheapest guidance as good: {times(ratio, interval)}; "
         f"best guided minus best pruned accuracy {gain:+.2f} points{aside}",
         ratio,
@@ -124,7 +124,10 @@ def too_much_selection(profile: str) -> Verdict:
     main = found["exact"]
     return Verdict(
         "C8",
-        of_all([each["interval"][0] > 0 for each in measured.values()] + ([any(in_theory)] if in_theory else [])),
+        of_all(
+            [each["lead"] > 0 and above(each["interval"], 0) for each in measured.values()]
+            + [any(in_theory)] * bool(in_theory)
+        ),
         "lead of the best strength over the strongest, points: "
         + ", ".join(f"{name} {each['lead']:+.2f} (best {each['best']:g})" for name, each in measured.items())
         + f"; in theory an interior optimum in {sum(in_theory)} of {len(in_theory)} settings",

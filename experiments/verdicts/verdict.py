@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from experiments.intervals import Interval
 
-Answer = Literal["holds here", "holds in part", "does not hold here", "not tested here"]
+Answer = Literal["holds here", "holds in part", "does not hold here", "not decided here", "not tested here"]
+Part = bool | None  # of a claim: holds, does not, or its interval leaves both open
 LEARNERS = ("convnet", "vit")
 MAIN = "convnet"  # whose effect is a verdict's; the other learner's stands beside it
 
@@ -16,7 +17,7 @@ class Verdict:
 
     Attributes:
         id: C1 to C13.
-        verdict: see the top of this file.
+        verdict: what `of_all` makes of the claim's parts.
         measured: in words, with what the effect is.
         effect: a number; None if nothing was measured, or if what was asked for is never reached.
         interval: of the effect.
@@ -39,9 +40,23 @@ def untested(id_: str, why: str) -> Verdict:
     return Verdict(id_, "not tested here", why)
 
 
-def of_all(parts: list[bool]) -> Answer:
-    """All parts of a claim hold, some do, or none."""
-    return "holds here" if all(parts) else "holds in part" if any(parts) else "does not hold here"
+def above(interval: Interval, bound: float) -> Part:
+    """Whether something is above a bound."""
+    low, high = interval
+    return True if low > bound else False if high <= bound else None
+
+
+def below(interval: Interval, bound: float) -> Part:
+    """Whether something is below a bound."""
+    low, high = interval
+    return above((-high, -low), -bound)
+
+
+def of_all(parts: list[Part]) -> Answer:
+    """All parts of a claim hold, some do, or none; not decided if none was seen to hold and none not to."""
+    if any(parts):
+        return "holds here" if all(parts) else "holds in part"
+    return "does not hold here" if False in parts else "not decided here"
 
 
 def times(ratio: float | None, interval: Interval, at_least: bool = False) -> str:
