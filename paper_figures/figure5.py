@@ -30,8 +30,9 @@ def make(profile: str) -> Exhibit:
         _strengths(b, rows, ("exact", "cheap"), "omega (share of the noise prediction)")
         b.set_title("(b) entropy-guided generation")
         plain = np.mean([row["test_accuracy"] for row in rows if row["way"] == "prune" and row["strength"] == 1])
-        for axis, place in ((a, "upper left"), (b, "lower center")):
+        for axis, place in ((a, "upper left"), (b, "upper right")):
             axis.axhline(plain, color="#555555", linestyle=":", linewidth=1, label="plain images")
+            axis.margins(y=0.2)  # room for the legend
             axis.legend(loc=place)
         _costs(d1, rows, "operations", "counted operations of an added image (GFLOP)")
         _costs(d2, rows, "milliseconds", "measured time of an added image (ms)")
