@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import dp.__main__
+from dp import run_command
 from dp.__main__ import main
 from dp.config import PracticeConfig
 from dp.errors import UserError
@@ -155,7 +155,7 @@ def test_a_finished_run_of_a_row_is_found_by_the_figures(pipeline, imagenet, ood
         iterations=4, validate_every=1, batch_size=8, warmup=0.0, guidance=GuidanceConfig(0.3, (0.0, 1.0)),
     )  # fmt: skip
     tiny = (replace(row, config=config, images=200),)
-    for module in (dp.__main__, cluster_runs):
+    for module in (run_command, cluster_runs):
         monkeypatch.setattr(module, "ROWS", tiny)
     folder = tmp_path / "runs" / "first"
     given = {"--row": key(row), "--pipeline": pipeline, "--imagenet": imagenet, "--side": 32, "--seed": 3}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import dp.__main__ as command_line
+from dp import run_command
 from dp.__main__ import main
 from dp.config import PracticeConfig
 from dp.data import ImageSet
@@ -16,6 +16,7 @@ from dp.imagenet import folders_of, open_set
 from dp.paper_rows import HELD_OUT_IMAGES, ROWS, key
 from dp.pool.folder import PoolFolder
 from dp.real_data import RealData
+from dp.run_command import of_row
 from dp.run_folder import RunFolder
 from dp.source import Source
 
@@ -32,7 +33,7 @@ def row(monkeypatch) -> str:
     rows = [
         replace(each, config=replace(each.config, **SMALL)) if key(each) == "1/Real 130k" else each for each in ROWS
     ]
-    monkeypatch.setattr(command_line, "ROWS", tuple(rows))
+    monkeypatch.setattr(run_command, "ROWS", tuple(rows))
     return "1/Real 130k"
 
 
@@ -72,7 +73,7 @@ def test_a_row_of_real_images(capsys, imagenet, ood, row, tmp_path):
 
 def test_rows_of_real_images_are_the_whole_training_set(tmp_path):
     for name, (task, count) in zip(("1/Real 130k", "1/Real 1.3M"), HELD_OUT_IMAGES.items(), strict=True):
-        config, source = command_line.of_row(name, PracticeConfig(seed=7), Source())
+        config, source = of_row(name, PracticeConfig(seed=7), Source())
         assert (config.n_initial, config.rounds, config.seed) == (count, 0, 7)
         assert source == Source(class_list=task, side=256, real=True)
         source.check_real(config, None, None, tmp_path)

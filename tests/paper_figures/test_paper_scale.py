@@ -8,12 +8,12 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from dp.__main__ import of_row
 from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.files import write_json
 from dp.paper_rows import ROWS, key
 from dp.pool.folder import PoolFolder
+from dp.run_command import of_row
 from dp.samples import Samples
 from dp.source import Source
 from experiments import results
