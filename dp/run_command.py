@@ -129,8 +129,24 @@ def run(
                 }
             )
     if processes.rank() == 0:
-        print(result.read_text())
+        print(in_words(result))
     processes.leave()
+
+
+def in_words(result: Path) -> str:
+    """What a finished run came to: its additions, a line an outcome, and where the rest is."""
+    found = json.loads(result.read_text())
+    additions = found["additions"]
+    asked = sum(each["trigger"] == "patience" for each in additions)
+    grown = f"; {len(additions)} additions, {asked} of them asked for by patience" if additions else ""
+    lines = [f"{result.parent} is finished{grown}"]
+    for each in found["outcomes"]:
+        named = {"validation": each["validation_accuracy"], "test": each["test_accuracy"]}
+        named |= {name: measured["accuracy"] for name, measured in each["ood"].items()}
+        accuracies = ", ".join(f"{name} {value:.2f}%" for name, value in named.items() if value is not None)
+        lines.append(f"{each['pool_size']:,} images: {accuracies}")
+    note = [found["note"]] if "note" in found else []
+    return "\n".join([*lines, *note, f"settings, additions and what made it: {result}"])
 
 
 def print_needs(needs: Sequence[Need] | None) -> None:

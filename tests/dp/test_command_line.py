@@ -46,10 +46,15 @@ def test_a_dry_run_changes_nothing(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_finished_run_says_so_again(capsys, run):
+def test_a_finished_run_says_what_it_came_to(capsys, run):
     written = (run / "result.json").read_text()
     main(["run", str(run), *SHORT])
-    assert capsys.readouterr().out.strip() == written.strip()
+    said, recorded = capsys.readouterr().out, json.loads(written)
+    (outcome,) = recorded["outcomes"]
+    by_patience = sum(each["trigger"] == "patience" for each in recorded["additions"])
+    assert f"{run} is finished; 1 additions, {by_patience} of them asked for by patience" in said
+    assert f"30 images: validation {outcome['validation_accuracy']:.2f}%, test {outcome['test_accuracy']:.2f}%" in said
+    assert str(run / "result.json") in said and (run / "result.json").read_text() == written
 
 
 def test_a_grid_shows_the_same_seeds_through_the_eyes_of_the_runs_learners(run, tmp_path):
