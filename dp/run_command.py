@@ -138,7 +138,7 @@ def in_words(result: Path) -> str:
     found = json.loads(result.read_text())
     additions = found["additions"]
     asked = sum(each["trigger"] == "patience" for each in additions)
-    grown = f"; {len(additions)} additions, {asked} of them asked for by patience" if additions else ""
+    grown = f"; additions: {len(additions)}, {asked} of them asked for by patience" if additions else ""
     lines = [f"{result.parent} is finished{grown}"]
     for each in found["outcomes"]:
         named = {"validation": each["validation_accuracy"], "test": each["test_accuracy"]}
