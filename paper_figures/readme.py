@@ -1,4 +1,4 @@
-"""The README's results table and picture, from the same results as the report.
+"""The README's results and picture, from the same results as the report.
 
 python -m paper_figures --readme
 """
@@ -12,13 +12,16 @@ from tabulate import tabulate
 from dp.errors import UserError
 from experiments.results import ROOT
 from experiments.verdicts import as_json, verdicts
+from paper_figures.in_short import in_short
 
 README, PICTURE = ROOT / "README.md", ROOT / "docs" / "figure4.png"
 BEGIN, END = "<!-- results: python -m paper_figures --readme -->", "<!-- end of results -->"
 
 
-def table(profile: str = "cpu") -> str:
-    """One line a claim, as Markdown."""
+def results(profile: str = "cpu") -> str:
+    """The main result in words and one line a claim, as Markdown."""
+    claims = as_json(verdicts(profile))
+    words = "".join(f"- {line}\n" for line in in_short(claims))
     rows = [
         {
             "claim": f"{each['id']}: {each['claim']}",
@@ -27,9 +30,9 @@ def table(profile: str = "cpu") -> str:
             "effect (95% interval)": _effect(each),
             "seeds": each["seeds"] or "",
         }
-        for each in as_json(verdicts(profile))
+        for each in claims
     ]
-    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+    return f"{words}\n{tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}"
 
 
 def _effect(verdict: dict[str, Any]) -> str:
@@ -40,7 +43,7 @@ def _effect(verdict: dict[str, Any]) -> str:
 
 
 def filled(text: str, profile: str = "cpu") -> str:
-    """The README with the table of the results there are now.
+    """The README with the results there are now.
 
     Raises:
         UserError: it has no place for one.
@@ -48,10 +51,8 @@ def filled(text: str, profile: str = "cpu") -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise UserError(
-            f'README.md: expected the lines "{BEGIN}" and "{END}" around the table of results; put them back'
-        )
-    return f"{before}{begin}\n\n{table(profile)}\n\n{end}{after}"
+        raise UserError(f'README.md: expected the lines "{BEGIN}" and "{END}" around the results; put them back')
+    return f"{before}{begin}\n\n{results(profile)}\n\n{end}{after}"
 
 
 def update(figures: Path) -> None:

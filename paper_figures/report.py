@@ -11,6 +11,7 @@ from experiments.verdicts import as_json, verdicts
 from paper_figures.exhibit import FILES, Exhibit, Missing, Rows
 from paper_figures.full_scale import full_scale
 from paper_figures.hover import Point
+from paper_figures.in_short import in_short
 from paper_figures.published import heading as heading_of
 from paper_figures.sources import Source, remarks, source
 
@@ -97,9 +98,12 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
             f'<td class="{CLASSES[each["verdict"]]}">{each["verdict"]}</td><td>{links}</td></tr>'
         )
     heads = ("", "published", "measured here", "effect (95% interval)", "seeds", "verdict", "shown in")
+    lines_in_short = "".join(f"<li>{escape(line)}</li>" for line in in_short(found))
+    words = f"<ul>{lines_in_short}</ul>" if lines_in_short else ""
     return (
-        '<section id="claims"><h2>The paper\'s claims</h2>'
-        '<p class="caption">A verdict says whether the statement holds at this scale, on these images. It is computed '
+        f'<section id="claims"><h2>The paper\'s claims</h2>{words}'
+        '<p class="caption">Equal settings: one guidance scale and one set of settings for all methods, as the paper '
+        "compares; tuned: each method at the settings that its own search found. A verdict says whether the statement holds at this scale, on these images. It is computed '
         "from the results by the rules in experiments/verdicts: an effect, its 95% interval over seeds (Student's t "
         "for means and differences, bootstrap for ratios), and the number of runs of each kind behind it. Not decided: "
         "the interval has both in it. As JSON: "
