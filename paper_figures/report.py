@@ -103,7 +103,8 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
     return (
         f'<section id="claims"><h2>The paper\'s claims</h2>{words}'
         '<p class="caption">Equal settings: one guidance scale and one set of settings for all methods, as the paper '
-        "compares; tuned: each method at the settings that its own search found. A verdict says whether the statement holds at this scale, on these images. It is computed '
+        "compares; tuned: each method at the settings that its own search found. A verdict says whether the statement "
+        "holds at this scale, on these images. It is computed "
         "from the results by the rules in experiments/verdicts: an effect, its 95% interval over seeds (Student's t "
         "for means and differences, bootstrap for ratios), and the number of runs of each kind behind it. Not decided: "
         "the interval has both in it. As JSON: "
