@@ -6,7 +6,7 @@ from typing import Any, Literal
 from dp.errors import UserError
 from dp.guidance import GuidanceConfig
 
-# Of all ways the one whose images taught most (docs/guidance.md); holding the noise prediction fixed is cheaper.
+# The way of the recorded experiments; a cheaper one, and what it gives up: docs/guidance.md.
 AS_IN_THE_PAPER = GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet")
 
 
