@@ -1,37 +1,38 @@
 """Data efficiency: how many static images it takes to do what Deliberate Practice does with fewer.
 
 A curve holds test accuracies by the final number of images; between sizes a mean is read off linearly in the logarithm
-of the size. Intervals are 95% bootstrap intervals over seeds, drawn at each size on its own.
+of the size. Intervals are 95% intervals over seeds (`experiments.intervals.drawn_interval`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
+from experiments.intervals import Interval, drawn_interval
+
 Curve = dict[int, list[float]]  # images -> one accuracy (percent) a seed
-DRAWS = 2000
+NEAR = 0.5  # points that make no difference
 
 
 @dataclass(frozen=True)
 class Efficiency:
-    """Static images at static's best size over the DP images that do as well.
+    """Static images over DP images at an accuracy.
 
     Attributes:
-        best: static's best mean accuracy over its sizes.
-        static_size: the size at which it is reached.
-        dp_size: smallest DP size with that mean accuracy; None if no DP run reaches it.
+        target: static's best mean accuracy over its sizes, or what was asked for below it.
+        static_size: smallest static size with that mean accuracy.
+        dp_size: smallest DP size with it; None if no DP run reaches it.
         ratio: static_size / dp_size, or None.
         interval: of the ratio; not reached counts as 0.
         at_least: whether DP is as good already at its smallest size, so that fewer images might do.
     """
 
-    best: float
-    static_size: int
+    target: float
+    static_size: float
     dp_size: float | None
     ratio: float | None
-    interval: tuple[float, float]
+    interval: Interval
     at_least: bool
 
 
@@ -51,7 +52,7 @@ class Equivalent:
     accuracy: float
     static_size: float | None
     ratio: float | None
-    interval: tuple[float, float]
+    interval: Interval
 
 
 def means(curve: Curve) -> dict[int, float]:
@@ -61,41 +62,46 @@ def means(curve: Curve) -> dict[int, float]:
 
 def size_reaching(curve: dict[int, float], target: float) -> float | None:
     """Smallest size at which the curve, linear in log size, is at `target` or above; None if it never is."""
-    sizes, values = np.array(list(curve)), np.array(list(curve.values()))
-    reached = np.flatnonzero(values >= target)
-    if not len(reached):
-        return None
-    i = reached[0]
-    if i == 0:
-        return float(sizes[0])
-    fraction = (target - values[i - 1]) / (values[i] - values[i - 1])
-    return float(np.exp(np.log(sizes[i - 1]) + fraction * np.log(sizes[i] / sizes[i - 1])))
+    below: tuple[int, float] | None = None
+    for size, value in curve.items():
+        if value >= target:
+            if below is None:
+                return float(size)
+            fraction = (target - below[1]) / (value - below[1])
+            return below[0] * (size / below[0]) ** fraction
+        below = size, value
+    return None
 
 
-def efficiency(static: Curve, dp: Curve) -> Efficiency:
-    """Compare the curves at static's best; see `Efficiency`."""
-    best, static_size, dp_size = _at_best(means(static), means(dp))
+def efficiency(static: Curve, dp: Curve, short: float = 0.0) -> Efficiency:
+    """Compare the curves at `short` points below static's best; see `Efficiency`.
+
+    Where static is flat its best size is a matter of luck, and the ratio with it; a little below it is not.
+    """
+
+    def sizes(static: dict[int, float], dp: dict[int, float]) -> tuple[float, float, float | None]:
+        target = max(static.values()) - short
+        return target, size_reaching(static, target) or 0.0, size_reaching(dp, target)
 
     def ratio(static: dict[int, float], dp: dict[int, float]) -> float:
-        _, n, m = _at_best(static, dp)
+        _, n, m = sizes(static, dp)
         return n / m if m else 0.0
 
-    interval = _interval(lambda draw: ratio(means(draw(static)), means(draw(dp))))
+    target, static_size, dp_size = sizes(means(static), means(dp))
     reached = static_size / dp_size if dp_size else None
-    return Efficiency(best, static_size, dp_size, reached, interval, dp_size == min(dp))
+    return Efficiency(target, static_size, dp_size, reached, drawn_interval(ratio, static, dp), dp_size == min(dp))
 
 
 def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:
     """One for each DP size; see `Equivalent`."""
     found = []
     for size, accuracy in means(dp).items():
-        at_size = {size: dp[size]}
 
-        def ratio(draw: Callable[[Curve], Curve], at_size: Curve = at_size, size: int = size) -> float:
-            return (size_reaching(means(draw(static)), means(draw(at_size))[size]) or np.inf) / size
+        def ratio(static: dict[int, float], dp: dict[int, float], size: int = size) -> float:
+            return (size_reaching(static, dp[size]) or np.inf) / size
 
         n = size_reaching(means(static), accuracy)
-        found.append(Equivalent(size, accuracy, n, n / size if n else None, _interval(ratio)))
+        found.append(Equivalent(size, accuracy, n, n / size if n else None, drawn_interval(ratio, static, dp)))
     return found
 
 
@@ -116,33 +122,3 @@ def fit(curve: Curve) -> tuple[float, float, float] | None:
     except (RuntimeError, OptimizeWarning):
         return None
     return float(a), float(b * unit**c), float(c)
-
-
-def line(x: list[float], samples: list[list[float]]) -> tuple[float, float, tuple[float, float]]:
-    """Slope, intercept and the slope's 95% bootstrap interval over seeds, of the least-squares line through the means
-    of `samples`, one list a value of `x`."""
-
-    def fitted(curve: Curve) -> tuple[float, float]:
-        slope, intercept = np.polyfit(x, [float(np.mean(curve[i])) for i in range(len(x))], 1)
-        return float(slope), float(intercept)
-
-    every = dict(enumerate(samples))
-    return *fitted(every), _interval(lambda draw: fitted(draw(every))[0])
-
-
-def _at_best(static: dict[int, float], dp: dict[int, float]) -> tuple[float, int, float | None]:
-    static_size = max(static, key=lambda size: static[size])
-    return static[static_size], static_size, size_reaching(dp, static[static_size])
-
-
-def _interval(statistic: Callable[[Callable[[Curve], Curve]], float]) -> tuple[float, float]:
-    """2.5% and 97.5% of `statistic`, which is given a function that draws a curve's seeds with replacement."""
-    rng = np.random.default_rng(0)
-
-    def draw(curve: Curve) -> Curve:
-        return {size: list(rng.choice(values, len(values))) for size, values in curve.items()}
-
-    drawn = [statistic(draw) for _ in range(DRAWS)]
-    # An infinite value must not be averaged with a finite one: take the values that are there.
-    low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
-    return float(low), float(high)

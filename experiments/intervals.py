@@ -1,15 +1,49 @@
-"""95% intervals over seeds of means and of their differences, by Student's t.
+"""95% intervals over seeds: of means and differences by Student's t; of what follows from many means by draws.
 
-With the three to five seeds there are, a bootstrap interval of a mean is far too narrow: that of three values covers
-the mean three times in four.
+With the three to five seeds there are, a bootstrap interval is far too narrow: that of the mean of three values covers
+it three times in four.
 """
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from scipy.stats import t
 
 Interval = tuple[float, float]
+At = TypeVar("At")  # where a mean was measured: a size, a strength
+DRAWS = 2000
+
+
+def drawn_interval(statistic: Callable[..., float], *measured: dict[At, list[float]]) -> Interval:
+    """Of a statistic of means, one a size or strength and a value for each seed at every one of them.
+
+    `statistic` gets the means of each of `measured`, drawn anew each time: normal about the measured mean, with a
+    spread that is one for all sizes of a curve, itself drawn from what the seeds say of it (so that the interval of a
+    single mean is Student's). Sizes are drawn independently. Without bounds if some curve has one seed only.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [_drawn(curve, rng) for curve in measured]
+    if not all(drawn):
+        return -math.inf, math.inf
+    values = [statistic(*curves) for curves in zip(*drawn, strict=True)]
+    # An infinite value must not be averaged with a finite one: take the values that are there.
+    low, high = np.quantile(values, [0.025, 0.975], method="nearest")
+    return float(low), float(high)
+
+
+def _drawn(curve: dict[At, list[float]], rng: np.random.Generator) -> list[dict[At, float]]:
+    """Means of a curve as they may be, `DRAWS` times; none if no size has two seeds."""
+    freedom = sum(len(values) - 1 for values in curve.values())
+    if not freedom:
+        return []
+    squares = sum(len(values) * float(np.var(values)) for values in curve.values())
+    deviations = np.sqrt(squares / rng.chisquare(freedom, DRAWS))
+    means = [
+        np.mean(values) + deviations * rng.standard_normal(DRAWS) / math.sqrt(len(values)) for values in curve.values()
+    ]
+    return [dict(zip(curve, row, strict=True)) for row in np.transpose(means).tolist()]
 
 
 def mean_interval(values: list[float]) -> Interval:

@@ -31,6 +31,7 @@ from theory.error import isotropic_error
 from theory.practice import accumulated_rounds
 from theory.selection import KeepAll, KeepHard
 
+RIDGES = (1e-8, 10.0)  # between which the ridge is fitted
 PER_CLASS = 5 / 9  # from an error among ten classes to one among two: chance is 0.9 and 0.5
 
 
@@ -139,7 +140,7 @@ def fit_static(points: list[list[float]]) -> dict[str, float]:
         return {"d": float(np.exp(x[0])), "ridge": float(np.exp(x[1])), "generator_error": float(x[2])}
 
     starts = [(np.log(d), np.log(ridge), 0.95 * errors.min()) for d in (5, 30, 200) for ridge in (1e-4, 1e-2, 1)]
-    bounds = ([np.log(3), np.log(1e-8), 0.0], [np.log(5000), np.log(10), 0.45])
+    bounds = ([np.log(3), np.log(RIDGES[0]), 0.0], [np.log(5000), np.log(RIDGES[1]), 0.45])
     fits = [least_squares(lambda x: _exact(model_of(x), sizes) - errors, start, bounds=bounds) for start in starts]
     model = model_of(min(fits, key=lambda fit: fit.cost).x)
     return model | {"d": max(3.0, float(round(model["d"])))}  # a simulation has whole dimensions

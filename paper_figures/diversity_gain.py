@@ -4,9 +4,8 @@ from statistics import mean
 from typing import Any
 
 from matplotlib import pyplot as plt
-from scipy.stats import spearmanr
+from scipy.stats import linregress, spearmanr, t
 
-from experiments.efficiency import line
 from experiments.intervals import mean_interval
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, missing, results_of, seeds
@@ -36,9 +35,9 @@ def make(profile: str) -> Exhibit:
                     row["generator"], (row[measure], row["gain"]), (4, 4), textcoords="offset points", fontsize=6
                 )
             at = [row[measure] for row in rows]
-            slope, intercept, _ = line(at, [row["gaps"] for row in rows])
+            fitted = linregress(at, [row["gain"] for row in rows])
             ends = [min(at), max(at)]
-            axis.plot(ends, [intercept + slope * end for end in ends], "--", color="#555555", linewidth=1)
+            axis.plot(ends, [fitted.intercept + fitted.slope * end for end in ends], "--", color="#555555", linewidth=1)
             axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
             axis.set_xlabel(f"{label} (of plain images)")
         axes[0].set_ylabel("DP minus static (points)")
@@ -74,7 +73,9 @@ def _row(label: str, results: Results) -> dict[str, Any]:
 
 def _answer(rows: Rows) -> str:
     rank = spearmanr([row["recall"] for row in rows], [row["gain"] for row in rows]).statistic
-    slope, _, (low, high) = line([row["recall"] for row in rows], [row["gaps"] for row in rows])
+    fitted = linregress([row["recall"] for row in rows], [row["gain"] for row in rows])
+    half = t.ppf(0.975, len(rows) - 2) * fitted.stderr
+    slope, low, high = fitted.slope, fitted.slope - half, fitted.slope + half
     known = [row for row in rows if row["low"] is not None]
     where = [row["generator"] for row in known if row["low"] > 0]
     against = [row["generator"] for row in known if row["high"] < 0]
@@ -82,6 +83,6 @@ def _answer(rows: Rows) -> str:
     if len(known) < len(rows):
         return f"{correlation} (dashed). Some generators have one seed, which has no interval."
     return (
-        f"{correlation} (95% {low / 10:+.2f} to {high / 10:+.2f}; dashed). DP is better beyond its interval on: "
-        f"{', '.join(where) or 'none'}; worse on: {', '.join(against) or 'none'}."
+        f"{correlation} (95% over generators {low / 10:+.2f} to {high / 10:+.2f}; dashed). DP is better beyond its "
+        f"interval on: {', '.join(where) or 'none'}; worse on: {', '.join(against) or 'none'}."
     )

@@ -53,7 +53,8 @@ def make(profile: str) -> Exhibit:
         "Figure 1, right: the best of static training and of Deliberate Practice (DP)",
         f"Mean over {seeds(every)}, with the standard deviation; above each bar its mean and the images trained on. "
         "Each method is shown at its best size; hatched: the smallest DP size whose mean is above static's best. Bars "
-        f"do not start at zero. {verdict} Stands for the right half of "
+        "do not start at zero. Where tuned, runs of more images are longer (figure 4). "
+        f"{verdict} Stands for the right half of "
         f"figure 1; the published bars are the single runs of table 5. {NOT_COMPARABLE}",
         [
             {"group": name.replace("\n", ", "), "bar": label, **bar}

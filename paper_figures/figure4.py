@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from experiments.efficiency import efficiency, fit
 from experiments.outcomes import curve
+from experiments.verdicts.verdict import times
 from paper_figures import published
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import NOT_COMPARABLE, draw, numbers, scaling, seeds, title_of
@@ -41,7 +42,9 @@ def make(profile: str) -> Exhibit:
         "Figure 4: scaling laws of static training and Deliberate Practice (DP)",
         f"Above, measured here: mean and standard deviation over {seeds(counts)}. Filled markers are full runs, hollow "
         "ones branch-outs; omega = 0 adds plain images by the same rule. Curves are fits of "
-        "accuracy = a - b images^-c to the means, where there are four sizes or more. Equal settings: one guidance "
+        "accuracy = a - b images^-c to the means (off: root mean square), where there are four sizes or more and all "
+        "runs are as long; tuned runs of up to as many images as the search had are as long as it chose, those of more "
+        f"as its longest{_lengths(studies)}. Equal settings: one guidance "
         "scale and one set of settings for all methods, as the paper compares; tuned: each method at the settings its "
         f"own search found. Below: single runs published in tables 4 and 5 of arXiv 2502.15588v1. {sentences} "
         f"{NOT_COMPARABLE}",
@@ -56,18 +59,36 @@ def measured(axis: Axes, rows: Rows, title: str) -> None:
         values, full = curve(rows, method), curve(rows, method, branches=False)
         if not values:
             continue
-        found = fit(values)
-        label = method if found is None else f"{method} (fit: a = {found[0]:.1f}, c = {found[2]:.2f})"
+        # Longer runs reach more: a curve over runs of several lengths is no law of the images.
+        found = fit(values) if len(_iterations(rows, method)) == 1 else None
+        label = method
+        if found:
+            a, b, c = found
+            off = np.sqrt(np.mean([(np.mean(v) - a + b * n**-c) ** 2 for n, v in values.items()]))
+            label = f"{method} (fit: c = {c:.2f}, {off:.1f} off)"
         draw(axis, full, method, line="" if found or len(full) == 1 else "-", label=label)
         branches = {n: v for n, v in curve(rows, method, branches=True).items() if n not in full}
         if branches:
             draw(axis, branches, method, line="", label=None, markerfacecolor="white")
         if found:
-            a, b, c = found
             n = np.geomspace(min(values), max(values))
             axis.plot(n, a - b * n**-c, color=COLOURS[method], linewidth=1, linestyle="--" if "0" in method else "-")
     axis.set_title(f"Measured here: {title}\nguidance scale {_scales(rows)}")
     axis.set_ylabel("real test accuracy (%)")
+
+
+def _iterations(rows: Rows, method: str) -> list[int]:
+    return sorted({row["iterations"] for row in rows if row["method"] == method})
+
+
+def _lengths(studies: dict[tuple[str, str], Rows]) -> str:
+    said = [
+        f"{title_of(*key)}, {method} {' and '.join(f'{n:,}' for n in lengths)}"
+        for key, rows in studies.items()
+        for method in METHODS
+        if len(lengths := _iterations(rows, method)) > 1
+    ]
+    return f" (iterations: {'; '.join(said)})" if said else ""
 
 
 def _scales(rows: Rows) -> str:
@@ -91,15 +112,9 @@ def _sentence(name: str, rows: Rows) -> str:
     if not dp:
         return f"{name}: no DP runs yet."
     found = efficiency(static, dp)
-    best = f"{name}: static's best mean is {found.best:.1f}%, at {found.static_size:,} images;"
     gains = [f"{np.mean(dp[n]) - np.mean(static[n]):+.1f} at {n:,}" for n in dp if n in static]
-    equal = f"DP minus static at equal size, points: {', '.join(gains)}." if gains else ""
-    if found.ratio is None:
-        return f"{best} no DP size measured here reaches it. {equal}"
-    low, high = found.interval
-    unreached = "" if low else "; 0 stands for never reached"
-    size = f"its smallest size, {found.dp_size:,.0f}, at least" if found.at_least else f"about {found.dp_size:,.0f},"
+    equal = f" DP minus static at equal size, points: {', '.join(gains)}." if gains else ""
     return (
-        f"{best} DP reaches it with {size} {found.ratio:.1f} times fewer (95% bootstrap interval "
-        f"{low:.1f} to {high:.1f}{unreached}). {equal}"
+        f"{name}: static's best mean is {found.target:.1f}%, at {found.static_size:,.0f} images; static over DP images "
+        f"at this accuracy: {times(found.ratio, found.interval, found.at_least)}.{equal}"
     )

@@ -47,8 +47,8 @@ def make(profile: str) -> Exhibit:
         "One addition to a run that began on plain images: the hardest of a larger pool (a), or entropy-guided images "
         "(b), exactly (gradient through the U-Net and the autoencoder) or cheaply (U-Net held fixed, small decoder). "
         f"Mean and standard deviation over {seeds(counts)}. (d) gain over plain images (ratio 1) against "
-        "what an added image costs, in counted operations and in measured seconds of generation on the machine that "
-        f"ran it; numbers at the points: ratios, and the best omegas. {_best(rows)} "
+        "what an added image costs, in counted operations and in seconds of generation (of the fastest run: other work "
+        f"of the machine only slows one down). Numbers at the points: ratios, and the best omegas. {_best(rows)} "
         "Stands for figure 5 a, b and d (ImageNet-100), where both strengths have an "
         f"interior optimum and guidance costs about a fifth of pruning at equal accuracy; c is theory. "
         f"{NOT_COMPARABLE}",
@@ -98,14 +98,12 @@ def _costs(axis: Axes, rows: Rows, cost: str, label: str) -> None:
         points = [(s, [r[cost] for r in each], [r["gain"] for r in each]) for (s,), each in groups.items()]
         if not points:
             continue
-        x, y = ([float(np.mean(point[i])) for point in points] for i in (1, 2))
-        across = [sd(point[1]) for point in points]
+        x, y = [min(point[1]) for point in points], [float(np.mean(point[2])) for point in points]
         look: dict[str, Any] = {"color": COLOURS[name], "marker": MARKERS[name], "label": name}
         axis.errorbar(
             x,
             y,
             [sd(p[2]) for p in points],
-            across,
             linestyle="-" if way == "prune" else "",
             capsize=2,
             elinewidth=0.7,

@@ -5,9 +5,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.results import load
-from experiments.verdicts.hardness import error_before
+from experiments.verdicts.hardness import hardness_runs, known, misclassified
 from paper_figures.exhibit import Exhibit, Rows
-from paper_figures.shared import LEARNERS, SETTINGS, Results, grouped, missing, sd, seeds, spread, title_of
+from paper_figures.shared import LEARNERS, SETTINGS, grouped, missing, sd, seeds, spread, title_of
 from paper_figures.style import COLOURS, MARKERS, at_width, style
 
 STUDIES = ("dynamics", "scaling", "tuned")
@@ -22,7 +22,7 @@ def make(profile: str) -> Exhibit:
         {"panel": title, "method": method, "seed": result["config"]["seed"], **row}
         for title, methods in panels.items()
         for method, results in methods.items()
-        for result in results.values()
+        for result in results
         for row in trajectory(result)
     ]
     with style():
@@ -50,33 +50,22 @@ def make(profile: str) -> Exhibit:
         f"Mean and standard deviation over {seeds(len(each) for m in panels.values() for each in m.values())}, "
         "additions pooled; far from birth fewer additions contribute. "
         "Any learner but the one that chose them would do better on such images, so plain additions (omega = 0), "
-        f"chosen in the same way, are the control. Mean error before birth: {_before(panels)} "
+        "chosen in the same way, are the control; few of them are misclassified. Mean error before birth, and the "
+        f"images that it rests on: {_before(panels)} "
         "Stands for the left half of figure 6.",
         rows,
         figure,
     )
 
 
-def _panels(profile: str) -> dict[str, dict[str, Results]]:
-    """Title -> method -> runs with stored hardness; a scaling study's DP runs are those as large as its plain ones."""
-    many = {name: r for name, r in load(profile, "dynamics").items() if r["config"]["rounds"] > 2 and _has(r)}
-    panels: dict[str, dict[str, Results]] = {"ConvNet, study dynamics": {"DP": many}}
+def _panels(profile: str) -> dict[str, dict[str, list[dict]]]:
+    """Title -> method -> runs with stored hardness, those of a study of one final size."""
+    many = [r for r in load(profile, "dynamics").values() if r["config"]["rounds"] > 2 and known([r])]
+    panels = {"ConvNet, study dynamics": {"DP": many}}
     for setting in SETTINGS:
         for learner in LEARNERS:
-            runs = {name: r for name, r in load(profile, f"scaling-{setting}-{learner}").items() if _has(r)}
-            late = {name: result for name, result in runs.items() if name.startswith("omega0-")}
-            sizes = {result["config"]["n_initial"] for result in late.values()}
-            dp = {
-                name: result
-                for name, result in runs.items()
-                if name.startswith("DP-") and (not sizes or result["config"]["n_initial"] in sizes)
-            }
-            panels[title_of(setting, learner)] = {"DP": dp} | ({"omega = 0": late} if late else {})
+            panels[title_of(setting, learner)] = hardness_runs(profile, setting, learner)
     return panels
-
-
-def _has(result: dict) -> bool:
-    return any(result.get("hardness", {}).get("misclassified", []))
 
 
 def trajectory(result: dict) -> Rows:
@@ -108,9 +97,13 @@ def _draw(axis: Axes, rows: Rows, title: str) -> None:
     axis.set(xlabel="additions since birth", ylabel="error (%)", title=title, ylim=(0, 103))
 
 
-def _before(panels: dict[str, dict[str, Results]]) -> str:
+def _before(panels: dict[str, dict[str, list[dict]]]) -> str:
     parts = []
     for title, methods in panels.items():
-        found = {m: spread([error_before(r) for r in results.values()], 1) for m, results in methods.items()}
-        parts.append(f"{title}: " + ", ".join(f"{method} {value}%" for method, value in found.items() if value))
+        found = [
+            f"{method} {spread(known(runs), 1)}% ({sum(map(misclassified, runs)):,} images)"
+            for method, runs in methods.items()
+            if known(runs)
+        ]
+        parts.append(f"{title}: {', '.join(found)}")
     return "; ".join(parts) + "."

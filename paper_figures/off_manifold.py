@@ -113,8 +113,9 @@ def _answer(rows: Rows) -> str:
             best = max(mine, key=lambda row: mean(row["accuracies"]))
             chosen = max(safe, key=lambda row: row["omega"], default=None)
             text = "none" if chosen is None else f"{chosen['omega']:g} ({mean(chosen['accuracies']):.1f}%)"
+            end = ", the largest measured" * (best is mine[-1])
             parts.append(
-                f"{name}: best omega {best['omega']:g} ({mean(best['accuracies']):.1f}%); largest at which the "
+                f"{name}: best omega {best['omega']:g}{end} ({mean(best['accuracies']):.1f}%); largest at which the "
                 f"generator refuses at most {ALLOWED} points more than of plain images, without real labels: {text}."
             )
     return " ".join(parts)

@@ -105,9 +105,9 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
         '<p class="caption">Equal settings: one guidance scale and one set of settings for all methods, as the paper '
         "compares; tuned: each method at the settings that its own search found. A verdict says whether the statement "
         "holds at this scale, on these images. It is computed "
-        "from the results by the rules in experiments/verdicts: an effect, its 95% interval over seeds (Student's t "
-        "for means and differences, bootstrap for ratios), and the number of runs of each kind behind it. Not decided: "
-        "the interval has both in it. As JSON: "
+        "from the results by the rules in experiments/verdicts: an effect, its 95% interval over seeds (Student's t) "
+        "and the number of runs of each kind behind it. Not decided: the interval has both in it. C6 is counted for "
+        "Stable Diffusion 1.5 and C13 computed; C7 to C11 are at the equal settings unless they say tuned. As JSON: "
         "<code>python -m experiments verdicts --json</code></p>"
         f"{_scroll('Claims', _table(heads, lines, 'claims'))}</section>"
     )
@@ -118,7 +118,7 @@ def _effect(verdict: dict[str, Any]) -> str:
         return ""
     low, high = verdict["interval"] or (None, None)
     if verdict["effect"] is None:
-        return "" if low is None else "never reached"
+        return "" if low is None else f"never reached ({low:.3g} to {high:.3g})"
     effect = f"{verdict['effect']:.3g}"
     # Theory has neither seeds nor an interval.
     return effect if low is None or low == high == verdict["effect"] else f"{effect} ({low:.3g} to {high:.3g})"

@@ -33,7 +33,11 @@ def make(profile: str) -> Exhibit:
         f"{LEARNERS[learner]}, {setting}: {_best(each)}"
         for (learner, setting), each in grouped([row for row in rows if row["settings"]], "learner", "settings").items()
     ]
-    hard = f"the {mask.sum():,} test images that most of the real-trained reference learners get wrong"
+    hard = (
+        f"the {mask.sum():,} test images that most of the real-trained reference learners get wrong, so that learners "
+        "trained on real images are at a disadvantage there, the more the more they are like those; a learner that is "
+        "worse on test images is often better on these, and this column is no measure of robustness"
+    )
     return Exhibit(
         "table1",
         "Table 1: real data, static sets, pruning and Deliberate Practice (DP)",
@@ -41,7 +45,8 @@ def make(profile: str) -> Exhibit:
         "images made, those pruned away too. Outline, rendition, corruption and geometric are the mean over sets of "
         "changed test images, which stand for ImageNet-Sketch, -R and -V2; hard, which stands for ImageNet-A: "
         f"{hard if mask.any() else 'no reference learners yet'}. Equal: one guidance scale and one set of settings; "
-        "tuned: each method at its own best. Highest test accuracy without real training images: "
+        "tuned: each method at the best that its own search found (the table of the search). Real-data training has "
+        "the equal settings and was not tuned. Highest test accuracy without real training images: "
         f"{'; '.join(best) or 'none yet'}. "
         "Stands for table 1, whose rows are below (DP with "
         f"lambda_cfg = 2). {NOT_COMPARABLE}",

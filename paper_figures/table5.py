@@ -32,7 +32,7 @@ def make(profile: str) -> Exhibit:
         "Table 5: data efficiency at each size of Deliberate Practice (DP)",
         "For the mean test accuracy of DP at each of its sizes: the smallest static size that does as well, read off "
         "linearly in the logarithm of the size, and how many times more images that is; not reached: no static size "
-        f"measured does as well. Mean over {seeds(counts)}, 95% bootstrap interval over seeds. In {below} of {ours} "
+        f"measured does as well. Mean over {seeds(counts)}, 95% interval over seeds. In {below} of {ours} "
         "rows measured here static needs fewer images than DP. The last rows apply the same to the single runs of the "
         f"paper's table 5 (ImageNet-1k), below as printed: beside table 1 its columns of ImageNet-Sketch and -R look "
         f"swapped. {NOT_COMPARABLE}",

@@ -2,13 +2,20 @@
 
 from typing import Any
 
-from experiments.tuning import METHODS, validation_accuracy
-from paper_figures.exhibit import Exhibit
+from experiments.tuning import METHODS, SHARED, validation_accuracy
+from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import LEARNERS, grouped, results_of
 
 STUDIES = ("tuning",)
 
 NAMES = {method.replace(" = ", ""): method for method in METHODS}
+RANGES = {
+    "guidance scale": SHARED["guidance_scale"],
+    "learning rate": SHARED["lr"],
+    "patience": METHODS["DP"]["patience"],
+    "omega": METHODS["DP"]["omega"],
+    "over-sampling": METHODS["prune"]["over_sampling"],
+}
 
 
 def make(profile: str) -> Exhibit:
@@ -28,10 +35,19 @@ def make(profile: str) -> Exhibit:
         "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
         "images. Late: guidance acts below this noise level. An empty cell is an axis that the method does not have. "
         "The best of a search is partly luck: the other studies run the settings it ends with on seeds of their own. "
-        "The paper has no such table.",
+        f"Best at the end of its range, beyond which there may be better: {_ends(table)}. The paper has no such table.",
         table,
         table=table,
     )
+
+
+def _ends(table: Rows) -> str:
+    found = []
+    for row in (row for row in table if row["best"]):
+        at = [f"{axis} {row[axis]:g}" for axis, values in RANGES.items() if row[axis] in (min(values), max(values))]
+        if at:
+            found.append(f"{row['learner']}, {row['method']}: {', '.join(at)}")
+    return "; ".join(found) or "none"
 
 
 def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:

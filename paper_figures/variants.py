@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import dunnett
 
 from experiments.intervals import mean_interval
 from experiments.results import load
@@ -93,7 +94,7 @@ def table(found: list[Variant], baseline: Variant | None) -> Rows:
         rows.append(
             {
                 "runs": each.name,
-                "images": round(mean(run["outcomes"][-1]["pool_size"] for run in runs)),
+                "images": _ends([run["outcomes"][-1]["pool_size"] for run in runs]),
                 "additions by signal": f"{triggers.count('patience') / len(triggers):.0%}" if triggers else None,
                 "first addition at iteration": round(mean(first)) if first else None,
                 "test %": spread(list(each.accuracies().values())),
@@ -103,6 +104,11 @@ def table(found: list[Variant], baseline: Variant | None) -> Rows:
             }
         )
     return rows
+
+
+def _ends(sizes: list[int]) -> str:
+    """The images that runs end with: one number, or the smallest and the largest."""
+    return f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
 
 
 def points(found: list[Variant]) -> Rows:
@@ -134,17 +140,23 @@ def dots(axis: Axes, found: list[Variant]) -> None:
 
 
 def clear(found: list[Variant], baseline: Variant | None) -> str:
-    """Which variants differ from the baseline by more than the interval of the difference, in words."""
+    """Which variants differ from the baseline, in words; by Dunnett's test, one for all of them."""
     if baseline is None:
         return "The run that the others are compared with is not made yet."
-    known = {each.name: differences for each in found if len(differences := gains(each, baseline)) > 1}
-    if not known:
+    others = [each for each in found if each is not baseline and len(each.runs) > 1]
+    if not others or len(baseline.runs) < 2:
         return f"Differences from {baseline.name} have one seed so far, and no interval."
-    parts = []
-    for name, differences in known.items():
-        low, high = mean_interval(differences)
-        if low > 0 or high < 0:
-            parts.append(f"{name} {np.mean(differences):+.2f}")
-    if not parts:
-        return f"None differs from {baseline.name} by more than its 95% interval over seeds."
-    return f"Beyond their 95% intervals over seeds, from {baseline.name}, in points: {', '.join(parts)}."
+    groups = [list(each.accuracies().values()) for each in others]
+    base = list(baseline.accuracies().values())
+    bounds = dunnett(*groups, control=base, rng=np.random.default_rng(0)).confidence_interval(0.95)
+    known = list(zip(others, groups, bounds.low, bounds.high, strict=True))
+    parts = [
+        f"{each.name} {mean(values) - mean(base):+.2f} ({low:+.2f} to {high:+.2f})"
+        for each, values, low, high in known
+        if low > 0 or high < 0
+    ]
+    widest = max((high - low) / 2 for *_, low, high in known)
+    return (
+        f"Different from {baseline.name}, in points, by intervals that hold together at 95% (Dunnett's; up to "
+        f"{widest:.1f} points to either side, and smaller differences cannot be told): {', '.join(parts) or 'none'}."
+    )

@@ -1,9 +1,8 @@
 """Verdicts: what the recorded results say of each of the paper's claims.
 
-A verdict is computed: an effect with a 95% interval over seeds (of means and differences by Student's t, of ratios by
-bootstrap), and a rule that turns it into "holds here", "holds in part" or "does not hold here"; or "not decided here"
-where the interval leaves both open. What has no results, or those of one seed, is "not tested here". The rules are in
-the files beside.
+A verdict is computed: an effect with a 95% interval over seeds, and a rule that turns it into "holds here", "holds in
+part" or "does not hold here"; or "not decided here" where the interval leaves both open. What has no results, or those
+of one seed, is "not tested here". The rules are in the files beside.
 """
 
 import csv

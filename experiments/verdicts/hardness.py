@@ -6,41 +6,64 @@ import numpy as np
 
 from experiments.intervals import difference_interval, mean_interval
 from experiments.results import load
-from experiments.verdicts.verdict import LEARNERS, Verdict, below, of_all, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Part, Verdict, below, of_all, several_seeds, untested
+
+METHODS = {"DP": "DP", "omega0": "omega = 0"}
 
 
 def hardness_moves(profile: str) -> Verdict:
-    """C10: images misclassified when added had a lower error before.
+    """C10: images misclassified when added had a lower error before; each learner, at equal settings and tuned.
 
     At birth their error is 100% because they were chosen so, and any other learner would do better on them. So the same
     is measured on plain additions (omega = 0): the first part of the claim is an error below 100, the second an error
     below that of the plain ones.
     """
-    found: dict[str, list[float]] = {"DP": [], "omega = 0": []}
-    for learner in LEARNERS:
-        for name, result in load(profile, f"scaling-equal-{learner}").items():
-            method = {"DP": "DP", "omega0": "omega = 0"}.get(name.split("-")[0])
-            value = error_before(result) if method else None
-            if method and value is not None and name.split("-")[1] == "1000":
-                found[method].append(value)
-    if not found["DP"]:
+    found: dict[str, dict[str, Any]] = {}
+    for setting in ("equal", "tuned"):
+        for learner in LEARNERS:
+            runs = hardness_runs(profile, setting, learner)
+            guided, plain = (known(runs.get(method, [])) for method in METHODS.values())
+            if guided:
+                found[f"{setting}-{learner}"] = {
+                    "error": float(np.mean(guided)),
+                    "interval": mean_interval(guided),
+                    "images": [misclassified(run) for run in runs["DP"]],
+                    "plain_error": float(np.mean(plain)) if plain else None,
+                    "plain_images": [misclassified(run) for run in runs.get("omega = 0", [])],
+                    "minus_plain": difference_interval(guided, plain) if plain else None,
+                    "seeds": min(len(guided), len(plain)) if plain else len(guided),
+                }
+    if not found:
         return untested("C10", "no DP runs with stored learners")
-    low, high = mean_interval(found["DP"])
-    parts, control = [below((low, high), 100)], None
-    if found["omega = 0"]:
-        control = difference_interval(found["DP"], found["omega = 0"])
-        parts.append(below(control, 0))
+    found = several_seeds(found)
+    parts: list[Part] = []
+    for each in found.values():
+        parts.append(below(each["interval"], 100))
+        if each["minus_plain"]:
+            parts.append(below(each["minus_plain"], 0))
+    main = found.get(f"equal-{MAIN}") or next(iter(found.values()))
     return Verdict(
         "C10",
         of_all(parts),
-        "error of earlier learners on images misclassified when added, percent (100 at birth by choice); the same for "
-        f"plain additions: {np.mean(found['omega = 0']) if found['omega = 0'] else float('nan'):.1f}",
-        float(np.mean(found["DP"])),
-        (low, high),
-        len(found["DP"]),
-        tuple(f"scaling-equal-{learner}" for learner in LEARNERS),
-        {"minus_plain_additions": control},
+        "error of earlier learners on images misclassified when added, percent (100 at birth by choice), and on plain "
+        f"additions (the images of a run in brackets): {', '.join(map(_said, found, found.values()))}",
+        main["error"],
+        main["interval"],
+        min(each["seeds"] for each in found.values()),
+        tuple(f"scaling-{name}" for name in found),
+        {"comparisons": found},
     )
+
+
+def hardness_runs(profile: str, setting: str, learner: str) -> dict[str, list[dict[str, Any]]]:
+    """Method -> runs with stored hardness of a scaling study, of the largest final size that all its methods have."""
+    found: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for name, result in load(profile, f"scaling-{setting}-{learner}").items():
+        method = METHODS.get(name.split("-")[0])
+        if method and any(result.get("hardness", {}).get("misclassified", [])):
+            found.setdefault(method, {}).setdefault(result["outcomes"][-1]["pool_size"], []).append(result)
+    common = set.intersection(*map(set, found.values())) if found else set()
+    return {method: sizes[max(common)] for method, sizes in found.items()} if common else {}
 
 
 def error_before(result: dict[str, Any]) -> float | None:
@@ -56,3 +79,24 @@ def error_before(result: dict[str, Any]) -> float | None:
         before = [hardness["error"][learner][addition] for learner in range(addition)]
         total, weight = total + count * float(np.mean(before)), weight + count
     return total / weight if weight else None
+
+
+def known(runs: list[dict[str, Any]]) -> list[float]:
+    """`error_before` of the runs that have it."""
+    return [error for error in map(error_before, runs) if error is not None]
+
+
+def misclassified(result: dict[str, Any]) -> int:
+    """Images that `error_before` rests on."""
+    return sum(result["hardness"]["misclassified"][1:])
+
+
+def _said(name: str, each: dict[str, Any]) -> str:
+    said = f"{name} {each['error']:.1f} ({_range(each['images'])})"
+    if each["minus_plain"]:
+        said += f" against {each['plain_error']:.1f} ({_range(each['plain_images'])})"
+    return said
+
+
+def _range(counts: list[int]) -> str:
+    return f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(counts[0])

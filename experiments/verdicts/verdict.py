@@ -60,8 +60,17 @@ def of_all(parts: list[Part]) -> Answer:
 
 
 def times(ratio: float | None, interval: Interval, at_least: bool = False) -> str:
-    if ratio is None:
-        return "never reached"
-    low, high = interval
-    unreached = "" if low else "; 0 = never reached"
-    return f"{'at least ' * at_least}{ratio:.1f}x (95% {low:.1f} to {high:.1f}{unreached})"
+    """A ratio in words; 0 in its interval stands for what is never reached."""
+    said = "never reached" if ratio is None else f"{ratio:.1f}x{' or more' * at_least}"
+    return f"{said} (95% {between(interval)})"
+
+
+def between(interval: Interval) -> str:
+    """The interval of a ratio in words."""
+    return " to ".join(dict.fromkeys(f"{bound:.1f}" if bound else "never reached" for bound in interval))
+
+
+def several_seeds(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those comparisons that have several seeds, so that one of a single seed does not keep the others from a verdict;
+    all if none has."""
+    return {name: each for name, each in found.items() if each["seeds"] > 1} or found

@@ -16,9 +16,17 @@ def test_a_clear_win_has_an_interval_above_one():
     static = {1000: [70.0, 70.2, 69.8], 4000: [74.0, 74.2, 73.8], 16000: [75.0, 75.1, 74.9]}
     dp = {1000: [73.0, 73.2, 72.8], 4000: [77.0, 77.2, 76.8]}
     found = efficiency(static, dp)
-    assert found.best == pytest.approx(75) and found.static_size == 16000
+    assert found.target == pytest.approx(75) and found.static_size == pytest.approx(16000)
     assert found.dp_size == pytest.approx(2000, rel=1e-6) and found.ratio == pytest.approx(8, rel=1e-6)
     assert 1 < found.interval[0] < 8 < found.interval[1] and not found.at_least
+
+
+def test_a_little_below_a_plateau_its_longest_size_does_not_count():
+    static = {1000: [70.0, 70.2], 4000: [74.9, 75.1], 16000: [75.0, 75.2]}
+    dp = {1000: [74.5, 74.7], 4000: [77.0, 77.2]}
+    at_best, near = efficiency(static, dp), efficiency(static, dp, short=0.5)
+    assert at_best.static_size == pytest.approx(16000) and at_best.ratio > 10
+    assert near.static_size < 4000 and near.ratio < 4 and near.at_least
 
 
 def test_a_win_at_the_smallest_size_is_a_lower_bound():

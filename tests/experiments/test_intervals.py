@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.intervals import difference_interval, mean_interval
+from experiments.intervals import difference_interval, drawn_interval, mean_interval
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
@@ -27,3 +27,20 @@ def test_a_single_seed_bounds_nothing_and_equal_seeds_agree():
     assert mean_interval([80.0]) == difference_interval([80.0, 81.0], [79.0]) == (-math.inf, math.inf)
     assert mean_interval([80.0, 80.0]) == (80.0, 80.0)
     assert difference_interval([80.0, 80.0], [79.5, 79.5]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_drawn_interval_covers_what_follows_from_the_means(seeds):
+    rng, true = np.random.default_rng(seeds), {1: 70.0, 2: 74.0, 4: 75.0}
+    covered = 0
+    for _ in range(400):
+        curves = [{size: rng.normal(mean, 0.5, seeds).tolist() for size, mean in true.items()} for _ in range(2)]
+        low, high = drawn_interval(lambda a, b: a[4] - b[1], *curves)
+        covered += low < 5 < high
+    assert 0.92 < covered / 400 < 0.99
+
+
+def test_a_drawn_interval_of_one_mean_is_students_and_needs_two_seeds_somewhere():
+    values = [79.0, 80.0, 81.5, 80.5, 79.7]
+    assert drawn_interval(lambda curve: curve[0], {0: values}) == pytest.approx(mean_interval(values), abs=0.15)
+    assert drawn_interval(lambda curve: curve[0], {0: [80.0], 1: [81.0]}) == (-math.inf, math.inf)

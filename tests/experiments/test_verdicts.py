@@ -85,12 +85,11 @@ def test_data_efficiency(folder, convnet, vit, verdict):
     assert c1.more["effect_equal_scale"] is None and c1.seeds == 3
 
 
-def test_iterations_are_those_of_the_sizes_that_are_compared(folder):
-    scaling("scaling-tuned-convnet", STATIC, GOOD)
-    write("scaling-tuned-convnet", "static-32000", 84.2, n_initial=32000, rounds=0, n_per_round=0, iterations=9000)
-    write("scaling-tuned-convnet", "DP-1000", 84.5, n_initial=1000, rounds=1, n_per_round=1000, iterations=3000)
-    found = verdicts.less_of_everything("C3", "convnet")("p")
-    assert found.more["iterations_ratio"] == 3 and found.verdict == "holds here"
+@pytest.mark.parametrize(("dp", "verdict"), [(GOOD, "holds here"), (BAD, "does not hold here")])
+def test_fewer_images(folder, dp, verdict):
+    scaling("scaling-tuned-convnet", STATIC, dp)
+    assert verdicts.less_of_everything("C3", "convnet")("p").verdict == verdict
+    assert verdicts.less_of_everything("C4", "vit")("p").verdict == "not tested here"
 
 
 def test_equal_scale_stands_beside_tuned(folder):
@@ -118,6 +117,15 @@ def test_timing_alone(folder, late, verdict):
     assert found.verdict == verdict and found.effect == pytest.approx(late - 82.0)
 
 
+def test_sizes_of_one_seed_are_not_more_seeds(folder):
+    scaling("scaling-equal-convnet", STATIC, {})
+    for size, late in ((1000, 75.0), (4000, 85.0)):
+        half = size // 2
+        write("scaling-equal-convnet", f"omega0-{half}", late, n_initial=half, rounds=1, n_per_round=half)
+    found = verdicts.timing_alone("p")
+    assert found.seeds == 3 and found.effect == pytest.approx(0.0) and found.verdict == "holds here"
+
+
 @pytest.mark.parametrize(
     ("guided", "plain", "verdict"),
     [(60.0, 80.0, "holds here"), (80.0, 60.0, "holds in part"), (100.0, 60.0, "does not hold here")],
@@ -129,6 +137,14 @@ def test_hardness(folder, guided, plain, verdict):
     write("scaling-equal-convnet", "omega0-1000", 80, error_before=plain, **run)
     found = verdicts.hardness_moves("p")
     assert found.verdict == verdict and found.effect == pytest.approx(guided)
+
+
+def test_hardness_compares_runs_of_one_size(folder):
+    for rounds, error in ((3, 60.0), (7, 90.0)):
+        run = {"n_initial": 1000, "rounds": rounds, "n_per_round": 1000}
+        write("scaling-equal-convnet", f"DP-{rounds}", 80, error_before=error, **run)
+    write("scaling-equal-convnet", "omega0-1000", 80, error_before=80.0, n_initial=1000, rounds=3, n_per_round=1000)
+    assert verdicts.hardness_moves("p").effect == pytest.approx(60.0)
 
 
 def selection(prune: dict[float, float], guided: dict[float, float]) -> None:
@@ -154,6 +170,20 @@ def test_selection_that_is_the_better_the_stronger_and_pruning_that_wins(folder)
     cost, optimum = verdicts.cheaper_than_pruning("p"), verdicts.too_much_selection("p")
     assert cost.verdict == optimum.verdict == "does not hold here"
     assert cost.effect is None and optimum.effect == 0
+
+
+def test_the_strongest_selection_as_the_best_by_luck_leaves_open_whether_more_would_hurt(folder):
+    selection({1: 80.0, 4: 83.0, 18: 83.1}, {0.1: 82.0, 0.3: 84.9, 0.7: 85.0})
+    assert verdicts.too_much_selection("p").verdict == "not decided here"
+
+
+def test_pruning_that_wins_when_both_are_tuned_speaks_against_guidance(folder):
+    selection({1: 80.0, 4: 83.0, 18: 81.0}, {0.1: 82.0, 0.3: 85.0, 0.7: 81.0})
+    scaling("scaling-tuned-convnet", STATIC, GOOD)
+    run = {"n_initial": 1000, "rounds": 3, "n_per_round": 1000}
+    write("comparison-convnet", "prune-tuned-4000", 88.0, **run)
+    found = verdicts.cheaper_than_pruning("p")
+    assert found.verdict == "holds in part" and found.more["tuned"]["convnet"]["gain"] == pytest.approx(-2.0)
 
 
 def test_shifted_images(folder):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from experiments import results
@@ -15,6 +16,7 @@ from paper_figures.figure9 import pairs
 from paper_figures.shared import seeds, spread
 from paper_figures.table1 import chosen
 from paper_figures.table5 import compare
+from paper_figures.variants import Variant, clear
 
 STATIC = {100: [70.0, 72.0], 400: [80.0, 82.0], 1600: [79.0, 81.0]}
 
@@ -47,6 +49,19 @@ def test_trajectories_pool_additions_by_their_images():
         for row in trajectory({"hardness": {"misclassified": [10, 30, 0], "error": error}})
     }
     assert found == {-1: 60, 0: 100, 1: pytest.approx((10 * 50 + 30 * 90) / 40), 2: 40}
+
+
+def variant(name: str, accuracies: list[float]) -> Variant:
+    runs = {seed: {"outcomes": [{"test_accuracy": each}]} for seed, each in enumerate(accuracies)}
+    return Variant(name, "black", runs)
+
+
+def test_of_many_equal_variants_none_is_named_and_a_better_one_is():
+    rng, base = np.random.default_rng(0), variant("DP", [80.1, 79.9, 80.0])
+    noise = [variant(f"noise {i}", list(80 + 0.1 * rng.standard_normal(3))) for i in range(20)]
+    assert clear(noise, base).endswith(": none.")
+    said = clear([*noise, variant("better", [81.0, 81.1, 81.0])], base)
+    assert "better +1.03" in said and "noise" not in said
 
 
 def row(method: str, size: int, seed: int, accuracy: float = 80.0, branch: int | None = None) -> dict:
