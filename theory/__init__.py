@@ -9,12 +9,15 @@ Needs numpy and scipy only. Start with::
 
 from theory.checks import ArgumentError
 from theory.error import ExactError, general_error, isotropic_error
+from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.printed import printed_error
+from theory.scaling import Best, best_general, best_isotropic, best_rounds, local_exponents, power_law
 from theory.selection import KeepAll, KeepEasy, KeepHard, Moments, Rule, Tempered, UserRule
 from theory.simulate import Simulation, banded, dense, dense_general
 
 __all__ = [
     "ArgumentError",
+    "Best",
     "ExactError",
     "KeepAll",
     "KeepEasy",
@@ -24,10 +27,18 @@ __all__ = [
     "Simulation",
     "Tempered",
     "UserRule",
+    "accumulated_rounds",
     "banded",
+    "best_general",
+    "best_isotropic",
+    "best_rounds",
     "dense",
     "dense_general",
+    "fresh_rounds",
     "general_error",
     "isotropic_error",
+    "local_exponents",
+    "power_law",
+    "practice_error",
     "printed_error",
 ]

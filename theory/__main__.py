@@ -4,7 +4,7 @@ Examples::
 
     python -m theory error --d 350 --n 1000 --ridge 0.01 --alignment 0.9 --rule keep-hard --threshold 0.7 --json
     python -m theory simulate --d 350 --n 1000 --rule keep-hard --kept-fraction 0.5 --replicates 20
-    python -m theory sweep --d 350 --n 500,1000,2000,4000 --policy best
+    python -m theory sweep --d 350 --n 500,1000,2000,4000 --tune-ridge
     python -m theory figure 3 --csv figure3.csv --plot figure3.png
 """
 
@@ -41,8 +41,23 @@ EXHIBITS: dict[str, tuple[Callable[..., list[Row]], str]] = {  # name: (its numb
     "exponent": (figures.exponent, "theory_exponent"),
 }
 
-
 EXACT = ("test_error", "kept_fraction", "overlap", "squared_norm", "finite_size")  # columns of an exact error
+RULES = {  # name: the options it uses
+    "keep-all": (),
+    "keep-hard": ("threshold", "kept_fraction"),
+    "keep-easy": ("threshold", "kept_fraction"),
+    "tempered": ("kept_fraction", "omega", "level", "scale"),
+}
+DEFAULTS = {  # of options that are refused where they would do nothing, so that it must be seen whether they are given
+    "ridge": 0.0,
+    "alignment": 1.0,
+    "generator_alignment": 1.0,
+    "omega": 1.0,
+    "scale": 1.0,
+    "teacher": "flat",
+    "budget": "pool",
+    "rounds": 4,
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for a bad argument, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
+        _complete(options)
         options.run(options)
     except (ArgumentError, OSError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe has gone: not an error
@@ -63,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except MemoryError:
         print(
-            "theory: n, d: found a simulation too large for memory. Lower them, or use --method banded.",
+            "theory: n, d: found a setting too large for memory. Lower them; of the methods, banded needs the least.",
             file=sys.stderr,
         )
         return 2
@@ -79,27 +95,20 @@ def _parser() -> argparse.ArgumentParser:
 
     model = _Parser(add_help=False)
     model.add_argument("--d", type=int, required=True, help="input dimension")
-    model.add_argument("--ridge", type=float, default=0.0, help="ridge penalty; 0 is the minimum-norm fit (default 0)")
-    model.add_argument("--alignment", type=float, default=1.0, help="cosine of pruner and labels (default 1)")
-    model.add_argument(
-        "--generator-alignment",
-        type=float,
-        default=1.0,
-        help="cosine of generator and truth (default 1)",
-    )
+    model.add_argument("--ridge", type=float, help="ridge penalty; 0 is the minimum-norm fit (default 0)")
+    model.add_argument("--alignment", type=float, help="cosine of pruner and labels (default 1)")
+    model.add_argument("--generator-alignment", type=float, help="cosine of generator and truth (default 1)")
     rule = _Parser(add_help=False)
-    rule.add_argument("--rule", choices=["keep-all", "keep-hard", "keep-easy", "tempered"], default="keep-all")
+    rule.add_argument("--rule", choices=list(RULES), default="keep-all")
     rule.add_argument("--threshold", type=float, help="margin threshold of keep-hard or keep-easy")
     rule.add_argument("--kept-fraction", type=float, help="fraction kept, instead of a threshold or a level")
-    rule.add_argument(
-        "--omega", type=float, default=1.0, help="exponent of tempered, above 0 for hard rows (default 1)"
-    )
+    rule.add_argument("--omega", type=float, help="exponent of tempered, above 0 for hard rows (default 1)")
     rule.add_argument("--level", type=float, help="factor of tempered (default 1)")
-    rule.add_argument("--scale", type=float, default=1.0, help="logits per standard deviation, tempered (default 1)")
+    rule.add_argument("--scale", type=float, help="logits per standard deviation, tempered (default 1)")
     pool = _Parser(add_help=False)
     pool.add_argument("--n", type=int, required=True, help="pool size BEFORE pruning")
     pool.add_argument("--decay", type=float, help="power-law covariance with eigenvalues k^-DECAY (default isotropic)")
-    pool.add_argument("--teacher", choices=["aligned", "flat"], default="flat", help="with --decay (default flat)")
+    pool.add_argument("--teacher", choices=["aligned", "flat"], help="with --decay (default flat)")
     output = _Parser(add_help=False)
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -114,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.set_defaults(run=_simulate)
     sweep = commands.add_parser("sweep", parents=[model, output], help="error and local exponents over n")
     sweep.add_argument("--n", required=True, help="sizes, separated by commas")
-    sweep.add_argument("--budget", choices=BUDGETS, default="selected", help="what n counts (default selected)")
+    sweep.add_argument("--budget", choices=BUDGETS, help="what n counts (default pool; selected if adaptive)")
     sweep.add_argument("--policy", default="best", help="a kept fraction, best (default), or adaptive")
-    sweep.add_argument("--rounds", type=int, default=4, help="rounds of the adaptive policy (default 4)")
+    sweep.add_argument("--rounds", type=int, help="rounds of the adaptive policy (default 4)")
     sweep.add_argument("--tune-ridge", action="store_true", help="tune the ridge at every size instead of --ridge")
     sweep.set_defaults(run=_sweep)
     figure = commands.add_parser("figure", parents=[output], help="the numbers of an exhibit; CSV on standard output")
@@ -128,6 +137,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _complete(options: argparse.Namespace) -> None:
+    """Refuse options that would do nothing, and give those that are left out their defaults."""
+    idle: dict[str, str] = {}  # option: what does not use it
+    if "rule" in options:
+        for name in ("threshold", "kept_fraction", "omega", "level", "scale"):
+            if name not in RULES[options.rule]:
+                idle[name] = options.rule
+    if "decay" in options and options.decay is None:
+        idle["teacher"] = "an isotropic covariance"
+    if "policy" in options and options.policy == "adaptive":
+        idle |= dict.fromkeys(("ridge", "alignment", "generator_alignment"), "the adaptive policy")
+        if options.budget == "pool":
+            idle["budget"] = "the adaptive policy"
+        options.budget = options.budget or "selected"
+    elif "policy" in options:
+        idle["rounds"] = "a policy that is not adaptive"
+        if options.tune_ridge:
+            idle["ridge"] = "--tune-ridge"
+    for name, user in idle.items():
+        if getattr(options, name) is not None:
+            raise ArgumentError(
+                f"{name.replace('_', '-')}: found {getattr(options, name)}, but {user} does not use it. Leave it out."
+            )
+    for name, value in DEFAULTS.items():
+        if getattr(options, name, value) is None:
+            setattr(options, name, value)
+
+
 def _rule(options: argparse.Namespace) -> Rule:
     name, threshold, kept = options.rule, options.threshold, options.kept_fraction
     if name in ("keep-hard", "keep-easy"):
@@ -135,8 +172,6 @@ def _rule(options: argparse.Namespace) -> Rule:
         if (threshold is None) == (kept is None):
             raise ArgumentError(f"threshold, kept-fraction: expected exactly one of them with {name}.")
         return kind(threshold) if kept is None else kind.keeping(kept)
-    if threshold is not None:
-        raise ArgumentError(f"threshold: {name} has none. Leave it out.")
     if name == "tempered":
         if kept is None and options.level is None and options.omega < 0:
             raise ArgumentError(
@@ -147,8 +182,6 @@ def _rule(options: argparse.Namespace) -> Rule:
         if options.level is not None:
             raise ArgumentError("level, kept-fraction: expected at most one of them.")
         return Tempered.keeping(kept, options.omega, options.scale)
-    if kept not in (None, 1.0):
-        raise ArgumentError(f"kept-fraction: found {kept:g}, but keep-all keeps 1. Choose another rule.")
     return KeepAll()
 
 
@@ -166,12 +199,7 @@ def _setting(options: argparse.Namespace) -> tuple[dict[str, Any], Row]:
 def _error(options: argparse.Namespace) -> None:
     setting, about = _setting(options)
     exact = (isotropic_error if options.decay is None else general_error)(_rule(options), **setting)
-    row: Row = {
-        name: float(getattr(exact, name)) for name in ("test_error", "kept_fraction", "overlap", "squared_norm")
-    }
-    # At the interpolation threshold the norm diverges and the error is 0.5; JSON has no infinity.
-    row = {name: value if np.isfinite(value) else "infinite" for name, value in row.items()}
-    _write(options, row | about)
+    _write(options, {name: float(getattr(exact, name)) for name in EXACT} | about)
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -183,7 +211,7 @@ def _simulate(options: argparse.Namespace) -> None:
     run = draw(_rule(options), replicates=options.replicates, seed=options.seed, **setting)
     row: Row = {
         "test_error": run.mean,
-        "standard_error": run.standard_error if options.replicates > 1 else "undefined",
+        "standard_error": run.standard_error,
         "kept_fraction": float(run.kept.mean()) / options.n,
         **about,
         "method": method,
@@ -202,8 +230,6 @@ def _sweep(options: argparse.Namespace) -> None:
             "best or adaptive."
         ) from None
     if options.policy == "adaptive":
-        if options.budget != "selected" or options.alignment != 1 or options.generator_alignment != 1:
-            raise ArgumentError("policy: adaptive learns its alignment and counts selected rows. Drop those options.")
         history = best_rounds(d=options.d, n=sizes, rounds=options.rounds)
         _write(options, [row for k, best in enumerate(history) for row in _sweep_rows(options, sizes, best, k + 1)])
         return
@@ -237,6 +263,14 @@ def _sweep_rows(options: argparse.Namespace, sizes: np.ndarray, best: Best, roun
 
 def _figure(options: argparse.Namespace) -> None:
     numbers, module = EXHIBITS[options.name]
+    if options.plot:
+        try:
+            draw = importlib.import_module(f"paper_figures.{module}").draw
+            formats = importlib.import_module("matplotlib.backend_bases").FigureCanvasBase.get_supported_filetypes()
+        except ModuleNotFoundError as error:
+            raise ArgumentError(f"plot: {error.name} is not installed. Install the plots extra.") from None
+        if options.plot.suffix[1:].lower() not in formats:
+            raise ArgumentError(f"plot: found {str(options.plot)!r}, expected a name ending in .{', .'.join(formats)}.")
     settings = {k: getattr(options, k) for k in ("replicates", "seed") if getattr(options, k) is not None}
     rows = numbers(**settings)
     if options.json or options.csv or not options.plot:
@@ -244,15 +278,12 @@ def _figure(options: argparse.Namespace) -> None:
     if options.name in ("exponent", "phase"):
         print(figures.answer(rows), file=sys.stderr)
     if options.plot:
-        try:
-            draw = importlib.import_module(f"paper_figures.{module}").draw
-        except ModuleNotFoundError as error:
-            raise ArgumentError(f"plot: {error.name} is not installed. Install the plots extra.") from None
         draw(rows).savefig(options.plot, dpi=160, bbox_inches="tight")
 
 
 def _write(options: argparse.Namespace, rows: Row | list[Row]) -> None:
     """One object or many: JSON or CSV where asked; by default lines for one object, CSV on standard output for many."""
+    rows = [_in_words(row) for row in rows] if isinstance(rows, list) else _in_words(rows)
     if options.json:
         print(json.dumps(rows, indent=None if isinstance(rows, list) else 2, allow_nan=False))
     elif options.csv:
@@ -264,6 +295,12 @@ def _write(options: argparse.Namespace, rows: Row | list[Row]) -> None:
         for name, value in rows.items():
             print(f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}")
     sys.stdout.flush()
+
+
+def _in_words(row: Row) -> Row:
+    """What JSON has no number for: the norm at the interpolation threshold, the standard error of one replicate."""
+    words = {"nan": "undefined", "inf": "infinite"}
+    return {name: words.get(str(value), value) for name, value in row.items()}
 
 
 def _write_csv(file: Any, rows: list[Row]) -> None:

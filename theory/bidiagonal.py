@@ -24,7 +24,7 @@ from scipy.linalg import solveh_banded
 from theory.checks import Array
 from theory.selection import Rule
 
-_CHUNK = 2**20  # pool rows drawn at a time, over replicates: bounds memory
+_CHUNK = 2**20  # pool rows drawn at a time, over replicates; a larger pool is drawn whole, at some 80 bytes a row
 
 
 def banded_draws(

@@ -29,6 +29,8 @@ from theory.checks import ArgumentError, Array, broadcast, real, vector
 from theory.selection import Rule
 from theory.spectrum import general_spectrum, isotropic_spectrum
 
+EPS = float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True)
 class ExactError:
@@ -42,7 +44,8 @@ class ExactError:
         kept_fraction: Fraction of the pool kept, in (0, 1].
         finite_size: Estimate of what the limit leaves out, relative to the squared angle: the fit's fluctuation
             along the pruner, one direction among d, which weighs most when hard selection leaves little variance
-            there. Below about 0.1 the limit is close; above 1 a very selective rule should be simulated instead.
+            there. For spectra with many large eigenvalues the limit is close below about 0.1; above 1 a very
+            selective rule should be simulated instead. It does not tell of a covariance with few large eigenvalues.
     """
 
     test_error: Array
@@ -170,6 +173,7 @@ def truth_coordinates(
     rho = alignment
     generator = real("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
     if pruner_truth_alignment is None:
+        broadcast(alignment=rho, generator_alignment=generator)
         along = rho * generator
     else:
         along = real("pruner_truth_alignment", pruner_truth_alignment, -1, 1, advice="It is a cosine.")
@@ -183,7 +187,8 @@ def truth_coordinates(
             "pruner_truth_alignment: found three cosines that no three directions have. Move it towards "
             "alignment * generator_alignment."
         )
-    return along, across, np.sqrt(np.maximum(outside, 0.0))
+    # The root of a rounding error would be a floor on small errors.
+    return along, across, np.sqrt(np.where(outside > 4 * EPS, outside, 0.0))
 
 
 def eigensystem(covariance: ArrayLike) -> tuple[Array, Array | None]:
@@ -202,10 +207,11 @@ def eigensystem(covariance: ArrayLike) -> tuple[Array, Array | None]:
         s, basis = np.linalg.eigh(sigma)
     else:
         raise ArgumentError(f"covariance: found shape {sigma.shape}, expected eigenvalues [d] or a matrix [d, d].")
-    tolerance = 0.0 if basis is None else 1e-12 * len(s) * np.abs(s).max()
-    if s.min() < -tolerance or s.max() <= 0:
+    # eigh finds a matrix's eigenvalues to within `rounding`; the matrix may have been rounded more coarsely itself.
+    rounding = 0.0 if basis is None else EPS * len(s) * np.abs(s).max()
+    if s.min() < -1e4 * rounding or s.max() <= 0:
         raise ArgumentError(f"covariance: found an eigenvalue {s.min():g}, expected none negative and one above 0.")
-    return np.where(s > tolerance, s, 0.0), basis
+    return np.where(s > rounding, s, 0.0), basis
 
 
 def whitened(name: str, direction: ArrayLike, root: Array, basis: Array | None) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from theory.checks import ArgumentError, Array
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.progress import progress
-from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
+from theory.scaling import TRUSTED, best_general, best_isotropic, best_rounds, local_exponents, power_law
 from theory.selection import KeepAll, KeepEasy, KeepHard, Rule
 from theory.simulate import banded, dense_general, generator_of
 
@@ -145,8 +145,8 @@ def exponent(
     reach of the limit) and power-law spectra ``k^-spectrum``; a teacher ``"aligned"`` with the large
     eigenvalues (equal weights on all eigenvectors) or ``"flat"`` (equal share of the margin's variance in each).
     Policies: keep all, the hardest ``kept_fraction``, the best fraction of the pool, and (isotropic) adaptive
-    rounds with the best fraction in each. The ridge is tuned at every exact point. Simulated points use the exact
-    point's rule and ridge.
+    rounds, each as selective as the limit is trusted for (see :func:`theory.best_rounds`). The ridge is tuned at
+    every exact point. Simulated points use the exact point's rule and ridge.
 
     Returns:
         Rows with ``series``, ``spectrum``, ``teacher``, ``policy``, ``rho`` (``"learned"`` for adaptive),
@@ -208,7 +208,7 @@ def _isotropic_exponents(d: int, kept: float, rounds: int, replicates: int, rng:
 
 
 def _adaptive_exponents(d: int, rounds: int, replicates: int, rng: np.random.Generator) -> list[Row]:
-    """Every round selects the same number of rows, from as large a fresh pool as its best fraction needs."""
+    """Every round selects the same number of rows, from as large a fresh pool as the limit is trusted for."""
     sizes = np.array([d * 2.0 ** (k / 2) for k in range(12)])
     history = best_rounds(d=d, n=sizes, rounds=rounds, fractions=FINE_FRACTIONS)
     shared: Row = {"spectrum": 0.0, "teacher": "isotropic", "policy": "adaptive", "rho": "learned", "d": d}
@@ -317,9 +317,11 @@ def _exponent_answer(rows: list[Row]) -> str:
         f"pruner of fixed alignment 0.9 it is {last['exponent_pool']:.2f} again, and the error "
         f"{best['test_error'] / last['test_error']:.2f} times less than keeping all of the same pool. Practice removes "
         f"that limit, as the pruner improves with the data: after {', '.join(str(k) for k in rounds)} rounds the "
-        f"exponent in selected rows is {growth}, and in rows searched {searched}. Selection hurts when rows are "
-        f"scarce: {hardest} at alignment 0.9 is worse than keeping all up to {turn / d:.2g} d selected rows, by up to "
-        f"{max(r for _, r in hurt):.2f} times. "
+        f"exponent in selected rows is {growth}, and in rows searched {searched}. The latter rest on where the search "
+        "stops: for given selected rows the exact error falls all the way as the kept fraction goes to 0, and a round "
+        f"takes the smallest fraction for which the limit is trusted (finite size up to {TRUSTED:g}). Selection hurts "
+        f"when rows are scarce: {hardest} at alignment 0.9 is worse than keeping all up to {turn / d:.2g} d selected "
+        f"rows, by up to {max(r for _, r in hurt):.2f} times. "
         f"With eigenvalues k^-{steep:g} and an aligned teacher the mean exponent is {slopes['keep all', 1.0]:.2f} "
         f"keeping all, {slopes[hardest, 1.0]:.2f} for {hardest} at alignment 1 and {slopes[hardest, 0.9]:.2f} at 0.9. "
         "The ridge is tuned at every point."

@@ -2,9 +2,8 @@
 
 With a fresh pool every round the classifier enters the next round only through its angles, so the exact error gives a
 recursion: ``rho_(k+1) = cos(pi E_test(rho_k))`` (with an imperfect generator, one cosine for the labels and one for
-    the
-truth). Training on the rows of all rounds together correlates rows and pruner; its exact error is open and it is only
-simulated here.
+the truth). Training on the rows of all rounds together correlates rows and pruner; its exact error is open and it is
+only simulated here.
 
 ``rules`` and ``pools`` list one rule and one pool size a round; ``ridge`` may be one number or one a round. To
 start from a plain classifier give ``KeepAll()`` first.
@@ -16,13 +15,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import LinAlgError
 
-from theory.checks import ArgumentError, Array, integer, number, real
+from theory.checks import ArgumentError, Array, broadcast, integer, number, real
 from theory.error import isotropic_error
 from theory.progress import progress
 from theory.selection import Rule
-from theory.simulate import Simulation, angle_error, banded, fit, generator_of, labels
+from theory.simulate import Simulation, angle_error, banded, fit, generator_of, labels, single_rule
 
 
 def practice_error(
@@ -51,7 +49,10 @@ def practice_error(
         ArgumentError: If an argument is out of range or the lists differ in length.
     """
     ridges = _each_round(rules, pools, ridge)
-    rho, truth = alignment, np.multiply(alignment, generator_alignment)
+    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
+    generator = real("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
+    broadcast(alignment=rho, generator_alignment=generator)
+    truth = rho * generator
     errors = []
     for rule, n, penalty in zip(rules, pools, ridges, strict=True):
         exact = isotropic_error(
@@ -60,7 +61,7 @@ def practice_error(
             n=n,
             ridge=penalty,
             alignment=rho,
-            generator_alignment=generator_alignment,
+            generator_alignment=generator,
             pruner_truth_alignment=truth,
         )
         errors.append(exact.test_error)
@@ -90,8 +91,9 @@ def fresh_rounds(
     """
     ridges = _each_round(rules, pools, ridge)
     rng, replicates = generator_of(seed), integer("replicates", replicates, 1)
-    rho: Array = np.full(replicates, number("alignment", alignment, -1, 1))
-    truth = rho * generator_alignment
+    first, generator = _cosines(alignment, generator_alignment)
+    rho: Array = np.full(replicates, first)
+    truth = rho * generator
     runs = []
     for rule, n, penalty in zip(rules, pools, ridges, strict=True):
         run = banded(
@@ -100,7 +102,7 @@ def fresh_rounds(
             n=n,
             ridge=penalty,
             alignment=rho,
-            generator_alignment=generator_alignment,
+            generator_alignment=generator,
             pruner_truth_alignment=truth,
             replicates=replicates,
             seed=rng,
@@ -133,7 +135,9 @@ def accumulated_rounds(
     ridges = _each_round(rules, pools, ridge)
     d, rng, replicates = integer("d", d, 3), generator_of(seed), integer("replicates", replicates, 1)
     pools = [integer("pools", n, 1) for n in pools]
-    rho, cosine = (number("alignment", x, -1, 1, advice="It is a cosine.") for x in (alignment, generator_alignment))
+    for rule in rules:
+        single_rule(rule)
+    rho, cosine = _cosines(alignment, generator_alignment)
     generator, truth, first = np.zeros((3, d))
     generator[0] = 1
     truth[:2] = cosine, np.sqrt(1 - cosine**2)
@@ -146,16 +150,20 @@ def accumulated_rounds(
             length = np.linalg.norm(w)
             x = x[rule.keep(x @ w / (length if length > 0 else 1.0), rng)]
             rows, targets = np.vstack([rows, x]), np.append(targets, labels(x @ generator))
-            try:
-                w = fit(rows, targets, sum(pools[: k + 1]), penalty)
-            except LinAlgError:
-                raise ArgumentError("ridge: the fit is singular, expected a larger ridge for this pool.") from None
+            w = fit(rows, targets, sum(pools[: k + 1]), penalty)
             record[k, :, i] = w @ truth, w @ w, w @ generator, len(rows)
     runs = []
     for overlap, squared_norm, generator_overlap, kept in record:
         error = angle_error(overlap, np.maximum(squared_norm - overlap**2, 0.0))
         runs.append(Simulation(error, overlap, squared_norm, generator_overlap, kept.astype(np.int64)))
     return runs
+
+
+def _cosines(alignment: float, generator_alignment: float) -> tuple[float, float]:
+    return (
+        number("alignment", alignment, -1, 1, advice="It is a cosine."),
+        number("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine."),
+    )
 
 
 def _each_round(rules: Sequence[Rule], pools: Sequence[ArrayLike], ridge: float | Sequence[float]) -> list[float]:

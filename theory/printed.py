@@ -6,7 +6,8 @@ Neither printed form agrees with simulation (see ``theory.figures.errata``); use
   because ``y`` depends on ``x``; and it takes the mean margin proportional to ``r``, where its proof has ``dot``.
 * The ICML 2025 proceedings version has the angle and ``dot``.
 * Both print ``r = omega^2 m + omega~^2 m~`` with ``omega = sqrt(1 - rho^2) beta`` and ``omega~ = rho beta~``, where
-  the proofs need ``beta^2 m + beta~^2 m~``. The ICML form is therefore right only at ``rho = 1``.
+  the proofs need ``beta^2 m + beta~^2 m~``. The ICML form is therefore right only at ``|rho| = 1`` and
+  ``rho = 0``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from theory.checks import Array, real
-from theory.error import size
+from theory.checks import ArgumentError, Array, broadcast, real
+from theory.error import checked_rule, penalty, size
 from theory.selection import Rule
 from theory.spectrum import stieltjes
 
@@ -43,8 +44,12 @@ def printed_error(
     Raises:
         ArgumentError: If an argument is out of range.
     """
+    if version not in VERSIONS:
+        raise ArgumentError(f"version: found {version!r}, expected one of {', '.join(VERSIONS)}.")
+    rule, d, n, ridge = checked_rule(rule), size("d", d), size("n", n), penalty(ridge)
     rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
-    k, phi = rule.moments(rho), size("d", d) / size("n", n)
+    broadcast(d=d, n=n, ridge=ridge, alignment=rho, rule=rule.kept_fraction)
+    k, phi = rule.moments(rho), d / n
     t = stieltjes(phi, k.p, k.gamma, ridge)
     omega, omega_tilde = np.sqrt(1 - rho**2) * k.beta, rho * k.beta_tilde
     dot = omega * t.m + omega_tilde * t.m_tilde
@@ -56,6 +61,4 @@ def printed_error(
         if version in ("arXiv v1", "Gaussian margin"):
             mean = np.sqrt(2 / np.pi) * (r if version == "arXiv v1" else dot)
             return np.asarray(ndtr(-mean / np.sqrt(nu - mean**2)))
-        if version in ("ICML 2025", "proved"):
-            return np.asarray(np.arccos(dot / np.sqrt(nu)) / np.pi)
-    raise ValueError(f"version: found {version!r}, expected one of {', '.join(VERSIONS)}.")
+        return np.asarray(np.arccos(dot / np.sqrt(nu)) / np.pi)

@@ -6,6 +6,11 @@ rule needs; a budget of a ``"pool"`` fixes what is searched, a selective rule tr
 Very selective rules are left out where the limit is not yet reached at the given dimension (see
 ``ExactError.finite_size``), so the best fraction is one that a simulation confirms.
 
+With a budget of a pool the best fraction is an optimum. With a budget of selected rows it is not: a larger pool costs
+nothing, and where selection pays at all the exact error, at a tuned ridge, falls all the way as the fraction goes to 0.
+The search then returns the smallest fraction that is searched and trusted: its error is close to the least there is,
+but the fraction, and with it the rows searched, only say where the search stopped.
+
 The ridge is tuned at every point unless one is given: at a fixed ridge, part of what selection seems to gain or
 lose is only the penalty being wrong for the smaller set.
 """
@@ -34,7 +39,7 @@ class Best:
 
     Attributes:
         test_error: The least error.
-        kept_fraction: The fraction that reaches it; 1 is keep all.
+        kept_fraction: The fraction that reaches it; 1 is keep all. Not an optimum with a budget of selected rows.
         easy: Whether the easy rows are the ones kept (False where all are).
         ridge: The ridge that reaches it.
     """
@@ -60,12 +65,15 @@ def best_isotropic(
 ) -> Best:
     """Best kept fraction, end (hard or easy) and ridge for isotropic inputs, by search over grids.
 
+    With a budget of ``"selected"`` rows and a tuned ridge a fraction below 1 is no optimum but the smallest that is
+    searched and trusted (see ``theory.scaling``).
+
     Args:
         d: Input dimension; broadcasts with ``n`` and the alignments.
         n: Rows of the budget.
         budget: ``"selected"`` or ``"pool"``: what ``n`` counts.
-        fractions: Kept fractions searched, in (0, 1], with 1 among them; a single one is evaluated as it is.
-        ridges: Ridges searched; a single one is used as it is.
+        fractions: Kept fractions searched, in (0, 1], [F], with 1 among them; a single one is evaluated as it is.
+        ridges: Ridges searched, at least 0, [K]; a single one is used as it is.
         relative_ridge: Whether the penalty is ``p`` times these (a ridge per kept row) or these themselves.
         easy: Whether keep-easy rules are searched too.
         alignment: As in :func:`theory.isotropic_error`.
@@ -104,7 +112,7 @@ def best_general(
     easy: bool = False,
 ) -> Best:
     """Best kept fraction, end and ridge for any covariance; arguments as in :func:`best_isotropic` and
-    :func:`theory.general_error`.
+    :func:`theory.general_error`. What is said there of a budget of ``"selected"`` rows holds here.
 
     Raises:
         ArgumentError: If an argument is out of range.
@@ -128,10 +136,14 @@ def best_rounds(
     fractions: Sequence[float] = FRACTIONS,
     ridges: Sequence[float] = RIDGES,
 ) -> list[Best]:
-    """Adaptive rounds at their best: each selects ``n`` rows, hardest first, from as large a fresh pool as pays.
+    """Adaptive rounds: each selects ``n`` rows, hardest first, from as large a fresh pool as the limit is trusted for.
 
-    The first round keeps all; each later one prunes with the classifier of the one before, at the fraction and
-    ridge that are best for that classifier's alignment. Round ``k`` searches ``n / kept_fraction`` rows.
+    The first round keeps all; each later one prunes with the classifier of the one before, at the ridge that is best
+    for that classifier's alignment. Round ``k`` searches ``n / kept_fraction`` rows.
+
+    The fraction is no optimum but the smallest that is searched and trusted (see ``theory.scaling``). Where trust
+    decides it is proportional to the pruner's error; the error then falls close to ``n^(-k/2)`` in selected rows,
+    whatever the trust, and close to ``pool^(-k/(k+1))`` in rows searched, which rests on it.
 
     Args:
         d: Input dimension.
@@ -219,7 +231,8 @@ def power_law(
     """
     d = integer("d", d, 3)
     root = np.arange(1.0, d + 1) ** (-number("decay", decay, 0, 20) / 2)
-    rho, g = (number("alignment", x, -1, 1, advice="It is a cosine.") for x in (alignment, generator_alignment))
+    rho = number("alignment", alignment, -1, 1, advice="It is a cosine.")
+    g = number("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
     if teacher not in ("aligned", "flat"):
         raise ArgumentError(f"teacher: found {teacher!r}, expected 'aligned' or 'flat'.")
     first = root if teacher == "aligned" else np.ones(d)
@@ -244,10 +257,11 @@ def _search(
 ) -> Best:
     if budget not in BUDGETS:
         raise ArgumentError(f"budget: found {budget!r}, expected 'selected' or 'pool'.")
-    p = real("fractions", fractions, 0, 1, open_low=True)[:, None]  # [F, 1]
+    p = _listed("fractions", real("fractions", fractions, 0, 1, open_low=True))[:, None]  # [F, 1]
+    ridge_grid = _listed("ridges", real("ridges", ridges, 0, 1e300))
     if len(p) > 1 and not np.any(p == 1):
         raise ArgumentError("fractions: expected 1 (keep all) among them. Add it.")
-    penalty = (p if relative_ridge else np.ones_like(p)) * real("ridges", ridges, 0, 1e300)  # [F, ridges]
+    penalty = (p if relative_ridge else np.ones_like(p)) * ridge_grid  # [F, ridges]
     pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
     ends = [KeepHard.keeping(p), KeepEasy.keeping(p)] if easy else [KeepHard.keeping(p)]
     exact = [evaluate(rule, pool, penalty) for rule in ends]
@@ -257,8 +271,14 @@ def _search(
     shape = error.shape[:-2]
     flat = error.reshape(*shape, -1)
     chosen = flat.argmin(-1)
-    end, ridge = np.divmod(chosen, len(ridges))
+    end, ridge = np.divmod(chosen, len(ridge_grid))
     fraction = np.asarray(p[end % len(p), 0])
     best = np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
     used = penalty[end % len(p), ridge]
     return Best(best, fraction, (end >= len(p)) & (fraction < 1), used)
+
+
+def _listed(name: str, values: Array) -> Array:
+    if values.ndim != 1 or not values.size:
+        raise ArgumentError(f"{name}: found shape {values.shape}, expected a list of one or more numbers.")
+    return values

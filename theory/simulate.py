@@ -7,11 +7,12 @@ exact error and three more: ``replicates``, ``seed``, and integer sizes.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import solve
+from scipy.linalg import LinAlgError, LinAlgWarning, solve
 
 from theory.bidiagonal import banded_draws
 from theory.checks import ArgumentError, Array, integer, number, real
@@ -80,7 +81,7 @@ def banded(
     """
     d, n, replicates = integer("d", d, 2), integer("n", n, 1), integer("replicates", replicates, 1)
     ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
-    _single_rule(rule)
+    single_rule(rule)
     rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
     if d == 2 and np.any(outside > 1e-7):
@@ -161,19 +162,20 @@ def dense_general(
     """Simulate any covariance row by row; arguments as in :func:`theory.general_error` and :func:`banded`.
 
     Raises:
-        ArgumentError: If an argument is out of range.
+        ArgumentError: If an argument is out of range, or the ridge too small for the spectrum (see :func:`fit`).
     """
     n, replicates = integer("n", n, 1), integer("replicates", replicates, 1)
     ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
-    _single_rule(rule)
+    single_rule(rule)
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)
     u_s, u_g = (whitened(name, w, root, basis) for name, w in (("pruner", pruner), ("generator", generator)))
     u_t = u_g if truth is None else whitened("truth", truth, root, basis)
+    root, u_s, u_g, u_t = (x[s > 0] for x in (root, u_s, u_g, u_t))  # null directions carry no data
     overlap, generator_overlap, sideways = np.empty((3, replicates))
     kept = np.empty(replicates, np.int64)
     for i in progress(range(replicates), "dense simulation"):
-        g = rng.standard_normal((n, len(s)))  # whitened rows in the eigenbasis, [n, d]
+        g = rng.standard_normal((n, len(root)))  # whitened rows in the eigenbasis, [n, rank]
         g = g[rule.keep(g @ u_s, rng)]
         scaled = root * fit(g * root, labels(g @ u_g), n, ridge)
         overlap[i], generator_overlap[i], kept[i] = scaled @ u_t, scaled @ u_g, len(g)
@@ -192,17 +194,29 @@ def fit(x: Array, y: Array, n: int, ridge: float) -> Array:
 
     Returns:
         Weights, [d]; zero when nothing was kept.
+
+    Raises:
+        ArgumentError: If rows and columns are dependent in float64 and the ridge is too small to help.
     """
     m, d = x.shape
     if m == 0:
         return np.zeros(d)
-    if m < d:  # the m x m system has the same solution and stays regular at ridge = 0
-        kernel = x @ x.T
-        kernel.flat[:: m + 1] += n * ridge
-        return np.asarray(x.T @ solve(kernel, y, assume_a="pos"))
-    gram = x.T @ x
-    gram.flat[:: d + 1] += n * ridge
-    return np.asarray(solve(gram, x.T @ y, assume_a="pos"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LinAlgWarning)
+            if m < d:  # the m x m system has the same solution and stays regular at ridge = 0
+                kernel = x @ x.T
+                kernel.flat[:: m + 1] += n * ridge
+                return np.asarray(x.T @ solve(kernel, y, assume_a="pos"))
+            gram = x.T @ x
+            gram.flat[:: d + 1] += n * ridge
+            return np.asarray(solve(gram, x.T @ y, assume_a="pos"))
+    except (LinAlgError, LinAlgWarning):  # squaring the rows lost too much: solve without, at several times the cost
+        rows = np.vstack([x, np.sqrt(n * ridge) * np.eye(d)])
+        w, _, rank, _ = np.linalg.lstsq(rows, np.append(y, np.zeros(d)))
+        if rank < min(m, d):
+            raise ArgumentError(f"ridge: found {ridge:g}, where the fit is singular. Expected a larger one.") from None
+        return np.asarray(w)
 
 
 def labels(margin: Array) -> Array:
@@ -216,7 +230,8 @@ def angle_error(overlap: Array, sideways: Array) -> Array:
     return np.where(zero, 0.5, np.arctan2(np.sqrt(sideways), overlap) / np.pi)
 
 
-def _single_rule(rule: Rule) -> None:
+def single_rule(rule: Rule) -> None:
+    """Refuse what is not a rule, or is several."""
     if np.ndim(checked_rule(rule).kept_fraction):
         raise ArgumentError("rule: found an array of thresholds, expected one. Call once for each.")
 

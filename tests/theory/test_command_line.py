@@ -100,7 +100,7 @@ def test_issue_example_prints_one_object(capsys):
         "simulate --d 50 --n 100 --method dense",
         "simulate --d 50 --n 100 --decay 1 --generator-alignment 0.8",
         "sweep --d 50 --n 100,200,400 --tune-ridge",
-        "sweep --d 50 --n 100 --policy 0.5 --budget pool --json",
+        "sweep --d 50 --n 100 --policy 0.5 --budget selected --json",
         "sweep --d 500 --n 1000,2000,4000 --policy adaptive --rounds 3",
     ],
 )
@@ -108,6 +108,35 @@ def test_commands_run(arguments, capsys):
     assert main(arguments.split()) == 0
     out = capsys.readouterr().out
     assert "test_error" in out and "nan" not in out.lower()
+
+
+def test_error_says_how_far_the_limit_is(capsys):
+    assert main("error --d 350 --n 100000 --alignment 0.9 --rule keep-hard --kept-fraction 0.01 --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["finite_size"] > 1
+
+
+def test_sweep_counts_the_pool_unless_the_rounds_are_adaptive(capsys):
+    for policy, budget in (("best", "pool"), ("adaptive", "selected")):
+        assert main(f"sweep --d 50 --n 100,200 --policy {policy} --json".split()) == 0
+        assert {row["budget"] for row in json.loads(capsys.readouterr().out)} == {budget}
+
+
+def test_the_spread_of_one_replicate_is_undefined(monkeypatch, capsys):
+    def one_point(**settings):
+        return figures.figure3(**SMALL["3"] | settings)
+
+    monkeypatch.setitem(EXHIBITS, "3", (one_point, "figure3"))
+    assert main("figure 3 --replicates 1 --json".split()) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["standard_error"] for row in rows if row["series"] == "simulation"} == {"undefined"}
+
+
+def test_a_plot_of_unknown_kind_is_refused_before_it_is_computed(monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setitem(EXHIBITS, "3", (None, "figure3"))
+    assert main("figure 3 --plot x.foo".split()) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("theory: plot: found 'x.foo'") and message.count("\n") == 1
 
 
 def test_figure_is_written_as_csv(tmp_path, capsys):
@@ -134,6 +163,17 @@ def test_figure_is_written_as_csv(tmp_path, capsys):
         ("rounds", "sweep --d 9 --n 30 --policy adaptive --rounds 0"),
         ("n, policy", "sweep --d 350 --n ten"),
         ("method", "simulate --d 9 --n 10 --decay 1 --method banded"),
+        ("ridge: found 0, where", "simulate --d 100 --n 400 --decay 20"),
+        ("teacher", "simulate --d 9 --n 10 --teacher flat"),
+        ("kept-fraction", "error --d 9 --n 10 --kept-fraction 0.5"),
+        ("omega", "error --d 9 --n 10 --rule keep-hard --threshold 1 --omega 1"),
+        ("level", "error --d 9 --n 10 --rule keep-easy --threshold 1 --level 1"),
+        ("threshold", "error --d 9 --n 10 --rule tempered --threshold 1"),
+        ("ridge", "sweep --d 9 --n 30 --policy adaptive --ridge 0.5"),
+        ("alignment", "sweep --d 9 --n 30 --policy adaptive --alignment 1"),
+        ("budget", "sweep --d 9 --n 30 --policy adaptive --budget pool"),
+        ("ridge", "sweep --d 9 --n 30 --tune-ridge --ridge 0"),
+        ("rounds", "sweep --d 9 --n 30 --rounds 2"),
         ("[Errno", "error --d 3 --n 9 --csv /no/such/folder/file.csv"),
     ],
 )

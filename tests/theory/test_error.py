@@ -17,6 +17,7 @@ from theory import (
     banded,
     general_error,
     isotropic_error,
+    power_law,
     printed_error,
 )
 from theory.spectrum import general_spectrum, isotropic_spectrum, stieltjes
@@ -38,12 +39,15 @@ def test_is_the_theorem_as_proved(rule, rho):
     np.testing.assert_allclose(mine.test_error, angle(mine.overlap, mine.squared_norm), atol=1e-10)
 
 
-def test_icml_form_is_right_at_perfect_alignment_only():
+@pytest.mark.parametrize("rule", RULES)
+def test_icml_form_is_right_only_at_perfect_alignment_of_either_sign_and_at_none(rule):
     setting = dict(d=350, n=1000, ridge=1e-2)
-    right = isotropic_error(KeepHard(0.7), alignment=1.0, **setting).test_error
-    assert float(printed_error(KeepHard(0.7), "ICML 2025", alignment=1.0, **setting)) == pytest.approx(right, abs=1e-10)
-    right = isotropic_error(KeepAll(), alignment=0.6, **setting).test_error
-    assert right - float(printed_error(KeepAll(), "ICML 2025", alignment=0.6, **setting)) > 0.06
+    for rho in (1.0, 0.0, -1.0):
+        right = isotropic_error(rule, alignment=rho, **setting).test_error
+        assert float(printed_error(rule, "ICML 2025", alignment=rho, **setting)) == pytest.approx(right, abs=1e-10)
+    for rho in (0.6, -0.6):
+        right = isotropic_error(rule, alignment=rho, **setting).test_error
+        assert not abs(right - printed_error(rule, "ICML 2025", alignment=rho, **setting)) < 0.005  # NaN counts
 
 
 @pytest.mark.parametrize("ridge", [1e-6, 0.1, 10.0])
@@ -82,6 +86,15 @@ def test_opposite_truth_gives_the_complement():
     a = isotropic_error(KeepHard(0.7), **setting).test_error
     b = isotropic_error(KeepHard(0.7), generator_alignment=-1.0, **setting).test_error
     assert float(a + b) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6, 0.999])
+def test_tiny_errors_fall_as_the_root_of_the_pool(rho):
+    """Where the cosines' rounding errors would be a floor, if the generator were not taken to be the truth."""
+    n = 10.0 ** np.arange(8, 25, 2)
+    for truth in (None, rho):
+        exact = isotropic_error(KeepAll(), d=350, n=n, alignment=rho, pruner_truth_alignment=truth)
+        np.testing.assert_allclose(exact.test_error * np.sqrt(n / 350), 0.240487, rtol=1e-5)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -159,6 +172,18 @@ def test_matrix_and_spectrum_agree_and_scale_is_free():
     c = general_error(KeepHard(0.7), n=100, ridge=0.03, covariance=3 * s, pruner=ws, generator=wg)
     assert float(a.test_error) == pytest.approx(float(b.test_error), abs=1e-12)
     assert float(a.test_error) == pytest.approx(float(c.test_error), abs=1e-12)
+
+
+def test_matrix_and_spectrum_agree_on_a_steep_spectrum():
+    rng = np.random.default_rng(5)
+    basis = np.linalg.qr(rng.standard_normal((350, 350)))[0]
+    v = power_law(d=350, decay=4.0, teacher="flat", alignment=0.9)
+    a = general_error(KeepHard(0.7), n=800, **v).test_error
+    for q in (np.eye(350), basis):
+        turned = {name: q @ vector for name, vector in v.items() if name != "covariance"}
+        matrix = q * v["covariance"] @ q.T
+        b = general_error(KeepHard(0.7), n=800, covariance=(matrix + matrix.T) / 2, **turned).test_error
+        assert float(a) == pytest.approx(float(b), abs=1e-6)
 
 
 def test_null_directions_do_not_matter():
@@ -244,6 +269,11 @@ GOOD = dict(covariance=np.ones(5), pruner=np.ones(5), generator=np.ones(5), n=10
         ("alignment", lambda: isotropic_error(KeepAll(), d=3, n=4, alignment=1.2)),
         ("pruner_truth_alignment", lambda: isotropic_error(KeepAll(), d=3, n=4, pruner_truth_alignment=0)),
         ("shapes", lambda: isotropic_error(KeepAll(), d=np.ones(3), n=np.ones(4))),
+        ("shapes", lambda: isotropic_error(KeepAll(), d=3, n=4, alignment=[0.1, 0.2, 0.3], generator_alignment=[0, 1])),
+        ("version", lambda: printed_error(KeepAll(), "v2", d=3, n=4, ridge=0.1)),
+        ("rule", lambda: printed_error("all", "proved", d=3, n=4, ridge=0.1)),
+        ("ridge", lambda: printed_error(KeepAll(), "proved", d=3, n=4, ridge=0)),
+        ("shapes", lambda: printed_error(KeepAll(), "proved", d=np.ones(3), n=np.ones(4), ridge=0.1)),
         ("covariance", lambda: general_error(KeepAll(), **GOOD | {"covariance": np.diag([1, 1, 1, 1, -1.0])})),
         ("covariance", lambda: general_error(KeepAll(), **GOOD | {"covariance": np.triu(np.ones((5, 5)))})),
         ("covariance", lambda: general_error(KeepAll(), **GOOD | {"covariance": np.zeros(5)})),

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from theory import ArgumentError, KeepAll, KeepEasy, KeepHard, Tempered, banded, dense, general_error, isotropic_error
-from theory.simulate import dense_general, fit
+from theory import (
+    ArgumentError,
+    KeepAll,
+    KeepEasy,
+    KeepHard,
+    Tempered,
+    banded,
+    dense,
+    dense_general,
+    general_error,
+    isotropic_error,
+    power_law,
+)
+from theory.simulate import fit
 
 SETTINGS = [
     (KeepHard(0.7), dict(d=200, n=1000, ridge=1e-2, alignment=0.9)),
@@ -90,6 +102,33 @@ def test_fit_is_ridge_regression(shape):
     theirs = linear_model.Ridge(alpha=n * 0.03, fit_intercept=False, tol=1e-12).fit(x, y).coef_
     np.testing.assert_allclose(fit(x, y, n, 0.03), theirs, atol=1e-9)
     np.testing.assert_allclose(fit(x, y, n, 0.0), np.linalg.lstsq(x, y)[0], atol=1e-6)  # minimum norm
+
+
+@pytest.mark.parametrize("n", [100, 4, 2])
+def test_null_directions_carry_no_data(n):
+    vectors = {"pruner": [1.0, 0.0, 0.0], "generator": [1.0, 1.0, 0.0]}
+    padded = {name: [*vector, 2.0, -1.0] for name, vector in vectors.items()}
+    a = dense_general(KeepAll(), n=n, covariance=np.ones(3), **vectors, replicates=20)
+    b = dense_general(KeepAll(), n=n, covariance=[1.0, 1.0, 1.0, 0.0, 0.0], **padded, replicates=20)
+    np.testing.assert_array_equal(a.replicates, b.replicates)
+
+
+@pytest.mark.filterwarnings("error")
+def test_fit_without_a_ridge_does_not_see_the_spectrum():
+    """With more rows than dimensions; also where the rows' squares are singular in float64."""
+    setting = dict(n=400, replicates=3, seed=1)
+    flat, steep = (
+        dense_general(KeepHard(0.7), **setting, **power_law(d=100, decay=decay, teacher="flat", alignment=0.9))
+        for decay in (0.0, 8.0)
+    )
+    np.testing.assert_allclose(steep.replicates, flat.replicates, rtol=1e-6)
+
+
+def test_singular_fit_is_refused_in_one_line():
+    vectors = power_law(d=100, decay=20.0, teacher="flat", alignment=0.9)
+    with pytest.raises(ArgumentError, match=r"^ridge: found 0, [^\n]*$"):
+        dense_general(KeepHard(0.7), n=400, **vectors)
+    assert 0 < dense_general(KeepHard(0.7), n=400, ridge=1e-12, **vectors).mean < 0.5
 
 
 def test_nothing_kept_is_a_coin_toss():

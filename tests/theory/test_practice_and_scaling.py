@@ -3,9 +3,22 @@
 import numpy as np
 import pytest
 
-from theory import ArgumentError, KeepAll, KeepHard, isotropic_error
-from theory.practice import accumulated_rounds, fresh_rounds, practice_error
-from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
+from theory import (
+    ArgumentError,
+    KeepAll,
+    KeepHard,
+    accumulated_rounds,
+    banded,
+    best_general,
+    best_isotropic,
+    best_rounds,
+    fresh_rounds,
+    isotropic_error,
+    local_exponents,
+    power_law,
+    practice_error,
+    scaling,
+)
 
 RULES = [KeepAll(), *[KeepHard.keeping(0.3)] * 3]
 ROUNDS = dict(d=400, pools=[1600, 5333, 5333, 5333], ridge=1e-3)
@@ -79,6 +92,43 @@ def test_rounds_add_half_an_exponent_each():
         assert slope[2] == pytest.approx((k + 1) / 2, abs=0.06)
 
 
+@pytest.mark.parametrize("rho", [1.0, 0.9, 0.6])
+def test_for_given_selected_rows_the_tuned_exact_error_falls_with_the_fraction(rho):
+    ratios = np.array([1, 1.5, 2, 4, 9, 18, 50, 200])
+    search = dict(d=512, n=1024.0, budget="selected", alignment=rho, easy=False)
+    errors = [float(best_isotropic(**search, fractions=[1 / ratio]).test_error) for ratio in ratios]
+    assert np.all(np.diff(errors) < 0)
+
+
+def test_at_low_alignment_a_tuned_simulation_gets_worse_with_selection_all_the_same():
+    def accuracy(ratio):
+        rule, n = KeepHard.keeping(1 / ratio), 1024 * ratio
+        setting = dict(d=512, n=n, alignment=0.6, replicates=100, seed=7)
+        return max(1 - banded(rule, ridge=ridge / ratio, **setting).mean for ridge in (0, 1e-4, 1e-3, 1e-2, 0.1, 1))
+
+    assert accuracy(3) - accuracy(18) > 0.03
+
+
+def test_for_a_given_pool_the_best_fraction_is_an_optimum(monkeypatch):
+    search = dict(d=350, n=350 * np.array([4.0, 32.0]), budget="pool", fractions=np.geomspace(1e-3, 1, 61).tolist())
+    for rho in (1.0, 0.9):
+        kept = best_isotropic(**search, alignment=rho).kept_fraction
+        assert np.all((kept > 0.02) & (kept < 1))
+        with monkeypatch.context() as patch:
+            patch.setattr(scaling, "TRUSTED", np.inf)
+            np.testing.assert_array_equal(best_isotropic(**search, alignment=rho).kept_fraction, kept)
+
+
+def test_the_fractions_of_rounds_rest_on_what_is_trusted_and_the_errors_do_not(monkeypatch):
+    found = []
+    for trusted in (0.03, 0.1):
+        monkeypatch.setattr(scaling, "TRUSTED", trusted)
+        found.append(best_rounds(d=1e4, n=4e5, rounds=3, fractions=np.geomspace(1e-5, 1, 201).tolist()))
+    for less, more in zip(found[0][1:], found[1][1:], strict=True):
+        assert 1.6 < less.kept_fraction / more.kept_fraction < 2.1
+        assert float(less.test_error) == pytest.approx(float(more.test_error), rel=0.01)
+
+
 def test_general_search_meets_the_isotropic_one():
     vectors = power_law(d=60, decay=0.0, teacher="flat", alignment=0.8)
     common = dict(n=np.array([100.0, 600.0]), budget="selected", fractions=[0.5, 1.0], ridges=[1e-3, 1e-1])
@@ -106,6 +156,17 @@ def test_power_law_has_the_cosines_asked_for(teacher):
         lambda: practice_error([], d=3, pools=[]),
         lambda: practice_error(RULES, d=3, pools=[1]),
         lambda: practice_error(RULES, d=3, pools=[9] * 4, ridge=[1.0, 2.0]),
+        lambda: practice_error(RULES, d=3, pools=[9] * 4, generator_alignment="x"),
+        lambda: practice_error(RULES, d=3, pools=[9] * 4, alignment=[0.1, 0.2], generator_alignment=[0.1, 0.2, 0.3]),
+        lambda: practice_error(["x"] * 4, d=3, pools=[9] * 4),
+        lambda: fresh_rounds(RULES, d=3, pools=[9] * 4, generator_alignment="x"),
+        lambda: fresh_rounds(RULES, d=3, pools=[9] * 4, generator_alignment=[0.5, 0.6]),
+        lambda: accumulated_rounds(["x"], d=9, pools=[9]),
+        lambda: accumulated_rounds([KeepHard([0.5, 0.7])], d=9, pools=[9]),
+        lambda: best_isotropic(d=5, n=9, budget="pool", fractions=0.5),
+        lambda: best_isotropic(d=5, n=9, budget="pool", fractions=[]),
+        lambda: best_isotropic(d=5, n=9, budget="pool", ridges=0.5),
+        lambda: best_isotropic(d=5, n=9, budget="pool", ridges=[]),
         lambda: best_isotropic(d=5, n=9, budget="labels"),
         lambda: best_isotropic(d=5, n=9, budget="pool", fractions=[0.3, 0.5]),
         lambda: local_exponents([1, 2], [0.1, 0.1]),
@@ -118,3 +179,17 @@ def test_bad_arguments_are_refused_in_one_line(call):
     with pytest.raises(ArgumentError) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: power_law(d=10, decay=1.0, teacher="flat", generator_alignment=2.0),
+        lambda: practice_error(RULES, d=3, pools=[9] * 4, generator_alignment=2.0),
+        lambda: fresh_rounds(RULES, d=3, pools=[9] * 4, generator_alignment=2.0),
+        lambda: accumulated_rounds(RULES, d=3, pools=[9] * 4, generator_alignment=2.0),
+    ],
+)
+def test_a_bad_generator_is_not_called_a_bad_pruner(call):
+    with pytest.raises(ArgumentError, match=r"^generator_alignment: found 2"):
+        call()
