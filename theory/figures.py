@@ -16,7 +16,7 @@ from theory.error import general_error, isotropic_error
 from theory.open_questions import adaptive, answer, exponent, phase
 from theory.printed import VERSIONS, printed_error
 from theory.progress import progress
-from theory.scaling import power_law
+from theory.scaling import best_isotropic, power_law
 from theory.selection import KeepAll, KeepHard, Rule
 from theory.simulate import banded, dense_general, generator_of
 
@@ -74,7 +74,8 @@ def figure5c(
 
     Returns:
         Rows with ``series``, ``rho``, ``ridge``, ``oversampling_ratio``, ``kept_fraction``, ``n_pool``,
-        ``n_selected``, ``test_accuracy`` (in [0, 1]), ``standard_error``, ``d``.
+        ``n_selected``, ``test_accuracy`` (in [0, 1]), ``standard_error``, ``d``. Those of series ``"tuned"`` are exact,
+        with the ridge that is best at each ratio.
     """
     rng = generator_of(seed)
     fine = np.geomspace(min(ratios), max(ratios), 60)
@@ -91,6 +92,14 @@ def figure5c(
             run = banded(hardest(1 / ratio), n=pool, replicates=replicates, seed=rng, **setting)
             point = _point("simulation", pool, n_selected, 1 - run.mean, run.standard_error)
             rows.append(point | shared | {"oversampling_ratio": float(ratio), "kept_fraction": 1 / ratio})
+    for rho in alignments:
+        for ratio in ratios:
+            best = best_isotropic(
+                d=d, n=n_selected, budget="selected", fractions=(1 / ratio,), alignment=rho, easy=False
+            )
+            point = _point("tuned", n_selected * ratio, n_selected, 1 - float(best.test_error), 0.0)
+            at = {"oversampling_ratio": float(ratio), "kept_fraction": 1 / ratio}
+            rows.append(point | {"rho": float(rho), "ridge": float(best.ridge), "d": d} | at)
     return rows
 
 
