@@ -63,11 +63,26 @@ def pixels(x: Tensor) -> Tensor:
     return x.float()
 
 
+def autoencoder_of(pipe: Any) -> Any:
+    """What makes images of a pipeline's latents: its `vae`, or `vqvae` as LDM's pipelines call theirs; None without."""
+    return getattr(pipe, "vae", None) or getattr(pipe, "vqvae", None)
+
+
 def decoder_of(pipe: Any, decoder: Any = None) -> Decode:
-    """The decoder to guide a pipeline with: `decoder`, by default the pipeline's VAE, by lack of one the identity."""
+    """The decoder to guide a pipeline with: `decoder`, by default the pipeline's VAE, by lack of one the identity.
+
+    Raises:
+        UserError: a decoder that does not decode, or a pipeline that decodes in a way of its own.
+    """
     if decoder is None:
-        decoder = getattr(pipe, "vae", None)
+        decoder = autoencoder_of(pipe)
     if decoder is None:
+        for name, part in pipe.components.items():
+            if isinstance(part, nn.Module) and hasattr(part, "decode"):  # tokenizers decode too
+                raise UserError(
+                    f"decoder: none given, and {type(pipe).__name__} makes its images by its {name}, on a scale that "
+                    "is not known here; give a decoder of its latents (see dp.decoders)"
+                )
         return pixels
     if not hasattr(decoder, "decode"):
         raise UserError(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
 from dp.errors import UserError
@@ -41,6 +41,7 @@ def sample(
     """
     check(scheduler)
     scheduler.set_timesteps(steps, device=noise.device)
+    guidance.renew()
     x_t = noise * scheduler.init_noise_sigma
     for t in scheduler.timesteps:
         if guidance.active(int(t)):
@@ -72,11 +73,11 @@ def predictor(pipe: Any, conditions: dict[str, Any], guidance_scale: float = 1.0
         guidance_scale: 1 + lambda_cfg of the paper; 1 = none.
     """
     if hasattr(pipe, "predict_noise"):
-        labels = torch.as_tensor(conditions["class_labels"], device=pipe.device)
+        labels = torch.as_tensor(conditions["class_labels"], device=pipe._execution_device)
         return lambda x_t, t: pipe.predict_noise(x_t, t, labels, guidance_scale)
     if hasattr(pipe, "transformer") and "class_labels" in conditions:
         return _dit(pipe, conditions["class_labels"], guidance_scale)
-    if hasattr(pipe, "encode_prompt") and hasattr(pipe, "unet"):
+    if isinstance(pipe, StableDiffusionPipeline):  # not XL, whose U-Net takes more than the prompt's embedding
         return _stable_diffusion(pipe, conditions["prompt"], guidance_scale)
     if hasattr(pipe, "unet") and not conditions:
         return lambda x_t, t: pipe.unet(x_t, t).sample
@@ -88,7 +89,12 @@ def predictor(pipe: Any, conditions: dict[str, Any], guidance_scale: float = 1.0
 
 def _stable_diffusion(pipe: Any, prompts: list[str], guidance_scale: float) -> PredictNoise:
     with torch.no_grad():
-        positive, negative = pipe.encode_prompt(prompts, pipe.device, 1, guidance_scale > 1)[:2]
+        positive, negative = pipe.encode_prompt(
+            prompt=prompts,
+            device=pipe._execution_device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=guidance_scale > 1,
+        )[:2]
     if guidance_scale <= 1:
         return lambda x_t, t: pipe.unet(x_t, t, encoder_hidden_states=positive).sample
     both = torch.cat([negative, positive])
@@ -101,7 +107,7 @@ def _stable_diffusion(pipe: Any, prompts: list[str], guidance_scale: float) -> P
 
 
 def _dit(pipe: Any, labels: list[int], guidance_scale: float) -> PredictNoise:
-    labels_ = torch.as_tensor(labels, device=pipe.device)
+    labels_ = torch.as_tensor(labels, device=pipe._execution_device)
     null = torch.full_like(labels_, pipe.transformer.config.num_embeds_ada_norm)
     both = torch.cat([labels_, null])
 

@@ -119,17 +119,19 @@ class LatentDiffusion:
     @classmethod
     def of(cls, pipe: LatentClassPipeline) -> "LatentDiffusion":
         """Of a pipeline; the encoder's mean, so that encoding is no matter of chance."""
+        device = pipe._execution_device
 
         def encode(images: Tensor) -> Tensor:
-            with autocast(pipe.device):
-                return pipe.vae.encode(images.to(pipe.device)).latent_dist.mean * pipe.vae.config.scaling_factor
+            with autocast(device, pipe.vae.dtype):
+                encoded = pipe.vae.encode(images.to(device, pipe.vae.dtype))
+                return encoded.latent_dist.mean * pipe.vae.config.scaling_factor
 
         def decode(latents: Tensor) -> Tensor:
-            with autocast(pipe.device):
+            with autocast(device, pipe.vae.dtype):
                 return pipe.decode(latents)
 
         def predict_noise(x_t: Tensor, t: int, labels: Tensor) -> Tensor:
-            with autocast(pipe.device):
+            with autocast(device, pipe.unet.dtype):
                 return pipe.predict_noise(x_t, t, labels, guidance_scale=1)
 
         return cls(encode, decode, predict_noise, pipe.scheduler.alphas_cumprod, pipe.null_class)

@@ -20,7 +20,7 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 from tqdm import tqdm
 
-from dp.decoders import LinearDecoder
+from dp.decoders import LinearDecoder, autoencoder_of
 from dp.errors import UserError, run_command
 from dp.generator import Generator
 from dp.pipelines import bundled_pipeline, load_pipeline
@@ -82,7 +82,7 @@ def distil_tiny(
 
     Args:
         latents, images: as for `fit_linear`; the factor between them a power of two.
-        iterations: mini-batches of 64.
+        iterations: mini-batches of 64; they are moved to the best device there is, where the decoder then stays.
         width: channels of the decoder.
         progress: called with the fraction done.
     """
@@ -102,12 +102,14 @@ def distil_tiny(
             num_encoder_blocks=(1,) * levels,
             num_decoder_blocks=(1,) * levels,
         )
+    device = best_device()
+    tiny.to(device)
     optimizer = torch.optim.AdamW(tiny.decoder.parameters(), 3e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, iterations)
     rng = torch.Generator().manual_seed(0)
     for iteration in range(iterations):
         index = torch.randint(len(latents), (64,), generator=rng)
-        loss = F.mse_loss(tiny.decode(latents[index]).sample, images[index])
+        loss = F.mse_loss(tiny.decode(latents[index].to(device)).sample, images[index].to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -134,9 +136,9 @@ def _check_pairs(latents: Tensor, images: Tensor) -> None:
 def latents_and_images(generator: Generator, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """What the pipeline gives its VAE, and what that makes of it, over plain samples of all classes in turn.
 
-    Returns latents float32 [count, c, h, w] in the pipeline's scaling and images [count, C, H, W] in [-1, 1].
+    Returns, on the CPU, latents float32 [count, c, h, w] in the pipeline's scaling, images [count, C, H, W] in [-1, 1].
     """
-    vae = generator.pipe.vae
+    vae = autoencoder_of(generator.pipe)
     latents: list[Tensor] = []
     images: list[Tensor] = []
     decode = vae.decode
@@ -158,10 +160,21 @@ def latents_and_images(generator: Generator, count: int, seed: int = 0) -> tuple
     return torch.cat(latents)[:count], torch.cat(images)[:count]
 
 
+@torch.no_grad()
+def explained(decoder: Any, latents: Tensor, images: Tensor) -> float:
+    """What a decoder explains of the images' variance, <= 1; latents and images as for `fit_linear`."""
+    decoder = decoder.to(best_device())
+    error = 0.0
+    for z, image in zip(latents.split(16), images.split(16), strict=True):
+        made = decoder.decode(z.to(decoder.device)).sample
+        error += F.mse_loss(made, image.to(made), reduction="sum").item()
+    return 1 - error / images.numel() / images.var().item()
+
+
 def main(config: FitConfig) -> None:
     """Make the latents, fit, say how near the fit is on held-out ones, save."""
     pipe: Any = load_pipeline(config.pipeline) if config.pipeline else bundled_pipeline()
-    if not hasattr(pipe, "vae"):
+    if autoencoder_of(pipe) is None:
         raise UserError(f"pipeline: {type(pipe).__name__} works in pixels; it needs no decoder")
     if config.images < 10:
         raise UserError(f"images: got {config.images}, expected 10 or more")
@@ -174,10 +187,8 @@ def main(config: FitConfig) -> None:
     else:
         with tqdm(total=1.0, desc="distilling", bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
             decoder = distil_tiny(*fitted, config.iterations, progress=lambda done: (bar.update(done - bar.n), None)[1])
-    with torch.no_grad():
-        held_out = images[config.images :]
-        error = F.mse_loss(decoder.decode(latents[config.images :]).sample, held_out)
-    print(f"explains {1 - error / held_out.var():.1%} of the variance of held-out images", file=sys.stderr)
+    share = explained(decoder, latents[config.images :], images[config.images :])
+    print(f"explains {share:.1%} of the variance of held-out images", file=sys.stderr)
     decoder.save_pretrained(config.folder)
     print(f"saved to {config.folder}", file=sys.stderr)
 

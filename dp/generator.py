@@ -4,6 +4,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dp import exact
-from dp.decoders import decoder_of, latent_decoder, pixels
+from dp.decoders import autoencoder_of, decoder_of
 from dp.errors import UserError
 from dp.guidance import Guidance, GuidanceConfig, guided_steps
 from dp.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, checked_logits, entropy
@@ -41,7 +42,8 @@ class Generator:
         guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
         steps: DDIM steps.
         batch_size: images computed at once; by default as many as memory is sure to hold, at most 50.
-        classes: class names, for a pipeline that takes prompts.
+        classes: what the pipeline calls each class: a name, if it takes prompts; its own label, an integer, if it takes
+            class labels (by default all of them in its order).
         template: prompt of a class, "{}" standing for its name.
         decoder: what guidance decodes with, by default the pipeline's VAE (see `dp.decoders`).
         side: images are resized to side x side pixels, and so the learner sees them; None leaves them alone.
@@ -53,7 +55,7 @@ class Generator:
         guidance_scale: float,
         steps: int = 10,
         batch_size: int | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | Sequence[int] | None = None,
         template: str = "{}",
         decoder: Any = None,
         side: int | None = None,
@@ -61,24 +63,27 @@ class Generator:
         for name, value in (("steps", steps), ("batch_size", batch_size), ("side", side)):
             if value is not None and value < 1:
                 raise UserError(f"{name}: got {value}, expected 1 or more")
+        self._accepts = inspect.signature(type(pipe).__call__).parameters
+        _check_classes(pipe, classes, template)
+        if getattr(pipe, "safety_checker", None) is not None:
+            raise UserError(
+                "pipe: has a safety checker, which makes images black; load the pipeline with safety_checker=None"
+            )
         if not hasattr(pipe.scheduler, "guidance"):
             pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
         self.pipe = pipe
         self.guidance_scale = guidance_scale
         self.steps = steps
-        self.batch_size = batch_size or _batch_that_fits(pipe)
-        self.classes = classes
-        self.template = template
         self.decode = decoder_of(pipe, decoder)
+        self.batch_size = batch_size or _batch_that_fits(pipe)
+        self.classes = classes or range(own_classes(pipe))
+        self.template = template
         self.resize = None if side is None else Resize(side)
-        self._accepts = inspect.signature(type(pipe).__call__).parameters
-        if "prompt" in self._accepts and not classes:
-            raise UserError(f"classes: {type(pipe).__name__} takes prompts; give the names of the classes")
 
     def generate(
         self,
         labels: Tensor,
-        seeds: list[int],
+        seeds: Sequence[int] | Tensor,
         learner: Learner | None = None,
         guidance: GuidanceConfig = PLAIN,
         other: Learner | None = None,
@@ -103,6 +108,7 @@ class Generator:
         Raises:
             UserError: labels and seeds do not match, a label is out of range, or guidance lacks its learner.
         """
+        seeds = [int(seed) for seed in seeds]
         self._check(labels, seeds, learner, guidance, other)
         parts = []
         for start in tqdm(range(0, len(labels), self.batch_size), progress, disable=progress is None):
@@ -129,6 +135,9 @@ class Generator:
             raise UserError(f"learner: none given with omega {guidance.omega}; give a classifier, or omega 0")
         if guidance.omega > 0 and guidance.objective == "disagreement" and other is None:
             raise UserError("other: none given; the objective disagreement needs a second learner")
+        for name, each in (("learner", learner), ("other", other)):
+            if each is not None and not callable(each):
+                raise UserError(f"{name}: got {type(each).__name__}, expected a module or a function of images")
         self.check_guidance(guidance)
 
     def check_guidance(self, guidance: GuidanceConfig) -> None:
@@ -147,12 +156,8 @@ class Generator:
 
     @property
     def num_classes(self) -> int | None:
-        """Classes of the pipeline; None for one without."""
-        if self.classes:
-            return len(self.classes)
-        if "class_labels" not in self._accepts:
-            return None
-        return getattr(self.pipe, "null_class", None) or self.pipe.transformer.config.num_embeds_ada_norm
+        """Classes of the images; None for a pipeline without."""
+        return len(self.classes) or None
 
     def _batch(
         self,
@@ -177,24 +182,29 @@ class Generator:
             guide = Guidance(
                 objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type, shares
             )
+        device = self.pipe._execution_device
+        # LDM's pipelines make arrays of what their decoder gives, and those know no bfloat16.
+        mixed = nullcontext() if hasattr(self.pipe, "vqvae") else autocast(device, _network(self.pipe).dtype)
         try:
-            with autocast(self.pipe.device):
+            with mixed:
                 images = self._sample(filled, rngs, guide)
                 logits = None if learner is None else judge(learner, images)
         except torch.OutOfMemoryError:
             raise UserError(
-                f"batch_size: {self.batch_size} images at once do not fit the memory of {self.pipe.device}; give a "
-                "smaller one"
+                f"batch_size: {self.batch_size} images at once do not fit the memory of {device}; give a smaller one"
             ) from None
         before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)
+        omega = torch.zeros(n) if guide is None else guidance.omega * shares_of(guidance, seeds)
         unknown = torch.full((n,), torch.nan)
+        if before is None or guidance.objective != "entropy":
+            before = unknown
         return Samples(
             images=images[:n].cpu(),
             labels=labels,
             seeds=torch.tensor(seeds),
             rounds=torch.full_like(labels, round_),
-            omega=torch.zeros(n) if guide is None else guidance.omega * shares_of(guidance, seeds),
-            entropy_before=unknown if before is None else before[:n].cpu(),
+            omega=omega,
+            entropy_before=torch.where(omega > 0, before[:n].cpu(), unknown),
             entropy=unknown if logits is None else entropy(logits)[:n].cpu(),
             correct=torch.full((n,), -1, dtype=torch.int8)
             if logits is None
@@ -235,19 +245,19 @@ class Generator:
     def _sample_exactly(self, conditions: dict[str, Any], rngs: list[torch.Generator], guide: Guidance) -> Tensor:
         pipe, network = self.pipe, _network(self.pipe)
         shape = (len(rngs), network.config.in_channels, *_pair(network.config.sample_size))
-        noise = randn_tensor(shape, generator=rngs, device=pipe.device, dtype=network.dtype)
+        noise = randn_tensor(shape, generator=rngs, device=pipe._execution_device, dtype=network.dtype)
         predict = exact.predictor(pipe, conditions, self.guidance_scale)
         latents = exact.sample(pipe.scheduler, predict, noise, guide, self.steps)
-        finish = latent_decoder(pipe.vae) if hasattr(pipe, "vae") else pixels
         with torch.no_grad():
-            return self.finished((finish(latents) / 2 + 0.5).clamp(0, 1))
+            return self.finished((decoder_of(pipe)(latents) / 2 + 0.5).clamp(0, 1))
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
+        if not self.classes:
+            return {}
+        called = [self.classes[label] for label in labels.tolist()]
         if "class_labels" in self._accepts:
-            return {"class_labels": labels.tolist()}
-        if self.classes:
-            return {"prompt": [self.template.format(self.classes[label]) for label in labels.tolist()]}
-        return {}
+            return {"class_labels": called}
+        return {"prompt": [self.template.format(each) for each in called]}
 
 
 def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | None = None) -> Objective:
@@ -282,6 +292,30 @@ def seen_through(resize: Resize, learner: Learner) -> Learner:
     return lambda images: learner(resize(images))
 
 
+def own_classes(pipe: Any) -> int:
+    """How many classes a pipeline that takes class labels has; 0 for another."""
+    if "class_labels" not in inspect.signature(type(pipe).__call__).parameters:
+        return 0
+    return getattr(pipe, "null_class", None) or pipe.transformer.config.num_embeds_ada_norm
+
+
+def _check_classes(pipe: Any, classes: Sequence[str] | Sequence[int] | None, template: str) -> None:
+    """UserError if the pipeline would not be asked for these classes."""
+    kind, own = type(pipe).__name__, own_classes(pipe)
+    if "prompt" in inspect.signature(type(pipe).__call__).parameters:
+        if not classes:
+            raise UserError(f"classes: {kind} takes prompts; give the names of the classes")
+        return
+    if template != "{}":
+        raise UserError(f'template: got "{template}", but {kind} takes no prompts; leave it out')
+    if classes and not own:
+        raise UserError(f"classes: got {len(classes)}, but {kind} takes neither prompts nor class labels")
+    if not all(isinstance(each, int) and 0 <= each < own for each in classes or ()):
+        raise UserError(
+            f"classes: {kind} takes class labels; expected its own, integers in 0 .. {own - 1}, or none for all of them"
+        )
+
+
 def _network(pipe: Any) -> Any:
     return pipe.unet if hasattr(pipe, "unet") else pipe.transformer
 
@@ -293,7 +327,7 @@ def _pair(size: int | Sequence[int]) -> tuple[int, int]:
 def image_shape_of(pipe: Any, side: int | None = None) -> tuple[int, int, int]:
     """(C, H, W) of the images a pipeline makes by default, or of those resized to `side`."""
     config = _network(pipe).config
-    vae = getattr(pipe, "vae", None)
+    vae = autoencoder_of(pipe)
     if side is not None:
         return (config.in_channels if vae is None else vae.config.out_channels), side, side
     if vae is None:
@@ -305,8 +339,9 @@ def image_shape_of(pipe: Any, side: int | None = None) -> tuple[int, int, int]:
 
 def _batch_that_fits(pipe: Any) -> int:
     """Images that half of the device's memory is sure to hold while they are guided."""
-    if pipe.device.type == "cuda":
-        memory = torch.cuda.get_device_properties(pipe.device).total_memory
+    device = pipe._execution_device
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(MAX_BATCH, memory // 2 // (MEMORY_PER_IMAGE_BYTE * 4 * math.prod(image_shape_of(pipe)))))

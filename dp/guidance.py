@@ -31,6 +31,9 @@ Strengths = Literal["same", "uniform", "half"]
 # Gradients are computed of 1024 times the objective: a power of two changes no bit of a float32 result, and keeps
 # float16 ones above the smallest number of that format.
 GRADIENT_SCALE = 1024.0
+# A step with less of abar_t (a terminal SNR of 0, or DPM-Solver's 2**-24 for it) is not guided: x_t is all noise there,
+# and x0_hat a division by nothing.
+NO_SIGNAL = 1e-6
 
 
 def predict_x0(x_t: Tensor, eps: Tensor, abar_t: Tensor | float) -> Tensor:
@@ -99,7 +102,9 @@ def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: 
 
 @dataclass
 class Guidance:
-    """guide(x_t, output, t) -> output, for one sampling run of a batch; the state is renewed when t goes up again.
+    """guide(x_t, output, t) -> output, for one sampling run of a batch.
+
+    The state is renewed where a guided scheduler sets its time steps; in a loop without one when t goes up again.
 
     Each sample's noise prediction eps becomes eps - omega sqrt(1 - abar_t) d, where d is the gradient of the objective
     with respect to x_t, rescaled to |eps| where relative. A zero or non-finite gradient gives a zero step. Norms, the
@@ -137,14 +142,20 @@ class Guidance:
         """Whether the step at t is guided; to be asked (by `__call__` or `dp.exact`) once a step, in order."""
         if not 0 <= t < len(self.alphas_cumprod):
             raise UserError(f"t: got {t}, expected a time step in 0 .. {len(self.alphas_cumprod) - 1}")
-        if t >= self._last_t:
-            self.zero_steps, self.before, self.guided_steps, self._inside = None, None, 0, 0
+        if t > self._last_t:
+            self.renew()
         self._last_t = t
         low, high = self.config.interval
         if self.config.omega == 0 or not low * len(self.alphas_cumprod) <= t < high * len(self.alphas_cumprod):
             return False
+        if self.alphas_cumprod[t] < NO_SIGNAL:
+            return False
         self._inside += 1
         return (self._inside - 1) % self.config.every == 0
+
+    def renew(self) -> None:
+        """Begin a new run."""
+        self.zero_steps, self.before, self.guided_steps, self._inside, self._last_t = None, None, 0, 0, -1
 
     def __call__(self, x_t: Tensor, output: Tensor, t: int) -> Tensor:
         """The guided network output, of the shape and dtype of `output`.
@@ -201,10 +212,15 @@ class Guidance:
             if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
                 found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise UserError(f"objective: gave {found}, expected one number an image, [{len(x)}]")
-            if not value.requires_grad:  # it does not depend on the images at all
-                return value.float(), torch.zeros_like(x, dtype=torch.float32), eps.detach()
-            gradient = torch.autograd.grad(GRADIENT_SCALE * value.sum(), x)[0].float() / GRADIENT_SCALE
-        return value.detach().float(), gradient, eps.detach()
+            gradient = None
+            if value.requires_grad:
+                (gradient,) = torch.autograd.grad(GRADIENT_SCALE * value.sum(), x, allow_unused=True)
+            if gradient is None:
+                raise UserError(
+                    "objective: does not depend differentiably on the images; keep integers, arrays, PIL and no_grad "
+                    "out of the learner and of what it does to images first (see dp.preprocessing)"
+                )
+        return value.detach().float(), gradient.float() / GRADIENT_SCALE, eps.detach()
 
 
 def entropy_guidance(
@@ -228,7 +244,7 @@ def entropy_guidance(
         objective: raise this instead of the learner's entropy.
 
     Raises:
-        UserError: the scheduler does not guide, or a setting is out of range.
+        UserError: the scheduler does not guide, learner or objective cannot be called, or a setting is out of range.
     """
     scheduler = pipe.scheduler
     if not hasattr(scheduler, "guidance"):
@@ -236,6 +252,9 @@ def entropy_guidance(
             f"pipe.scheduler: found {type(scheduler).__name__}, which does not guide; set pipe.scheduler = "
             "EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config) first"
         )
+    name, called = ("learner", learner) if objective is None else ("objective", objective)
+    if not callable(called):
+        raise UserError(f"{name}: got {type(called).__name__}, expected a module or a function of images")
     return Guidance(
         objective or Entropy(learner),
         decoder_of(pipe, decoder),

@@ -61,7 +61,10 @@ class Margin:
 
 
 class LabelLoss:
-    """The learner's cross-entropy to the label each image is generated for, in nats."""
+    """The learner's cross-entropy to the label each image is generated for, in nats.
+
+    Takes int64 labels [B] of B images, or of 2 B: a batch that classifier-free guidance has doubled (DiT's).
+    """
 
     def __init__(self, learner: Learner, labels: Tensor):
         self.learner = learner
@@ -70,12 +73,13 @@ class LabelLoss:
     def __call__(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
         logits = checked_logits(self.learner, images)
-        if len(self.labels) != len(logits) or self.labels.min() < 0 or self.labels.max() >= logits.shape[1]:
+        labels = self.labels.repeat(2) if len(logits) == 2 * len(self.labels) else self.labels
+        if len(labels) != len(logits) or labels.min() < 0 or labels.max() >= logits.shape[1]:
             raise UserError(
                 f"labels: got {_brief(self.labels)} for {len(logits)} images of a learner with {logits.shape[1]} "
                 "classes; give one label an image, each in 0 .. classes - 1"
             )
-        return F.cross_entropy(logits.float(), self.labels.to(logits.device), reduction="none")
+        return F.cross_entropy(logits.float(), labels.to(logits.device), reduction="none")
 
 
 class Disagreement:
@@ -132,7 +136,7 @@ def checked_logits(learner: Learner, images: Tensor) -> Tensor:
             raise
         except (RuntimeError, ValueError, AssertionError) as error:
             shape = list(images.shape)
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"learner: cannot classify images {shape} ({reason}); give it images it knows") from error
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:

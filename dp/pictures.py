@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dp.data import ImageSet
-from dp.decoders import latent_decoder, pixels
+from dp.decoders import decoder_of
 from dp.evaluate import accuracy
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
@@ -83,7 +83,7 @@ def denoised_estimates(
         One row an image and step: omega, t, label and the image.
     """
     scheduler, step = generator.pipe.scheduler, generator.pipe.scheduler.step
-    decode = latent_decoder(generator.pipe.vae) if hasattr(generator.pipe, "vae") else pixels
+    decode = decoder_of(generator.pipe)
     estimates: list[Tensor] = []
 
     @functools.wraps(step)

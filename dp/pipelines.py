@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, DiffusionPi
 from diffusers.utils import logging
 from diffusers.utils.torch_utils import randn_tensor
 from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
@@ -28,6 +28,8 @@ from dp.precision import best_device
 
 BUNDLED = ASSETS / "generator"
 DECODERS = ASSETS / "decoders"  # made by dp.fit_decoder for it
+# What loading raises, by the file that is damaged, absent or of another version of diffusers.
+DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError, SafetensorError)
 
 
 class LatentClassPipeline(DiffusionPipeline):
@@ -53,7 +55,7 @@ class LatentClassPipeline(DiffusionPipeline):
 
         x_t: [B, 4, h, w]; labels: int64 [B]; returns float32 [B, 4, h, w].
         """
-        x_t = self.scheduler.scale_model_input(x_t, t)
+        x_t = self.scheduler.scale_model_input(x_t, t).to(self.unet.dtype)
         if guidance_scale == 1:
             return self.unet(x_t, t, class_labels=labels).sample.float()
         both = torch.cat([labels, torch.full_like(labels, self.null_class)])
@@ -62,7 +64,7 @@ class LatentClassPipeline(DiffusionPipeline):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, 4, h, w] -> images, float32 [B, C, H, W], nominally in [-1, 1] (not clamped)."""
-        return self.vae.decode(latents / self.vae.config.scaling_factor).sample.float()
+        return self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()
 
     @torch.no_grad()
     def __call__(
@@ -93,7 +95,7 @@ class LatentClassPipeline(DiffusionPipeline):
         if latents is None:
             size = self.unet.config.sample_size
             shape = (len(labels), self.unet.config.in_channels, size, size)
-            latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
+            latents = randn_tensor(shape, generator=generator, device=device, dtype=self.unet.dtype)
         self.scheduler.set_timesteps(num_inference_steps, device=device)
         x_t = latents.to(device) * self.scheduler.init_noise_sigma
         accepted = inspect.signature(self.scheduler.step).parameters  # not every scheduler takes eta
@@ -140,16 +142,17 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
         dtype: of its weights.
 
     Raises:
-        UserError: there is none, it cannot be fetched, or its weights are not safetensors.
+        UserError: there is none, it cannot be fetched, a file of it is damaged or does not fit the others, or its
+            weights are not safetensors.
     """
     folder = Path(where)
     index, local = folder / "model_index.json", folder.exists()
     if not index.is_file() and (local or not _is_hub_id(str(where))):
         raise UserError(f"pipeline: {folder} holds no diffusers pipeline (model_index.json); use save_pretrained")
-    own = local and json.loads(index.read_text()).get("_class_name") == LatentClassPipeline.__name__
-    kind = LatentClassPipeline if own else DiffusionPipeline
-    options: dict[str, Any] = {} if own else {"safety_checker": None, "requires_safety_checker": False}
     try:
+        own = local and f'"{LatentClassPipeline.__name__}"' in index.read_text()
+        kind = LatentClassPipeline if own else DiffusionPipeline
+        options: dict[str, Any] = {} if own else {"safety_checker": None, "requires_safety_checker": False}
         with quietly():
             pipe = kind.from_pretrained(
                 folder if local else str(where),
@@ -159,17 +162,17 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
                 low_cpu_mem_usage=False,
                 **options,
             )
-    except (OSError, ValueError) as error:
-        if not local:
+    except DAMAGED as error:
+        if not local and isinstance(error, OSError | ValueError):
             raise UserError(
                 f"pipeline: {where} is no folder, and could not be fetched from the Hugging Face Hub "
                 f"({fetch_problem(error)}); where there is a network: hf download {where} --local-dir FOLDER, then "
                 "give that folder"
             ) from None
-        reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"pipeline: {reason} Expected what save_pretrained writes, weights as safetensors; other formats are "
-            "pickles, which are not opened since they can run any code"
+            f"pipeline: {where}: cannot be loaded ({in_a_line(error).rstrip('.:')}); expected what save_pretrained "
+            "writes, whole and weights as safetensors; other formats are pickles, which are not opened since they can "
+            "run any code"
         ) from None
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -194,11 +197,16 @@ def quietly() -> Iterator[None]:
         hub_logging.set_verbosity(levels[1])
 
 
+def in_a_line(error: BaseException) -> str:
+    """The first line of what an exception says, or its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def fetch_problem(error: BaseException) -> str:
     """Why something could not be fetched from the Hub: the exception from which all others came, in a line."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]  # one of them is there
-    return str(error).strip().splitlines()[0]
+    return in_a_line(error)
 
 
 def _is_hub_id(where: str) -> bool:

@@ -27,10 +27,10 @@ def number_format(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Mixed precision in `number_format(device)`; no effect where that is float32."""
-    dtype = number_format(device)
-    return torch.autocast(device.type, torch.bfloat16, enabled=dtype != torch.float32)
+def autocast(device: torch.device, weights: torch.dtype = torch.float32) -> torch.autocast:
+    """Mixed precision in `number_format(device)`; no effect where that is float32, or the weights are not."""
+    mixed = number_format(device) != torch.float32 and weights == torch.float32
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def _compile_problem() -> str | None:
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2, device=best_device()))
     except Exception as error:  # of many kinds, by what is missing
-        return str(error).splitlines()[0]
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
     return None

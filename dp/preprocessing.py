@@ -30,7 +30,10 @@ class CenterCrop(nn.Module):
 
 
 class Resize(nn.Module):
-    """Images [B, C, H, W] -> [B, C, side, side]: bicubic, antialiased, differentiable. Those of that size stay."""
+    """Images [B, C, H, W] -> [B, C, side, side]: bicubic, antialiased, differentiable. Those of that size stay.
+
+    Gives the dtype it takes, but computes in float32 at least: not every device resizes in half formats.
+    """
 
     def __init__(self, side: int):
         super().__init__()
@@ -40,13 +43,15 @@ class Resize(nn.Module):
         """See the class."""
         if images.shape[-2:] == (self.side, self.side):
             return images
-        return F.interpolate(images, (self.side, self.side), mode="bicubic", antialias=True)
+        resized = F.interpolate(_wide(images), (self.side, self.side), mode="bicubic", antialias=True)
+        return resized.to(images.dtype)
 
 
 class Preprocess(nn.Module):
-    """Resize to size x size and normalise: the evaluation transform of a classifier, differentiable.
+    """Resize to size x size and normalise, as a classifier wants it, differentiable.
 
-    Takes float [B, C, H, W] in [-1, 1], the range of diffusion models; gives (image in [0, 1] - mean) / std.
+    Takes float [B, C, H, W] in [-1, 1], the range of diffusion models; gives (image in [0, 1] - mean) / std, of the
+    same dtype.
 
     Attributes:
         size: pixels of a side; None leaves the size alone.
@@ -71,7 +76,11 @@ class Preprocess(nn.Module):
 
     @classmethod
     def of(cls, model: Any) -> "Preprocess":
-        """What a timm model, by its pretrained_cfg, was trained with."""
+        """Size and normalisation of a timm model, by its pretrained_cfg.
+
+        The whole image is resized: timm's evaluation cuts off a border first (crop_pct, 0.9 of a side is left for
+        vit_base_patch16_224), which guidance would then not see.
+        """
         if not hasattr(model, "pretrained_cfg"):
             raise UserError(
                 f"preprocessing: {type(model).__name__} is no timm model; give size, mean and std, as in "
@@ -86,4 +95,9 @@ class Preprocess(nn.Module):
         """Images [B, C, H, W] in [-1, 1] -> [B, C, size, size], normalised."""
         if self.size is not None:
             images = Resize(self.size)(images)
-        return ((images + 1) / 2 - self.mean) / self.std
+        return (((_wide(images) + 1) / 2 - self.mean) / self.std).to(images.dtype)
+
+
+def _wide(images: Tensor) -> Tensor:
+    """In float32, if they are of a half format."""
+    return images.to(torch.promote_types(images.dtype, torch.float32))

@@ -17,7 +17,7 @@ class Samples:
         rounds: int64 [n], 0 for the initial images, k for the k-th addition.
         omega: float32 [n], guidance strength; 0 for plain images.
         entropy_before: float32 [n], nats: the guiding learner's entropy on the denoised estimate at the first guided
-            step, before any guidance; nan for plain images.
+            step, before any guidance; nan for plain images and those guided by another objective than the entropy.
         entropy: float32 [n], nats: the learner's entropy on the finished image; nan where no learner was given.
         correct: int8 [n], whether the learner classified the finished image as its label (1 or 0); -1 where no learner
             was given.

@@ -43,6 +43,13 @@ class EntropyGuidedDDIMScheduler(DDIMScheduler):
         _check_config(config)
         return super().from_config(config, **kwargs)
 
+    @functools.wraps(DDIMScheduler.set_timesteps)  # pipelines look at its signature too
+    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        """As DDIMScheduler.set_timesteps; guidance begins a new run."""
+        super().set_timesteps(*args, **kwargs)
+        if self.guidance is not None:
+            self.guidance.renew()
+
     @functools.wraps(DDIMScheduler.step)  # pipelines look at its signature to see whether it takes eta
     def step(self, model_output: Tensor, timestep: int, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As DDIMScheduler.step (equation 12 of DDIM), with the guided output."""
@@ -61,6 +68,13 @@ class EntropyGuidedDPMSolverScheduler(DPMSolverMultistepScheduler):
         """As for any scheduler; UserError if the configuration is of a model that has no such steps."""
         _check_config(config)
         return super().from_config(config, **kwargs)
+
+    @functools.wraps(DPMSolverMultistepScheduler.set_timesteps)  # pipelines look at its signature too
+    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        """As DPMSolverMultistepScheduler.set_timesteps; guidance begins a new run."""
+        super().set_timesteps(*args, **kwargs)
+        if self.guidance is not None:
+            self.guidance.renew()
 
     @functools.wraps(DPMSolverMultistepScheduler.step)
     def step(self, model_output: Tensor, timestep: int, sample: Tensor, *args: Any, **kwargs: Any) -> Any:

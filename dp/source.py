@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,9 +23,9 @@ from dp.data import (
 )
 from dp.errors import UserError
 from dp.evaluate import RealImages
-from dp.generator import Generator, image_shape_of
+from dp.generator import Generator, image_shape_of, own_classes
 from dp.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
-from dp.pipelines import bundled_generator, fetch_problem, load_pipeline, quietly
+from dp.pipelines import bundled_generator, fetch_problem, in_a_line, load_pipeline, quietly
 from dp.precision import best_device
 from dp.real_data import RealData
 
@@ -36,7 +36,8 @@ class Source:
 
     pipeline: str = ""  # a diffusers pipeline: a folder that save_pretrained wrote, or an id of the Hugging Face Hub
     classes: tuple[str, ...] = ()  # names, in order of the labels; the prompts of a text-to-image pipeline
-    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"  # instead of classes
+    # Instead of classes. Of a pipeline with 1,000 class labels these are taken to be ImageNet-1k's, as DiT's are.
+    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"
     template: str = "{}"  # of the prompts, {} standing for the name
     tiny_decoder: str = ""  # an AutoencoderTiny to guide with, instead of the pipeline's VAE: a folder or a Hub id
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
@@ -71,15 +72,14 @@ class Source:
         if not self.pipeline:
             self._check_own()
             return bundled_generator(config)
-        prompts = self.names() if self.class_list == "own" else class_list(self.class_list).prompts
-        dtype = getattr(torch, self.precision)
+        names, dtype = self.names(), getattr(torch, self.precision)
         pipe = load_pipeline(self.pipeline, dtype).to(best_device())
         generator = Generator(
             pipe,
             config.guidance_scale,
             config.inference_steps,
             self.generation_batch or None,
-            prompts,
+            self._called_by(pipe, names),
             self.template,
             _tiny(self.tiny_decoder, dtype) if self.tiny_decoder else None,
             self.side or None,
@@ -87,6 +87,17 @@ class Source:
         if config.rounds:
             generator.check_guidance(config.guidance)
         return generator
+
+    def _called_by(self, pipe: Any, names: Sequence[str]) -> Sequence[str] | Sequence[int]:
+        """What a pipeline calls the classes of these names: names for its prompts, or its own class labels."""
+        own = own_classes(pipe)
+        if not own:
+            return names if self.class_list == "own" else class_list(self.class_list).prompts
+        if self.class_list != "own" and own == 1000:  # ImageNet-1k's, in order of the wnids
+            return [class_list("imagenet1k").wnids.index(each) for each in names]
+        if own != len(names):
+            raise UserError(f"classes: got {len(names)}, but the pipeline has {own} of its own; name all, in its order")
+        return range(own)
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:
         """(C, H, W) of the images kept."""
@@ -209,7 +220,7 @@ def _tiny(where: str, dtype: torch.dtype) -> Any:
                 where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False
             )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if Path(where).exists() else fetch_problem(error)
+        reason = in_a_line(error) if Path(where).exists() else fetch_problem(error)
         raise UserError(
             f"tiny_decoder: {where}: {reason}; give a folder that AutoencoderTiny.save_pretrained wrote, or a Hub id "
             "such as madebyollin/taesd"

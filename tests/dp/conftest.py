@@ -14,11 +14,12 @@ from diffusers import (
     DiTPipeline,
     DiTTransformer2DModel,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
     UNet2DModel,
 )
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from dp.imagenet import class_list, folders_of
 from dp.pipelines import LatentClassPipeline
@@ -110,10 +111,8 @@ def tokenizer(tmp_path_factory) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder, model_max_length=16)
 
 
-@pytest.fixture
-def stable_diffusion(tokenizer, small_vae) -> StableDiffusionPipeline:
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(
+def prompted_unet(**more) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
         sample_size=8,
         in_channels=4,
         out_channels=4,
@@ -121,11 +120,14 @@ def stable_diffusion(tokenizer, small_vae) -> StableDiffusionPipeline:
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=16,
         attention_head_dim=4,
         norm_num_groups=4,
-    )
-    text = CLIPTextConfig(
+        **more,
+    ).eval()
+
+
+def text_config(tokenizer) -> CLIPTextConfig:
+    return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
         intermediate_size=16,
@@ -135,16 +137,47 @@ def stable_diffusion(tokenizer, small_vae) -> StableDiffusionPipeline:
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
+        projection_dim=16,
     )
+
+
+@pytest.fixture
+def stable_diffusion(tokenizer, small_vae) -> StableDiffusionPipeline:
+    torch.manual_seed(0)
+    unet = prompted_unet(cross_attention_dim=16)
     pipe = StableDiffusionPipeline(
         vae=small_vae,
-        text_encoder=CLIPTextModel(text).eval(),
+        text_encoder=CLIPTextModel(text_config(tokenizer)).eval(),
         tokenizer=tokenizer,
-        unet=unet.eval(),
+        unet=unet,
         scheduler=DDIMScheduler(**SCHEDULE),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def sdxl(tokenizer, small_vae) -> StableDiffusionXLPipeline:
+    torch.manual_seed(0)
+    unet = prompted_unet(
+        cross_attention_dim=32,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 16,
+    )
+    config = text_config(tokenizer)
+    pipe = StableDiffusionXLPipeline(
+        vae=small_vae,
+        text_encoder=CLIPTextModel(config).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(config).eval(),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=DDIMScheduler(**SCHEDULE),
+        add_watermarker=False,
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe

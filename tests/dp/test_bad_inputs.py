@@ -279,6 +279,31 @@ def test_a_pipeline_with_a_pickle_for_weights(capsys, tiny_pipe, tmp_path, name)
     assert not list(tmp_path.rglob("mark"))
 
 
+def unknown_class(folder: Path) -> None:
+    edit(folder / "model_index.json", _class_name="NoSuchPipeline")
+
+
+DAMAGED_PIPELINES = [
+    (lambda p: (p / "model_index.json").write_text("{"), "model_index.json' is not a valid JSON file"),
+    (lambda p: (p / "model_index.json").write_text("[]"), "cannot be loaded"),
+    (lambda p: (p / "model_index.json").write_text("{}"), "_class_name"),
+    (unknown_class, "diffusers has no attribute NoSuchPipeline"),
+    (lambda p: truncate(p / "text_encoder" / "model.safetensors"), "file not fully covered"),
+    (lambda p: truncate(p / "unet" / "diffusion_pytorch_model.safetensors"), "diffusion_pytorch_model.safetensors'"),
+    (lambda p: edit(p / "unet" / "config.json", cross_attention_dim=32), "loading state_dict for UNet2DConditionModel"),
+]
+
+
+@pytest.mark.parametrize(("harm", "message"), DAMAGED_PIPELINES)
+def test_a_damaged_pipeline(capsys, stable_diffusion, tmp_path, harm, message):
+    stable_diffusion.save_pretrained(tmp_path / "pipeline")
+    harm(tmp_path / "pipeline")
+    words = ["generate", str(tmp_path / "pool"), "--pipeline", str(tmp_path / "pipeline"), "--classes", *CLASSES]
+    line = refused(capsys, words)
+    assert message in line and f"pipeline: {tmp_path}/pipeline: cannot be loaded" in line
+    assert not (tmp_path / "pool").exists()
+
+
 def picture(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", (32, 32)).save(path)

@@ -2,6 +2,7 @@
 
 import json
 
+import accelerate
 import pytest
 import torch
 from diffusers import (
@@ -9,6 +10,8 @@ from diffusers import (
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     FlowMatchEulerDiscreteScheduler,
+    KandinskyV22Pipeline,
+    LDMPipeline,
     StableDiffusionImg2ImgPipeline,
 )
 from torch import nn
@@ -21,10 +24,11 @@ from dp.guidance import Guidance, GuidanceConfig, entropy_guidance
 from dp.objectives import Entropy
 from dp.preprocessing import Preprocess
 from dp.schedulers import EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler
+from tests.dp.small import small_pipeline
 
 STOCK = {EntropyGuidedDDIMScheduler: DDIMScheduler, EntropyGuidedDPMSolverScheduler: DPMSolverMultistepScheduler}
 PAIRS = [
-    *((name, scheduler) for name in ("stable_diffusion", "img2img", "dit") for scheduler in STOCK),
+    *((name, scheduler) for name in ("stable_diffusion", "sdxl", "img2img", "dit") for scheduler in STOCK),
     ("ddim", EntropyGuidedDDIMScheduler),  # diffusers' DDIMPipeline takes no other scheduler
 ]
 
@@ -50,6 +54,7 @@ def call(request):
         picture = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(5))
         arguments = {
             "stable_diffusion": {"prompt": ["a cat", "a dog", "a hat"], "guidance_scale": 3.0, "output_type": "pt"},
+            "sdxl": {"prompt": ["a cat", "a dog", "a hat"], "guidance_scale": 3.0, "output_type": "pt"},
             "img2img": {"prompt": ["a cat"] * 3, "image": picture, "strength": 0.7, "output_type": "pt"},
             "dit": {"class_labels": [1, 2, 3], "guidance_scale": 3.0, "output_type": "pt"},
             "ddim": {"batch_size": 3, "output_type": "np"},
@@ -158,6 +163,39 @@ def test_half_precision_pipelines_guide_in_float32(call, classifier, dtype):
     assert pipe.scheduler.guidance.before.dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["stable_diffusion", "dit", "ddim", "latent"])
+def test_the_generator_guides_half_precision_pipelines_in_their_own_format(call, name, dtype):
+    """Also where the hardware would have a float32 pipeline compute in mixed precision."""
+    pipe = small_pipeline() if name == "latent" else call(name)[0]
+    seen = []
+
+    def learner(images):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return images.mean(1)[:, :4].mean(2).mul(4)
+
+    classes = ("cat", "dog", "hat") if name == "stable_diffusion" else None
+    generator = Generator(pipe.to(dtype), 3.0, 10, batch_size=3, classes=classes)
+    plain = generator.generate(torch.arange(3), [1, 2, 3], learner)
+    for gradient in ("x0", "unet"):
+        guided = generator.generate(torch.arange(3), [1, 2, 3], learner, GuidanceConfig(0.5, gradient=gradient))
+        assert guided.zero_steps.sum() == 0 and (guided.entropy > plain.entropy).all()
+    nothing = GuidanceConfig(1e-12, gradient="unet")
+    same = generator.generate(torch.arange(3), [1, 2, 3], learner, nothing)
+    assert (same.images.int() - plain.images.int()).abs().float().mean() < 1
+    assert not any(seen)
+
+
+def test_a_half_precision_classifier_behind_preprocessing_guides(call, classifier):
+    pipe, sample = call("stable_diffusion")
+    pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
+    plain = sample()
+    for half in (nn.Sequential(Preprocess(8), classifier[1:].half()), classifier.half()):
+        pipe.scheduler.guidance = entropy_guidance(pipe, half)
+        assert (Entropy(half)(sample() * 2 - 1) > Entropy(half)(plain * 2 - 1)).all()
+        pipe.scheduler.guidance = None
+
+
 @pytest.mark.parametrize("name", ["stable_diffusion", "dit", "ddim"])
 def test_the_exact_loop_is_the_pipeline(call, classifier, name):
     """Without a guided step, the loop that can differentiate through the network samples what the pipeline samples."""
@@ -188,6 +226,84 @@ def test_dpm_solver_generates_too(dit, classifier):
     assert isinstance(dit.scheduler, EntropyGuidedDPMSolverScheduler)
     with pytest.raises(UserError, match='but gradient "unet" samples with DDIM'):
         generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5, gradient="unet"))
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_karras_steps_that_repeat_a_time_are_one_run(call, classifier, every):
+    pipe, _ = call("stable_diffusion")
+    pipe.scheduler = EntropyGuidedDPMSolverScheduler.from_config(pipe.scheduler.config, use_karras_sigmas=True)
+    guide = pipe.scheduler.guidance = entropy_guidance(pipe, classifier, every=every)
+    for _ in range(2):
+        pipe("a cat", num_inference_steps=50, output_type="latent")
+        times = pipe.scheduler.timesteps.tolist()
+        assert len(set(times)) < len(times)
+        assert guide.guided_steps == -(-sum(t < 400 for t in times) // every)
+
+
+def test_every_run_of_a_pipeline_has_its_own_record(call, classifier):
+    """Also one that begins lower than the last one got, or at the same step."""
+    pipe, sample = call("img2img")
+    pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
+    guide = pipe.scheduler.guidance = entropy_guidance(pipe, classifier, interval=(0.0, 1.0))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sample(callback_on_step_end=stop)
+    for _ in range(2):
+        sample()
+        assert guide.guided_steps == 7
+
+
+@pytest.mark.parametrize("scheduler", STOCK)
+def test_a_step_of_pure_noise_is_not_guided(call, classifier, scheduler):
+    pipe, sample = call("stable_diffusion")
+    pipe.scheduler = scheduler.from_config(
+        pipe.scheduler.config,
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        prediction_type="v_prediction",
+    )
+    plain = sample()
+    pipe.scheduler.guidance = entropy_guidance(pipe, classifier, interval=(0.0, 1.0), omega=0.1)
+    guided = sample()
+    assert pipe.scheduler.timesteps[0] == 999 and pipe.scheduler.guidance.guided_steps == 9
+    assert (Entropy(classifier)(guided * 2 - 1) > Entropy(classifier)(plain * 2 - 1)).all()
+
+
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_an_offloaded_pipeline_generates_the_same_images(call, classifier, gradient):
+    pipe, _ = call("stable_diffusion")
+    generator = Generator(pipe, 3.0, 5, batch_size=2, classes=("cat", "dog"))
+    arguments = torch.arange(2), [1, 2], classifier, GuidanceConfig(0.3, gradient=gradient)
+    expected = generator.generate(*arguments)
+    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        accelerate.cpu_offload(part, torch.device("cpu"))
+    assert pipe.device.type == "meta"
+    assert torch.equal(generator.generate(*arguments).images, expected.images)
+
+
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_ldm_decodes_by_what_it_calls_vqvae(small_vae, ddim, classifier, gradient):
+    unet = type(ddim.unet).from_config(ddim.unet.config, in_channels=4, out_channels=4, sample_size=8)
+    pipe = LDMPipeline(small_vae, unet.eval(), ddim.scheduler)
+    pipe.set_progress_bar_config(disable=True)
+    generator = Generator(pipe, 1.0, 10, batch_size=3)
+    plain = generator.generate(torch.arange(3), [1, 2, 3], classifier)
+    nothing = generator.generate(torch.arange(3), [1, 2, 3], classifier, GuidanceConfig(1e-12, gradient=gradient))
+    assert plain.images.shape == (3, 3, 16, 16)
+    assert (nothing.images.int() - plain.images.int()).abs().max() <= 1
+    guided = generator.generate(torch.arange(3), [1, 2, 3], classifier, GuidanceConfig(0.5, gradient=gradient))
+    assert (guided.entropy > plain.entropy).all()
+
+
+def test_a_pipeline_that_decodes_in_its_own_way_needs_a_decoder(small_vae, ddim, classifier):
+    scheduler = EntropyGuidedDDIMScheduler.from_config(ddim.scheduler.config)
+    pipe = KandinskyV22Pipeline(ddim.unet, scheduler, movq=small_vae)
+    with pytest.raises(UserError, match="decoder: none given, and KandinskyV22Pipeline makes its images by its movq"):
+        entropy_guidance(pipe, classifier)
+    entropy_guidance(pipe, classifier, decoder=LinearDecoder())
 
 
 def test_inference_mode_is_no_obstacle(call, classifier):
@@ -223,6 +339,17 @@ def test_a_learner_of_another_channel_count_is_refused_and_left_as_it_was(call):
 def test_a_pipeline_that_exact_guidance_does_not_know_is_refused(ddim):
     with pytest.raises(UserError, match="pipe: exact guidance does not know how DDIMPipeline calls its network"):
         exact.predictor(ddim, {"prompt": ["cat"]})
+
+
+def test_xl_is_guided_with_x0_and_refused_with_unet(sdxl, classifier):
+    generator, labels, seeds = Generator(sdxl, 3.0, 10, batch_size=2, classes=("cat", "dog")), torch.arange(2), [1, 2]
+    plain = generator.generate(labels, seeds, classifier)
+    assert (generator.generate(labels, seeds, classifier, GuidanceConfig(0.5)).entropy > plain.entropy).all()
+    with pytest.raises(
+        UserError, match=r"how StableDiffusionXLPipeline calls its network; take gradient \"x0\""
+    ) as told:
+        generator.check_guidance(GuidanceConfig(gradient="unet"))
+    assert "\n" not in str(told.value)
 
 
 def test_a_scheduler_that_exact_guidance_cannot_use_is_told_before_a_run_begins(call):

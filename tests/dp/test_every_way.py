@@ -3,11 +3,12 @@
 import itertools
 from typing import get_args, get_type_hints
 
+import pytest
 import torch
 from torch import nn
 
 from dp.config import PracticeConfig
-from dp.fit_decoder import distil_tiny, fit_linear, latents_and_images
+from dp.fit_decoder import distil_tiny, explained, fit_linear, latents_and_images
 from dp.generator import Generator
 from dp.guidance import Gradient, GuidanceConfig
 
@@ -34,6 +35,11 @@ def test_entropy_rises_whichever_gradient_and_decoder_are_taken(stable_diffusion
     learner = untrained()
     pairs = latents_and_images(generator(), 128, seed=1)
     decoders = {"vae": None, "tiny": distil_tiny(*pairs, iterations=150), "linear": fit_linear(*pairs)}
+    for name in ("tiny", "linear"):
+        with torch.no_grad():
+            rest = decoders[name].decode(pairs[0]).sample - pairs[1]
+        share = 1 - rest.square().mean().item() / pairs[1].var().item()
+        assert explained(decoders[name], *pairs) == pytest.approx(share, abs=1e-4) and share > 0
     plain = generator().generate(LABELS, SEEDS, learner, GuidanceConfig(omega=0.0))
     found = {}
     for gradient, decoder in itertools.product(GRADIENTS, DECODERS):

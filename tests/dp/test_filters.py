@@ -63,6 +63,13 @@ def noise() -> Samples:
     return samples_of(images, torch.arange(7))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_half_precision_generator_judges_alike(generator, real, oracle, dtype):
+    half = LatentDiffusion.of(bundled_pipeline().to(dtype))
+    kept, expected = (RoundTrip(each, tile=10)(real[:20], oracle, oracle).float().mean() for each in (half, generator))
+    assert abs(kept - expected) <= 0.1 < expected
+
+
 @pytest.fixture
 def learners() -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from dp.config import PracticeConfig
 from dp.decoders import LinearDecoder
 from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig, entropy
+from dp.imagenet import class_list
 from dp.randomness import stream
 from dp.samples import concatenate
+from dp.source import Source
 
 LABELS = torch.arange(7) % 10
 SEEDS = [11, 22, 33, 44, 55, 66, 77]
@@ -50,6 +53,51 @@ def test_records_say_what_was_done(generator):
     assert plain.entropy.isnan().all() and plain.entropy_before.isnan().all()
     judged = generator.generate(LABELS, SEEDS, learner)
     assert torch.equal(judged.images, plain.images) and judged.entropy.isfinite().all()
+
+
+def test_entropy_before_is_of_guidance_by_entropy_alone(generator):
+    half = generator.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5, strengths="half"))
+    assert 0 < (half.omega > 0).sum() < 7
+    assert torch.equal(half.entropy_before.isnan(), half.omega == 0)
+    margin = generator.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5, objective="margin"))
+    assert margin.entropy_before.isnan().all()
+
+
+def test_seeds_may_be_a_range_or_a_tensor(generator):
+    listed = generator.generate(LABELS, list(range(7)))
+    for seeds in (range(7), torch.arange(7)):
+        assert torch.equal(generator.generate(LABELS, seeds).images, listed.images)
+
+
+def test_the_loss_guides_a_pipeline_that_doubles_its_batch(dit):
+    """The label of every image is the one it is generated for: another label gives another image."""
+
+    def learner(images):
+        return images[:, :, 0, :4].mean(1) * 4
+
+    def loss(samples, labels):
+        return torch.nn.functional.cross_entropy(learner(samples.images / 127.5 - 1), labels, reduction="none")
+
+    generator, labels = Generator(dit, 3.0, 10, batch_size=4), torch.arange(3)
+    plain = generator.generate(labels, [1, 2, 3], learner)
+    guided = generator.generate(labels, [1, 2, 3], learner, GuidanceConfig(0.5, objective="loss"))
+    assert (loss(guided, labels) > loss(plain, labels)).all()
+
+
+def test_classes_of_imagenet_100_are_found_among_a_pipelines_1000(dit, tmp_path):
+    dit.save_pretrained(tmp_path)
+    config = PracticeConfig(guidance_scale=3.0, inference_steps=3, rounds=0, n_per_round=0)
+    generator = Source(str(tmp_path), class_list="imagenet100", generation_batch=2).generator(config)
+    assert generator.num_classes == 100
+    made = generator.generate(torch.tensor([0, 99]), [1, 2])
+    ranks = [class_list("imagenet1k").wnids.index(class_list("imagenet100").wnids[label]) for label in (0, 99)]
+    assert ranks[0] == 15  # the robin
+    assert torch.equal(made.images, Generator(dit, 3.0, 3, 2).generate(torch.tensor(ranks), [1, 2]).images)
+    assert made.labels.tolist() == [0, 99]
+    with pytest.raises(UserError, match="classes: got 2, but the pipeline has 1000 of its own; name all"):
+        Source(str(tmp_path), classes=("cat", "dog")).generator(config)
+    with pytest.raises(UserError, match=r'template: got "a \{\}", but DiTPipeline takes no prompts; leave it out'):
+        Source(str(tmp_path), class_list="imagenet100", template="a {}").generator(config)
 
 
 def test_guided_images_are_harder(generator):
@@ -124,6 +172,9 @@ def test_guidance_is_gone_after_a_learner_that_fails(generator):
             lambda g: g.generate(LABELS, SEEDS, learner, GuidanceConfig(0.3, (0.6, 0.7))),
             r"interval: none of the 4 steps is at a noise level in \(0.6, 0.7\), so omega 0.3 would do nothing",
         ),
+        (lambda g: g.generate(LABELS, SEEDS, "resnet50"), "learner: got str, expected a module or a function"),
+        (lambda g: Generator(g.pipe, 2.0, classes=("cat", "dog")), "classes: LatentClassPipeline takes class labels"),
+        (lambda g: Generator(g.pipe, 2.0, classes=(0, 10)), r"expected its own, integers in 0 \.\. 9"),
         (lambda g: Generator(g.pipe, 2.0, steps=0), "steps: got 0, expected 1 or more"),
         (lambda g: Generator(g.pipe, 2.0, batch_size=0), "batch_size: got 0"),
     ],
@@ -138,6 +189,17 @@ def test_a_prompted_pipeline_needs_class_names(stable_diffusion):
         UserError, match="classes: StableDiffusionPipeline takes prompts; give the names of the classes"
     ):
         Generator(stable_diffusion, 3.0)
+
+
+def test_an_unconditional_pipeline_has_no_classes(ddim):
+    with pytest.raises(UserError, match="classes: got 2, but DDIMPipeline takes neither prompts nor class labels"):
+        Generator(ddim, 1.0, classes=("cat", "dog"))
+
+
+def test_a_safety_checker_is_refused(stable_diffusion):
+    stable_diffusion.register_modules(safety_checker=torch.nn.Identity())
+    with pytest.raises(UserError, match=r"pipe: has a safety checker, .* load the pipeline with safety_checker=None"):
+        Generator(stable_diffusion, 3.0, classes=("cat", "dog"))
 
 
 def test_pipeline_survives_saving(generator, tmp_path):

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch import nn
 
 from dp.decoders import LinearDecoder, latent_decoder, pixels
 from dp.errors import UserError
-from dp.guidance import Guidance, GuidanceConfig, predict_eps, predict_x0
+from dp.guidance import Guidance, GuidanceConfig, entropy_guidance, predict_eps, predict_x0
 from dp.objectives import Disagreement, Entropy, LabelLoss, Margin, checked_logits, divergence, entropy, frozen, margin
 from dp.schedulers import EntropyGuidedDDIMScheduler
 
@@ -184,6 +185,9 @@ def test_unusable_gradients_give_no_step_and_are_counted():
     assert guide.zero_steps.tolist() == [2, 2, 0, 0, 0, 0]
     guide(x_t, eps, 50)  # t has gone up: a new run
     assert guide.zero_steps.tolist() == [1, 1, 0, 0, 0, 0] and guide.guided_steps == 1
+    guide.renew()
+    guide(x_t, eps, 20)
+    assert guide.guided_steps == 1
 
 
 @pytest.mark.parametrize(
@@ -327,6 +331,40 @@ def test_a_time_outside_the_schedule_is_named(learner):
     x_t, eps = noisy()
     with pytest.raises(UserError, match=r"t: got 1000, expected a time step in 0 \.\. 999"):
         guide_of(learner)(x_t, eps, 1000)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_a_learner_that_cannot_be_differentiated_is_named(learner, gradient, asks):
+    """Whether or not its weights ask for gradients."""
+    learner.requires_grad_(asks)
+    guide = guide_of(lambda images: learner((images * 100).to(torch.uint8).float()), gradient=gradient)
+    x_t, eps = noisy()
+    x = x_t.requires_grad_(gradient == "unet")
+    with pytest.raises(UserError, match="objective: does not depend differentiably on the images"):
+        guide(x, eps + 0 * x, 100)
+
+
+def test_an_exception_that_says_nothing_is_named():
+    def learner(images):
+        raise AssertionError
+
+    with pytest.raises(UserError, match=r"cannot classify images \[6, 1, 8, 8\] \(AssertionError\)"):
+        checked_logits(learner, torch.zeros(6, 1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("learner", "objective", "message"),
+    [
+        ("resnet50", None, "learner: got str, expected a module or a function of images"),
+        (None, None, "learner: got NoneType"),
+        (len, "entropy", "objective: got str"),
+    ],
+)
+def test_what_cannot_be_called_is_named_before_any_step(tiny_pipe, learner, objective, message):
+    scheduler = EntropyGuidedDDIMScheduler.from_config(tiny_pipe.scheduler.config)
+    with pytest.raises(UserError, match=message):
+        entropy_guidance(SimpleNamespace(scheduler=scheduler, vae=tiny_pipe.vae), learner, objective=objective)
 
 
 def test_an_objective_of_the_wrong_shape_is_named():
