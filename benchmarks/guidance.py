@@ -232,7 +232,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
     for axes, (gradient, title) in zip(panels, titles.items(), strict=True):
         axes.axhline(KEPT, color="0.6", linewidth=0.8, linestyle="--")
         axes.axvline(GOAL - 1, color="0.6", linewidth=0.8, linestyle="--")
-        for row in results["variants"]:
+        axes.text(0.0028, KEPT, "wanted: above and to the left", fontsize=7, color="0.4", va="bottom")
+        rows = {row["name"]: row for row in (*results["variants"], *results["confirmed"])}  # the latter on more seeds
+        for row in rows.values():
             if row["gradient"] == gradient:
                 colour, marker = looks[row["decoder"]]
                 x, y = row["sd15_cost_ratio"] - 1, row["entropy_gain_fraction"]
@@ -248,7 +250,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
                         axes.plot(x, y, "o", color="black", markerfacecolor="none", markersize=15)
                         axes.annotate(label, (x, y), (0, 11), textcoords="offset points", ha="center", fontsize=8)
         axes.set(title=title, xscale="log", xlabel="extra cost of an image, Stable Diffusion 1.5 (counted)")
-        axes.set_xlim(0.0025, 6)
+        axes.set_xlim(0.0025, 8)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     for decoder, (colour, marker) in looks.items():
         panels[0].plot([], [], marker, color=colour, label=f"{decoder} decoder")

@@ -26,9 +26,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from paper_figures import figure5c, theory_adaptive, theory_errata, theory_exponent, theory_phase
+from paper_figures.style import SHEET
 from theory import KeepAll, KeepEasy, KeepHard, banded, dense, figures, isotropic_error
 
 # %matplotlib inline
+plt.style.use(SHEET)
 
 # %% [markdown]
 # ## One setting

@@ -40,14 +40,13 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "figure4",
         "Figure 4: scaling laws of static training and Deliberate Practice (DP)",
-        f"Above, measured here: mean and standard deviation over {seeds(counts)}. Filled markers are full runs, hollow "
-        "ones branch-outs; omega = 0 adds plain images by the same rule. Curves are fits of "
-        "accuracy = a - b images^-c to the means (off: root mean square), where there are four sizes or more and all "
-        "runs are as long; tuned runs of up to as many images as the search had are as long as it chose, those of more "
-        f"as its longest{_lengths(studies)}. Equal settings: one guidance "
-        "scale and one set of settings for all methods, as the paper compares; tuned: each method at the settings its "
-        f"own search found. Below: single runs published in tables 4 and 5 of arXiv 2502.15588v1. {sentences} "
-        f"{NOT_COMPARABLE}",
+        f"Above, measured here: mean and standard deviation over {seeds(counts)}. Filled markers are full runs, "
+        "hollow ones branch-outs; omega = 0 adds plain images by the same rule. Curves are fits of accuracy = a - b "
+        "images^-c to the means (off: root mean square), where there are four sizes or more and all runs are as "
+        "long; straight lines only join means. Tuned runs of up to as many images as the search had are as long as "
+        f"it chose, those of more as its longest{_lengths(studies)}. Equal settings: one guidance scale and one set "
+        "of settings for all methods, as the paper compares; tuned: each method at the settings its own search "
+        f"found. Below: single runs published in tables 4 and 5 of arXiv 2502.15588v1. {sentences} {NOT_COMPARABLE}",
         [row for rows in studies.values() for row in numbers(rows)],
         figure,
     )
@@ -112,7 +111,7 @@ def _sentence(name: str, rows: Rows) -> str:
     if not dp:
         return f"{name}: no DP runs yet."
     found = efficiency(static, dp)
-    gains = [f"{np.mean(dp[n]) - np.mean(static[n]):+.1f} at {n:,}" for n in dp if n in static]
+    gains = [f"{np.mean(dp[n]) - np.mean(static[n]):+.2f} at {n:,}" for n in dp if n in static]
     equal = f" DP minus static at equal size, points: {', '.join(gains)}." if gains else ""
     return (
         f"{name}: static's best mean is {found.target:.1f}%, at {found.static_size:,.0f} images; static over DP images "

@@ -61,7 +61,7 @@ def make(profile: str) -> Exhibit:
 def _panels(profile: str) -> dict[str, dict[str, list[dict]]]:
     """Title -> method -> runs with stored hardness, those of a study of one final size."""
     many = [r for r in load(profile, "dynamics").values() if r["config"]["rounds"] > 2 and known([r])]
-    panels = {"ConvNet, study dynamics": {"DP": many}}
+    panels = {"ConvNet, runs of figure 2": {"DP": many}}
     for setting in SETTINGS:
         for learner in LEARNERS:
             panels[title_of(setting, learner)] = hardness_runs(profile, setting, learner)

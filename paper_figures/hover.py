@@ -1,13 +1,16 @@
 """The plotted points of a figure: exact numbers to show where the reader points, and a description in words."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 MOST = 60  # points of a series; longer ones are curves
+TEX = re.compile(r"\$|[_^]\{(.*?)\}|\\([a-z]+)")  # what is left out of words, but for what stands in the brackets
 
 
 @dataclass(frozen=True)
@@ -30,34 +33,41 @@ def points(figure: Figure) -> list[Point]:
 
 
 def _of_axis(axis: Axes) -> Iterator[Point]:
-    names = {
-        id(container.lines[0]): container.get_label() for container in axis.containers if hasattr(container, "lines")
-    }
-    errors = {id(c.lines[0]): _half_lengths(c) for c in axis.containers if hasattr(c, "lines")}
+    bars = [each for each in axis.containers if isinstance(each, ErrorbarContainer)]
+    names = {id(each.lines[0]): each.get_label() for each in bars}
+    errors = {id(each.lines[0]): _half_lengths(each) for each in bars}
+    caps = {id(cap) for each in bars for cap in each.lines[1]}
+    ticks = [tick.get_text() for tick in axis.get_yticklabels()]
+    named = any(text[:1].isalpha() or " " in text for text in ticks)  # the y axis has rows, not numbers
+    rows = dict(zip(axis.get_yticks(), ticks, strict=False)) if named else {}
     for line in axis.lines:
         data = np.asarray(line.get_xydata(), float)
         if (
             line.get_marker() in ("None", None, "")
+            or id(line) in caps
             or not 0 < len(data) <= MOST
             or line.get_transform() != axis.transData
         ):
             continue
         label = str(names.get(id(line)) or line.get_label())
-        prefix = "" if label.startswith("_") or label == "None" else f"{label}: "
+        prefix = "" if label.startswith("_") or label == "None" else f"{_plain(label)}: "
         spread = errors.get(id(line))
         places = axis.figure.transFigure.inverted().transform(axis.transData.transform(data))
         for i, ((x, y), (left, up)) in enumerate(zip(data, places, strict=True)):
             if np.isfinite([x, y, left, up]).all() and 0 <= left <= 1 and 0 <= up <= 1:
                 plus = f" ± {spread[i]:.3g}" if spread is not None and spread[i] > 0 else ""
-                yield Point(left, 1 - up, f"{prefix}{y:.4g}{plus} at {_number(x)}")
+                row = rows.get(round(y), "")
+                text = f"{row}: {x:.4g}{plus}" if row else f"{prefix}{y:.4g}{plus} at {_number(x)}"
+                yield Point(left, 1 - up, text)
 
 
-def _half_lengths(container) -> np.ndarray | None:
-    """Of the vertical error bars of an errorbar container."""
+def _half_lengths(container: ErrorbarContainer) -> np.ndarray | None:
+    """Of the error bars of an errorbar container: the vertical ones, or else the horizontal ones."""
     bars = container.lines[2]
     if not bars:
         return None
-    return np.array([np.ptp(segment[:, 1]) / 2 if len(segment) else 0.0 for segment in bars[-1].get_segments()])
+    side = 1 if container.has_yerr else 0
+    return np.array([np.ptp(segment[:, side]) / 2 if len(segment) else 0.0 for segment in bars[-1].get_segments()])
 
 
 def _number(x: float) -> str:
@@ -76,4 +86,9 @@ def describe(figure: Figure) -> str:
         ]
         if axis.axison and any(parts):
             panels.append("; ".join(part for part in parts if part))
-    return " | ".join(" ".join(panel.replace("$", "").split()) for panel in panels)
+    return " | ".join(map(_plain, panels))
+
+
+def _plain(text: str) -> str:
+    """Without TeX, and on one line."""
+    return " ".join(TEX.sub(lambda found: found[1] or found[2] or "", text).split())

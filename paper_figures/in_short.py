@@ -22,6 +22,19 @@ def in_short(claims: Rows) -> list[str]:
     ]
 
 
+def effect(verdict: dict[str, Any]) -> str:
+    """A verdict's effect with its unit and interval."""
+    known, interval = verdict["effect"], verdict["interval"]
+    if verdict["verdict"] == "not tested here" or not (known or interval):
+        return ""
+    if known is None:
+        return f"never reached ({between(interval)}{verdict['unit'] * bool(interval[1])})"
+    low, high = interval or (None, None)
+    # Theory has neither seeds nor an interval.
+    spread = "" if low is None or low == high else f" ({low:.3g} to {high:.3g})"
+    return f"{known:.3g}{' ' * (verdict['unit'] == 'points')}{verdict['unit']}{spread}"
+
+
 def _said(name: str, saved: dict[str, Any], gained: dict[str, Any]) -> str:
     return (
         f"{title_of(*name.split('-'))}, {saved['seeds']} seeds or more: DP is as good as static training at its best "

@@ -46,8 +46,10 @@ def make(profile: str) -> Exhibit:
         "Question: when does guidance leave the images that the generator was trained on?",
         f"Shares of {images:,} images of the same seeds over omega, guided by a learner in mid-training (omega 0: "
         "plain images), and the test accuracy of full runs at these settings; means and standard deviations over "
-        f"{seeds(map(len, settings.values()))}. Far: farther from the nearest real image, "
-        f"in the features of the classifier, than 95% of other real images are. {_answer(rows)}",
+        f"{seeds(map(len, settings.values()))}. Rejected: a classifier of real images sees another class than the "
+        "label. Far: farther from the nearest real image, in the features of that classifier, than 95% of other "
+        "real images are. Refused: the generator's own errors of noise prediction are smaller for another class. "
+        f"{_answer(rows)}",
         [{**row, "accuracies": " ".join(f"{a:.2f}" for a in row["accuracies"])} for row in rows],
         figure,
         table=[_shown(row) for row in rows],
@@ -96,7 +98,13 @@ def _accuracies(axis: Axes, rows: Rows) -> None:
             spreads = [sd(row["accuracies"]) for row in mine]
             axis.errorbar([row["rejected"] for row in mine], heights, spreads, color=colour, marker=marker, capsize=2,
                           label=name)  # fmt: skip
-    axis.set(xlabel="rejected by a classifier of real images (%)", ylabel="real test accuracy of runs (%)")
+            for row, height in zip(mine, heights, strict=True):
+                look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour}
+                look |= {"xytext": (-3, 3), "ha": "right"} if window == "late" else {"xytext": (3, -7)}
+                axis.annotate(f"{row['omega']:g}", (row["rejected"], height), **look)
+    axis.set(
+        xlabel="rejected by a classifier of real images (%)\n(numbers: omega)", ylabel="real test accuracy of runs (%)"
+    )
 
 
 def _answer(rows: Rows) -> str:
@@ -116,6 +124,7 @@ def _answer(rows: Rows) -> str:
             end = ", the largest measured" * (best is mine[-1])
             parts.append(
                 f"{name}: best omega {best['omega']:g}{end} ({mean(best['accuracies']):.1f}%); largest at which the "
-                f"generator refuses at most {ALLOWED} points more than of plain images, without real labels: {text}."
+                f"generator refuses at most {ALLOWED} points more than of plain images, a rule that needs no real "
+                f"labels: {text}."
             )
     return " ".join(parts)

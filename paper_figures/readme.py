@@ -5,14 +5,13 @@ python -m paper_figures --readme
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
 from dp.errors import UserError
 from experiments.results import ROOT
 from experiments.verdicts import as_json, verdicts
-from paper_figures.in_short import in_short
+from paper_figures.in_short import effect, in_short
 
 README, PICTURE = ROOT / "README.md", ROOT / "docs" / "figure4.png"
 BEGIN, END = "<!-- results: python -m paper_figures --readme -->", "<!-- end of results -->"
@@ -26,20 +25,12 @@ def results(profile: str = "cpu") -> str:
         {
             "claim": f"{each['id']}: {each['claim']}",
             "here": each["verdict"],
-            "measured": each["measured"],
-            "effect (95% interval)": _effect(each),
+            "effect (95% interval)": effect(each),
             "seeds": each["seeds"] or "",
         }
         for each in claims
     ]
     return f"{words}\n{tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}"
-
-
-def _effect(verdict: dict[str, Any]) -> str:
-    if verdict["effect"] is None:
-        return ""
-    low, high = verdict["interval"] or (None, None)
-    return f"{verdict['effect']:.3g}" + ("" if low == high else f" ({low:.3g} to {high:.3g})")
 
 
 def filled(text: str, profile: str = "cpu") -> str:

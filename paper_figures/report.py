@@ -11,9 +11,10 @@ from experiments.verdicts import as_json, verdicts
 from paper_figures.exhibit import FILES, Exhibit, Missing, Rows
 from paper_figures.full_scale import full_scale
 from paper_figures.hover import Point
-from paper_figures.in_short import in_short
+from paper_figures.in_short import effect, in_short
 from paper_figures.published import heading as heading_of
 from paper_figures.sources import Source, remarks, source
+from paper_figures.words import WORDS
 
 CSS = Path(__file__).parent / "report.css"
 TITLE = "Deliberate Practice: every figure beside the published numbers"
@@ -63,7 +64,8 @@ def _head(profile: str) -> str:
         "<h1>Deliberate Practice</h1><p>Every figure and table that this repository reproduces of "
         "<i>Improving the Scaling Laws of Synthetic Data with Deliberate Practice</i> (arXiv 2502.15588), "
         f"measured here, beside the published numbers. {scale} Absolute accuracies of different data sets are not "
-        "comparable; the shape of the curves and the sign of the differences are.</p>"
+        "comparable; the shape of the curves and the sign of the differences are.</p><dl>"
+        f"{''.join(f'<dt>{escape(word)}</dt><dd>{escape(meaning)}</dd>' for word, meaning in WORDS.items())}</dl>"
     )
 
 
@@ -93,11 +95,11 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
     for each in found:
         links = ", ".join(f'<a href="#{name}">{escape(shown[name])}</a>' for name in each["shown_in"] if name in shown)
         lines.append(
-            f'<tr><td>{each["id"]}</td><td class="words">{escape(each["claim"])}</td>'
-            f'<td class="words">{escape(each["measured"])}</td><td>{_effect(each)}</td><td>{each["seeds"] or ""}</td>'
-            f'<td class="{CLASSES[each["verdict"]]}">{each["verdict"]}</td><td>{links}</td></tr>'
+            f'<tr><td>{each["id"]}</td><td class="{CLASSES[each["verdict"]]}">{each["verdict"]}</td>'
+            f'<td class="words">{escape(each["claim"])}</td><td class="words">{escape(each["measured"])}</td>'
+            f"<td>{effect(each)}</td><td>{each['seeds'] or ''}</td><td>{links}</td></tr>"
         )
-    heads = ("", "published", "measured here", "effect (95% interval)", "seeds", "verdict", "shown in")
+    heads = ("", "verdict", "published", "measured here", "effect (95% interval)", "seeds", "shown in")
     lines_in_short = "".join(f"<li>{escape(line)}</li>" for line in in_short(found))
     words = f"<ul>{lines_in_short}</ul>" if lines_in_short else ""
     return (
@@ -111,17 +113,6 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
         "<code>python -m experiments verdicts --json</code></p>"
         f"{_scroll('Claims', _table(heads, lines, 'claims'))}</section>"
     )
-
-
-def _effect(verdict: dict[str, Any]) -> str:
-    if verdict["verdict"] == "not tested here":
-        return ""
-    low, high = verdict["interval"] or (None, None)
-    if verdict["effect"] is None:
-        return "" if low is None else f"never reached ({low:.3g} to {high:.3g})"
-    effect = f"{verdict['effect']:.3g}"
-    # Theory has neither seeds nor an interval.
-    return effect if low is None or low == high == verdict["effect"] else f"{effect} ({low:.3g} to {high:.3g})"
 
 
 def _section(exhibit: Shown, figures: Path, profile: str) -> str:

@@ -30,6 +30,7 @@ MARKERS = {
 }
 
 
+SHEET = Path(__file__).parent / "paper.mplstyle"
 WIDTH = 6.75  # inches, the text width of the paper; figures are drawn at this size, so fonts are what they say
 
 
@@ -42,6 +43,6 @@ def at_width(width: float, height: float) -> tuple[float, float]:
 @contextmanager
 def style() -> Iterator[None]:
     """Draw inside this block."""
-    with plt.rc_context(), plt.style.context(Path(__file__).parent / "paper.mplstyle"):
+    with plt.rc_context(), plt.style.context(SHEET):
         plt.rcParams["figure.max_open_warning"] = 0  # all figures are drawn before any is saved
         yield

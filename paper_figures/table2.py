@@ -24,12 +24,12 @@ def make(profile: str) -> Exhibit:
         "table2",
         "Table 2: the choice of the generator",
         "Generators by recall of real validation images in the oracle's features, the most diverse first: the "
-        "repository's at three classifier-free guidance scales, and two weaker ones. Recognised: share of images that "
-        "the oracle, trained on real images, takes for their class. Static training and DP end with as many images; "
-        "accuracies are on real test images, mean (standard deviation) over "
-        f"{seeds(row['seeds'] for row in table)}; the difference is of runs that have their seed in common. {better} "
-        "Stands for table 2 (ImageNet-100, static, versions of Stable Diffusion), "
-        f"below. {NOT_COMPARABLE}",
+        "repository's at three classifier-free guidance scales, and two weaker ones (narrow: fewer channels; short "
+        "training). Recognised: share of images that the oracle, trained on real images, takes for their class. "
+        "Static training and DP end with as many images; accuracies are on real test images, mean (standard "
+        f"deviation) over {seeds(row['seeds'] for row in table)}; the difference is of runs that have their seed in "
+        f"common. {better} Stands for table 2 (ImageNet-100, static, versions of Stable Diffusion), below. "
+        f"{NOT_COMPARABLE}",
         order,
         table=order,
         published=published.table(2),

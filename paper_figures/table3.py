@@ -25,7 +25,8 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "table3",
         "Table 3: ablation",
-        "The first row is the method as used here; each of the others changes one part. Mean (standard deviation) over "
+        "The first row has patience that grows, as the paper's table has; the others change one part of it. The other "
+        "studies here have fixed patience, the fifth row. Mean (standard deviation) over "
         f"{seeds(row['seeds'] for row in table)}, percent of real images. Omegas are in the paper's proportions. Best "
         f"test accuracy here: {best.replace('-', ' ')}. Stands for table 3 "
         f"(ImageNet-100), below, whose held-out test is the real training set. {NOT_COMPARABLE}",

@@ -13,8 +13,8 @@ STUDIES = ("theory",)
 TITLES = {
     "arXiv v1": "arXiv v1 (Feb 2025), as printed",
     "ICML 2025": "ICML 2025, as printed",
-    "Gaussian margin": "only the Gaussian margin of v1",
-    "proved": "this project (as the proofs reach)",
+    "Gaussian margin": "v1's Gaussian margin, the rest corrected",
+    "proved": "this project (the form the proofs give)",
 }
 
 
@@ -73,7 +73,11 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.set_ylabel("test error by the formula")
     axes.flat[len(forms) - 1].legend(fontsize=7, title="alignment", title_fontsize=7, loc="upper left")
     figure.suptitle(
-        f"{len(pick(rows, series=forms[0]))} settings: d = {rows[0]['d']}, n in {values(rows, 'n_pool')}, "
-        f"ridge in {values(rows, 'ridge')}, hardest {values(rows, 'kept_fraction')} kept",
+        f"{len(pick(rows, series=forms[0]))} settings: d = {rows[0]['d']}; n {_listed(rows, 'n_pool')}; "
+        f"ridge {_listed(rows, 'ridge')}; hardest {_listed(rows, 'kept_fraction')} kept",
     )
     return figure
+
+
+def _listed(rows: list[dict[str, Any]], column: str) -> str:
+    return ", ".join(f"{value:g}" for value in values(rows, column))

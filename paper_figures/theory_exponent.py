@@ -17,7 +17,13 @@ STUDIES = ("theory",)
 def make(profile: str) -> Exhibit:
     """From the theory study."""
     rows = theory_rows(profile, "exponent")
-    caption = answer(rows)
+    caption = (
+        "Test error against the rows searched (left) and selected (middle), on log axes: lines are exact, markers "
+        "simulated with bars of two standard errors; in the legend the slope between the last two sizes (the last "
+        "local exponent). Adaptive, k rounds: each prunes with the classifier of the round before. Right: mean "
+        "slopes for inputs whose eigenvalues fall as a power, the true direction in the largest of them (aligned) or "
+        f"spread over all (flat). {answer(rows)}"
+    )
     return exhibit(
         "theory_exponent",
         "Exponents: does selection change the scaling law, or only its constant?",

@@ -4,7 +4,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -50,7 +52,11 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         for row in mine:
             gain[y.index(row["alignment"]), x.index(row["n_over_d"])] = row["gain"]
         lines = axis.contour(x, y, gain, levels=[0.05, 0.2, 0.5], colors="0.15", linewidths=0.8)
-        axis.clabel(lines, fmt=lambda level: f"{level:.0%}", fontsize=6)
+        # In greyscale the two colours are alike.
+        easy = axis.contourf(x, y, strength, levels=[-9, -0.05], colors="none", hatches=["..."])
+        easy.set(edgecolor="#8a4b08", linewidth=0)
+        for text in axis.clabel(lines, fmt=lambda level: f"{level:.0%}", fontsize=6, manual=_innermost(lines, axis)):
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8})
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_xlabel("pool over dimension, n/d")
@@ -58,15 +64,14 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         if quality == 1:
             axis.set_title("perfect generator")
         else:
-            who = "trained on its labels" if kind == "labels" else "independent of it"
-            axis.set_title(f"generator cosine {quality:g},\npruner {who}", fontsize=6.5)
+            axis.set_title(f"generator cosine {quality:g},\npruner aligned with the {kind}", fontsize=6.5)
     note = axes[1, 0]
     note.axis("off")
     note.text(
         0, 0.95,
-        "Colour: the best rows to keep\n(blue: hardest, orange: easiest,\nwhite: all), at the best ridge.\n\n"
-        "Contours: fall of the error\nrelative to keeping all.\n\n"
-        "With a perfect generator the\ntwo kinds of pruner coincide.",
+        "Colour: the rows to keep\n(blue: hardest; orange and\ndotted: easiest; white: all).\n\n"
+        "Contours: how far the\nerror falls below that\nof keeping all.\n\n"
+        "With a perfect generator\nboth pruners are the same.",
         transform=note.transAxes, va="top",
     )  # fmt: skip
     if mesh is not None:
@@ -75,3 +80,13 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         bar.set_ticks([*[-t for t in ticks], 0, *ticks[::-1]])
         bar.ax.set_yticklabels(["easiest 5%", "10%", "30%", "all", "30%", "10%", "hardest 5%"], fontsize=7)
     return figure
+
+
+def _innermost(lines: ContourSet, axis: Axes) -> list[tuple[float, float]]:
+    """The point of each contour that is nearest to the middle of the axes, where a label has room."""
+    middle, found = axis.transAxes.transform((0.5, 0.5)), []
+    for path in lines.get_paths():
+        if len(points := np.asarray(path.vertices)):
+            away = np.linalg.norm(axis.transData.transform(points) - middle, axis=1)
+            found.append(tuple(points[away.argmin()]))
+    return found

@@ -113,13 +113,13 @@ def _line(title: str, result: dict[str, Any]) -> dict[str, Any]:
         "dimension": round(model["d"]),
         "ridge": f"{model['ridge']:.2g}",
         "generator's error %": f"{model['generator_error'] * 180:.1f}",
-        "off static": result["static"]["rms"],
-        "off DP, no selection": result["no_gain"]["rms"],
-        "off DP, selection fitted": result["practice"]["rms"],
-        "kept": result["practice"]["kept_fraction"],
-        "off DP, better generator too": result["practice_own_ceiling"]["rms"],
-        "its error, share": result["practice_own_ceiling"]["share"],
-        "kept then": result["practice_own_ceiling"]["kept_fraction"],
+        "off static (points)": result["static"]["rms"],
+        "off DP: no selection": result["no_gain"]["rms"],
+        "off DP: selection fitted": result["practice"]["rms"],
+        "kept fraction": result["practice"]["kept_fraction"],
+        "off DP: selection and generator fitted": result["practice_own_ceiling"]["rms"],
+        "that generator's error, share of the first": result["practice_own_ceiling"]["share"],
+        "kept fraction with it": result["practice_own_ceiling"]["kept_fraction"],
     }
 
 
@@ -130,7 +130,7 @@ def _answer(title: str, result: dict[str, Any]) -> str:
         f"DP reaches {best:.1f}%; learning from the generator's labels has a ceiling of {ceiling:.1f}% in the model"
     )
     if static > ceiling:
-        beyond += f" (static training, to which it was fitted, is beyond it too, {static:.1f}%: no fit is that exact)"
+        beyond += f" (static training passes it by {static - ceiling:.1f} points: the fit is no better than that)"
     if (ridge := result["model"]["ridge"]) < 1.01 * RIDGES[0] or ridge > 0.99 * RIDGES[1]:
         beyond += f"; the fitted ridge, {ridge:.2g}, is at the end of its range"
     return (

@@ -58,6 +58,8 @@ def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:
         "learner": LEARNERS[learner],
         "method": method,
         "trial": int(trial),
+        "validation %": round(validation_accuracy(result), 2),
+        "best": "",
         "guidance scale": config["guidance_scale"],
         "learning rate": config["lr"],
         "iterations": config["iterations"],
@@ -68,6 +70,4 @@ def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:
         "omega": config["guidance"]["omega"] if method == "DP" else None,
         "late": config["guidance"]["interval"][1] if method == "DP" else None,
         "over-sampling": config["over_sampling"] if method == "prune" else None,
-        "validation %": round(validation_accuracy(result), 2),
-        "best": "",
     }

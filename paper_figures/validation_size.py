@@ -1,5 +1,7 @@
 """Question: how many real validation images does patience need?"""
 
+from dataclasses import replace
+
 from paper_figures.exhibit import Exhibit
 from paper_figures.shared import seeds
 from paper_figures.variants import baselines, clear, figure_of, points, table, variants
@@ -12,15 +14,17 @@ def make(profile: str) -> Exhibit:
     found = variants(profile, "validation_size", {})
     found.sort(key=lambda each: int(each.name))
     sizes = {each.name: f"{int(each.name):,} validation images" for each in found}
-    named = [type(each)(sizes[each.name], each.colour, each.runs) for each in found]
+    named = [replace(each, name=sizes[each.name]) for each in found]
     base = baselines(profile, named).get("DP")
+    if base:
+        base = replace(base, name="all 5,000 (DP)")
     shown = [*named, *([base] if base else [])]
     return Exhibit(
         "validation_size",
         "Question: how many real validation images does patience need?",
-        "DP runs of one setting whose plateaus are told by a random part of the real validation images; DP, the last "
-        f"line, has all 5,000. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}. The first "
-        f"addition's iteration and the share that patience asked for say when additions came. {clear(named, base)}",
+        "DP runs of one setting whose plateaus are told by a random part of the real validation images, or all of "
+        f"them. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}. The first addition's iteration "
+        f"and the share that patience asked for say when additions came. {clear(named, base)}",
         points(shown),
         figure_of(shown),
         table=table(shown, base),

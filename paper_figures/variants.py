@@ -157,6 +157,7 @@ def clear(found: list[Variant], baseline: Variant | None) -> str:
     ]
     widest = max((high - low) / 2 for *_, low, high in known)
     return (
+        "Diamond and bar: mean and standard deviation; dots: single runs. "
         f"Different from {baseline.name}, in points, by intervals that hold together at 95% (Dunnett's; up to "
         f"{widest:.1f} points to either side, and smaller differences cannot be told): {', '.join(parts) or 'none'}."
     )

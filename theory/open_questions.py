@@ -339,8 +339,8 @@ def _phase_answer(rows: list[Row]) -> str:
         name = "a perfect generator" if g == 1 else f"a generator of quality {g:g} and a pruner aligned with the {kind}"
         parts.append(
             f"With {name}, the hard rows are best to keep on {share['hard']:.0%} of the diagram, the easy rows on "
-            f"{share['easy']:.0%}, and all rows on {share['all']:.0%}; the largest gain is {top['gain']:.0%} (keeping "
-            f"the {top['kind']} {top['kept_fraction']:.0%} at n/d = {top['n_over_d']:.3g}, alignment "
+            f"{share['easy']:.0%}, and all rows on {share['all']:.0%}; the error falls by {top['gain']:.0%} at most "
+            f"(keeping the {top['kind']} {top['kept_fraction']:.0%} at n/d = {top['n_over_d']:.3g}, alignment "
             f"{top['alignment']:.2f})."
         )
     where = ("generator_alignment", "pruner", "alignment", "n_over_d")

@@ -68,14 +68,14 @@ def claims() -> dict[str, dict[str, Any]]:
 
 
 def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
-    """JSON values: {id, claim, verdict, effect, interval, seeds, sources, measured, shown_in} and what else.
+    """JSON values: {id, claim, verdict, effect, unit, interval, seeds, sources, measured, shown_in} and what else.
 
     What is not finite (the interval of a single seed) is null.
     """
     texts, listed = claims(), []
     for each in found:
         values = vars(each) | texts[each.id]
-        names = ("id", "claim", "verdict", "effect", "interval", "seeds", "sources", "measured", "shown_in")
+        names = ("id", "claim", "verdict", "effect", "unit", "interval", "seeds", "sources", "measured", "shown_in")
         listed.append(_finite({name: values[name] for name in names} | (each.more or {})))
     return listed
 

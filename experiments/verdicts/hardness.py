@@ -52,6 +52,7 @@ def hardness_moves(profile: str) -> Verdict:
         min(each["seeds"] for each in found.values()),
         tuple(f"scaling-{name}" for name in found),
         {"comparisons": found},
+        unit="%",
     )
 
 

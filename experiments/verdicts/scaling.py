@@ -46,6 +46,7 @@ def data_efficiency(profile: str) -> Verdict:
         tuple(f"scaling-{name}" for name in found),
         {"effect_equal_scale": equal and equal["ratio"], "interval_equal_scale": equal and equal["interval"]}
         | {"comparisons": found},
+        unit="x",
     )
 
 
@@ -102,6 +103,7 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
             found["interval"],
             found["seeds"],
             (f"scaling-tuned-{learner}",),
+            unit="x",
         )
 
     return rule

@@ -35,6 +35,7 @@ def guidance_cost(profile: str) -> Verdict:
         0,
         ("dp/costs.py", "selection"),
         {"seconds_on_the_small_pipeline": seconds},
+        unit="x",
     )
 
 
@@ -74,6 +75,7 @@ def cheaper_than_pruning(profile: str) -> Verdict:
         min(len(each) for each in runs.values()),
         ("selection", *(f"{study}-{name}" for name in tuned for study in ("scaling-tuned", "comparison"))),
         {"best_gain": gain, "best_gain_interval": gain_interval, "tuned": tuned},
+        unit="x",
     )
 
 

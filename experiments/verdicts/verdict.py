@@ -20,6 +20,7 @@ class Verdict:
         verdict: what `of_all` makes of the claim's parts.
         measured: in words, with what the effect is.
         effect: a number; None if nothing was measured, or if what was asked for is never reached.
+        unit: of the effect: "x" for a ratio, "points" or "%".
         interval: of the effect.
         seeds: runs of each kind that it rests on.
         sources: result folders and files.
@@ -34,6 +35,7 @@ class Verdict:
     seeds: int = 0
     sources: tuple[str, ...] = ()
     more: dict[str, Any] | None = None
+    unit: str = "points"
 
 
 def untested(id_: str, why: str) -> Verdict:
@@ -60,14 +62,15 @@ def of_all(parts: list[Part]) -> Answer:
 
 
 def times(ratio: float | None, interval: Interval, at_least: bool = False) -> str:
-    """A ratio in words; 0 in its interval stands for what is never reached."""
+    """A ratio in words."""
     said = "never reached" if ratio is None else f"{ratio:.1f}x{' or more' * at_least}"
     return f"{said} (95% {between(interval)})"
 
 
 def between(interval: Interval) -> str:
-    """The interval of a ratio in words."""
-    return " to ".join(dict.fromkeys(f"{bound:.1f}" if bound else "never reached" for bound in interval))
+    """The interval of a ratio in words; 0 stands for what is never reached."""
+    low, high = interval
+    return f"{low:.1f} to {high:.1f}" if low else f"from never up to {high:.1f}" if high else "never"
 
 
 def several_seeds(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from experiments import results
 from experiments.results import ROOT
@@ -13,6 +14,7 @@ from paper_figures.exhibit import Missing, make_all
 from paper_figures.figure1 import bars
 from paper_figures.figure6_left import trajectory
 from paper_figures.figure9 import pairs
+from paper_figures.hover import points
 from paper_figures.shared import seeds, spread
 from paper_figures.table1 import chosen
 from paper_figures.table5 import compare
@@ -100,3 +102,13 @@ def test_without_results_every_exhibit_says_how_to_make_them(tmp_path, monkeypat
 def test_the_theory_is_drawn_without_torch():
     code = "import sys, paper_figures.figure3, paper_figures.theory_phase; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_hovering_names_the_row_or_the_series_and_leaves_out_caps():
+    figure, (rows, numbers) = plt.subplots(1, 2)
+    rows.errorbar([81.5], [1], xerr=[0.5], fmt="D", capsize=2)
+    rows.set_yticks([0, 1], ["DP", "static, late"])
+    numbers.errorbar([100], [81.5], [0.5], fmt="o", capsize=2, label=r"$\rho = 1$")
+    figure.canvas.draw()
+    assert [point.text for point in points(figure)] == ["static, late: 81.5 ± 0.5", "rho = 1: 81.5 ± 0.5 at 100"]
+    plt.close(figure)
