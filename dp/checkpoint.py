@@ -47,7 +47,10 @@ def load_state(path: Path, modules: dict[str, torch.nn.Module], optimizer: torch
             module.load_state_dict(parts[name])
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = pickle_in(path.read_bytes()) or str(error).splitlines()[0]
-        raise UserError(f"{path}: not a checkpoint of this configuration ({reason}); remove it to start anew") from None
+        raise UserError(
+            f"{path}: not a checkpoint of this configuration ({reason}); restore it from a copy, or start in a "
+            "new folder"
+        ) from None
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in parts["optimizer"].items():
         index, key = name.split("/")

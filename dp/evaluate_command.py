@@ -26,10 +26,10 @@ def evaluate(
 ) -> None:
     """Accuracy of a run's learners on real images, as JSON: of each set the number of images and the percentage right.
 
-    Evaluated are the run as it was kept last and its finished branches. Started by torchrun or SLURM, the processes
-    share the images. ImageNet-R and -A have images of 200 of ImageNet's classes: only the logits of these are compared
-    (of an ImageNet-100 learner: of those among its classes), as the sets' authors do. A learner is never tested on the
-    images that it was trained on; its accuracy on them is null.
+    Evaluated are the run as it was kept last and its finished branches. Started by torchrun (also under SLURM), the
+    processes share the images. ImageNet-R and -A have images of 200 of ImageNet's classes: only the logits of these are
+    compared (of an ImageNet-100 learner: of those among its classes), as the sets' authors do. A learner is never
+    tested on the images that it was trained on; its accuracy on them is null.
 
     Args:
         folder: the run.
@@ -37,7 +37,7 @@ def evaluate(
         imagenet: the folder that holds ImageNet's val (on which decisions may have been made) and train (held out).
         ood: folders of ImageNet's out-of-distribution sets.
     """
-    layout, settings = PoolFolder.open(folder / "pool").layout, read_settings(folder)
+    layout, settings = PoolFolder.open(folder / "pool").layout, read_settings(folder, "source", "config")
     source, config, shape = source_from(settings["source"]), config_from(settings["config"]), layout.image_shape
     if source.class_list == "own" and roots_of(imagenet, ood):
         raise UserError(f"imagenet, ood: {folder} has other classes; name images in one subfolder a class: --images")

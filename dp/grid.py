@@ -46,7 +46,7 @@ def grid(
         judged: images of each addition that are looked at for its misclassified ones.
         seed: another seed, other pictures.
     """
-    pool, settings = PoolFolder.open(folder / "pool"), read_settings(folder)
+    pool, settings = PoolFolder.open(folder / "pool"), read_settings(folder, "source", "config")
     names, config = pool.layout.classes, config_from(settings["config"])
     rounds = len(pool.rounds) - 1
     for name, value in (("learners", learners), ("per_class", per_class), ("judged", judged)):

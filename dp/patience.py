@@ -17,7 +17,9 @@ class Patience:
         initial: the limit at the initial pool size, in validations, >= 1.
         incremental: whether the limit grows in proportion to the pool.
         best: best value of the signal so far; -inf before the first.
-        waited: validations since the best one or the last addition.
+        waited: validations since the best one or the last addition that patience asked for. Additions that the schedule
+            made (`PracticeConfig.backstop`; the paper has none) do not set it back, so the next one may come sooner
+            than the limit after them.
         signal: what the values are, for error messages; see dp/plateau.py.
     """
 

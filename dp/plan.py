@@ -6,8 +6,9 @@
     python -m dp plan --profile imagenet100 --plot costs.png
 
 Operations are counted on modules without weights (`dp.costs`); hours follow from them, a GPU's published peak and the
-share of it that is used. Not counted, together below a hundredth: text encoders, the optimiser, the averaged weights,
-the data loader.
+share of it that is used. Not counted, together below a hundredth: text encoders, the optimiser, the averaged weights.
+Nor are the candidates that pruning keeps, which a run folder makes twice, and the time that a GPU waits for images
+where it has too few cores: docs/cluster.md.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Pools on the command line: images into a new pool, the hardest of a pool, and what keeps a pool whole."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,9 +13,11 @@ from dp.config import PracticeConfig, config_from
 from dp.disk import check_room, pool_need
 from dp.errors import UserError
 from dp.evaluate import logits_of
+from dp.files import sha256
 from dp.guidance import GuidanceConfig
 from dp.objectives import entropy
 from dp.pool import export as pool_export
+from dp.pool.files import MANIFEST
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
 from dp.pool.shards import Encoding, Layout
@@ -23,7 +25,8 @@ from dp.practice import filter_of
 from dp.prune import SCORES, hardest
 from dp.randomness import IMAGES, seed_for
 from dp.round_images import classes_of
-from dp.run_folder import learner_of, read_settings, repair_pool
+from dp.run_command import source_settings
+from dp.run_folder import checkpoint_file, claim, learner_of, read_settings, repair_pool
 from dp.source import Source, source_from
 
 Folder = tyro.conf.Positional[Path]
@@ -42,7 +45,7 @@ def generate(
 ) -> None:
     """Generate images of all classes in turn into a pool; the same command goes on where it stopped.
 
-    Started by torchrun or SLURM, the processes share the images.
+    Started by torchrun (also under SLURM), the processes share the images.
 
     Args:
         pool: a new pool folder; `dp pool export` makes pictures of it.
@@ -67,6 +70,17 @@ def generate(
     names, shape = source.names(), source.image_shape(generator)
     check_room([pool_need(pool, [count], Layout(names, shape, encoding=encoding))])
     if processes.rank() == 0:
+        settings = {
+            "count": count,
+            "seed": seed,
+            "guidance": asdict(guidance),
+            "guided_by": guided_by and _learner(guided_by),
+            "guidance_scale": guidance_scale,
+            "steps": steps,
+            "source": source_settings(source),
+            "encoding": encoding,
+        }
+        claim(pool, settings, "generated pool")
         folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
     processes.wait()
     if processes.rank() > 0:
@@ -106,11 +120,23 @@ def prune(
     rows = hardest(SCORES[score](logits), samples.labels, keep, len(candidates.layout.classes))
     correct = (logits.argmax(1) == samples.labels).to(torch.int8)
     kept = replace(samples, entropy=entropy(logits), correct=correct, rounds=torch.zeros_like(samples.rounds))[rows]
+    settings = {
+        "candidates": {"pool": str(pool.resolve()), "sha256": sha256(pool / MANIFEST)},
+        "guided_by": _learner(guided_by),
+        "keep": keep,
+        "score": score,
+    }
+    claim(out, settings, "pruned pool")
     with PoolFolder.create(out, candidates.layout.classes, candidates.layout.image_shape, exist_ok=True) as folder:
         for slots in folder.shards_missing(0, len(kept)):
             folder.write(0, slots.start, kept[slots.start : slots.stop])
         folder.commit(0, len(kept))
     pool_command("show", out)
+
+
+def _learner(run: Path) -> dict[str, str]:
+    """Which learner guides or judges: one that has been trained further is another one."""
+    return {"run": str(run.resolve()), "sha256": sha256(checkpoint_file(run))}
 
 
 def pool_command(
@@ -129,7 +155,7 @@ def pool_command(
         format: of an export: pictures in one subfolder a class, or a folder for Hugging Face datasets.
     """
     if action == "repair":
-        run_settings = read_settings(folder.parent)
+        run_settings = read_settings(folder.parent, "config", "source", "imagenet")
         config = config_from(run_settings["config"])
         imagenet = run_settings["imagenet"]
         generator = source_from(run_settings["source"]).origin(config, imagenet and Path(imagenet))
@@ -141,9 +167,7 @@ def pool_command(
         problems = check(pool)
         if problems:
             print("\n".join(str(problem) for problem in problems))
-            raise UserError(
-                f"{folder}: {len(problems)} problems, see above; python -m dp pool repair {folder} mends them"
-            )
+            raise UserError(f"{folder}: {len(problems)} problems, see above; of a damaged shard: {pool.mended}")
         print(f"{folder}: {len(pool)} images in {len(pool.rounds)} rounds, all whole")
     elif action == "export":
         if out is None:

@@ -10,6 +10,7 @@ docs/method.md puts the paper's lines beside these; `dp.run_folder` makes a run 
 import copy
 import math
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 
 import torch
@@ -20,12 +21,12 @@ from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.evaluate import RealImages, accuracy
 from dp.filters import DiffusionClassifier, Disagreement, Filter, LatentDiffusion, RoundTrip
-from dp.iteration import draw_batch, train_iteration
+from dp.iteration import Batch, draw_batch, train_iteration
 from dp.learner import whole
 from dp.pipelines import LatentClassPipeline
 from dp.plateau import Agreement, RealAccuracy, Signal, SyntheticAccuracy, TrainingLoss
 from dp.precision import Compute
-from dp.processes import parts_of
+from dp.processes import of_first, parts_of
 from dp.randomness import HELD_OUT, seed_for
 from dp.round_images import candidates, classes_of, image_maker
 from dp.samples import Samples
@@ -37,7 +38,7 @@ def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
     loss = torch.stack(state.losses).mean().item()
     if not math.isfinite(loss):
         raise UserError(f"lr: the training loss is {loss} at iteration {state.iteration}; training diverged, lower lr")
-    value = signal(whole(config, state.learner), whole(config, state.ema.module), state.losses)
+    value = of_first(signal(whole(config, state.learner), whole(config, state.ema.module), state.losses))
     state.log.append(
         {
             "iteration": state.iteration,
@@ -50,11 +51,31 @@ def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
     return value
 
 
-def overdue(config: PracticeConfig, state: State) -> bool:
+def stable_phase(config: PracticeConfig) -> tuple[float, float]:
+    """The iterations between warm-up and cool-down: additions come from the first on, and before the second."""
+    return config.warmup * config.iterations, (1 - config.cooldown) * config.iterations
+
+
+def overdue(config: PracticeConfig, additions: int, iteration: int) -> bool:
     """Whether the next addition has reached its place on an even schedule over the stable phase."""
-    begin, end = config.warmup * config.iterations, (1 - config.cooldown) * config.iterations
-    due = begin + (end - begin) * (len(state.additions) + 1) / (config.rounds + 1)
-    return config.backstop and state.iteration >= due
+    begin, end = stable_phase(config)
+    due = begin + (end - begin) * (additions + 1) / (config.rounds + 1)
+    return config.backstop and iteration >= due
+
+
+def check_schedule(config: PracticeConfig) -> None:
+    """UserError if the schedule of `backstop` would not make all additions: there is one a validation at most."""
+    begin, end = stable_phase(config)
+    made = 0
+    for iteration in range(config.validate_every, config.iterations, config.validate_every):
+        if begin <= iteration < end and made < config.rounds and overdue(config, made, iteration):
+            made += 1
+    if config.backstop and made < config.rounds:
+        raise UserError(
+            f"rounds: got {config.rounds}, but validations every {config.validate_every} of {config.iterations} "
+            f"iterations leave room for {made} between warm-up and cool-down; set fewer rounds, lower validate_every, "
+            "train longer, or take whatever patience asks for (no backstop)"
+        )
 
 
 def add_images(
@@ -62,7 +83,7 @@ def add_images(
 ) -> None:
     """Grow the pool by P images guided by the current learner (Algorithm 1, step 3)."""
     round_ = len(state.additions) + 1
-    new = store.round(state, round_, config.n_per_round, image_maker(config, generator, round_, state, keep))
+    new = store.round(state, round_, config.n_per_round, image_maker(config, generator, round_, state, keep, store))
     state.pool.append(new)
     state.additions.append(
         {
@@ -88,28 +109,35 @@ def train(
     progress: Callable[[State], None] | None = None,
 ) -> State:
     """Train to the end of the schedule. Without a generator: no (more) additions."""
-    begin, end = config.warmup * config.iterations, (1 - config.cooldown) * config.iterations
+    begin, end = stable_phase(config)
     state.compute.prepare(state.learner)
-    while state.iteration < config.iterations:
-        if state.pending and generator is not None:
-            add_images(config, state, generator, keep, store)
-            if signal.of_pool:
-                state.patience.forget()
+    ahead: Future[Batch] | None = None
+    with ThreadPoolExecutor(1) as thread:
+        while state.iteration < config.iterations:
+            if state.pending and generator is not None:
+                add_images(config, state, generator, keep, store)
+                if signal.of_pool:
+                    state.patience.forget()
+                store.iteration(state)
+            following = state.iteration + 1
+            validates = following % config.validate_every == 0 or following == config.iterations
+            batch = ahead.result() if ahead else draw_batch(config, state.pool, state.iteration)
+            # The next mini-batch, while this one is trained on; not past a validation, where the pool may grow.
+            ahead = None if validates else thread.submit(draw_batch, config, state.pool, following)
+            train_iteration(config, state, batch)
+            if validates:
+                value = validate(config, state, signal)
+                if progress:
+                    progress(state)
+                may_add = begin <= state.iteration < end and len(state.additions) < config.rounds
+                if generator is not None and may_add:
+                    if state.patience.exhausted(value, len(state.pool) / config.n_initial):
+                        state.pending = "patience"
+                    elif overdue(config, len(state.additions), state.iteration):
+                        state.pending = "schedule"
+                    if state.pending and len(state.pool) in config.branch_sizes:
+                        store.put_branch(replace(state, branch=len(state.pool), pending=None))
             store.iteration(state)
-        train_iteration(config, state, draw_batch(config, state.pool, state.iteration))
-        if state.iteration % config.validate_every == 0 or state.iteration == config.iterations:
-            value = validate(config, state, signal)
-            if progress:
-                progress(state)
-            may_add = begin <= state.iteration < end and len(state.additions) < config.rounds
-            if generator is not None and may_add:
-                if state.patience.exhausted(value, len(state.pool) / config.n_initial):
-                    state.pending = "patience"
-                elif overdue(config, state):
-                    state.pending = "schedule"
-                if state.pending and len(state.pool) in config.branch_sizes:
-                    store.put_branch(replace(state, branch=len(state.pool), pending=None))
-        store.iteration(state)
     return state
 
 

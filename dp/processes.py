@@ -1,4 +1,4 @@
-"""The processes of a run: one, or as many as torchrun or SLURM have started.
+"""The processes of a run: one, or as many as torchrun has started (also under SLURM).
 
 Every function works in a single process too, and does nothing there. What a run computes does not depend on how many
 processes share the work: batches are drawn for the whole run and each process takes its part, images are named by
@@ -7,6 +7,7 @@ their slots, and gradients are added pairwise in an order that does not know of 
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -16,13 +17,21 @@ from dp.errors import UserError
 
 Gradients = list[Tensor]
 
+LONGEST_WAIT = timedelta(days=1)  # for those that still make images, or check those of a large pool
+
 
 def join() -> None:
-    """Meet the other processes, if the environment says that there are some (WORLD_SIZE, as torchrun sets it)."""
+    """Meet the other processes, if the environment says that there are some (WORLD_SIZE, as torchrun sets it).
+
+    They must come within torch's usual timeout (10 minutes with GPUs); from then on they are waited for, up to a day.
+    One that dies later is noticed by the connection to it, and by its torchrun.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         from accelerate import PartialState
 
         PartialState(cpu=not torch.cuda.is_available())  # chooses the backend and this process's GPU
+        wait()
+        dist.set_timeout(LONGEST_WAIT)
 
 
 def leave() -> None:
@@ -57,9 +66,9 @@ def total(value: int) -> int:
     return int(_reduced(torch.tensor(value), dist.ReduceOp.SUM))
 
 
-def summed(values: Tensor) -> Tensor:
-    """The sum of the processes' tensors; exact where at most one process has a value that is not 0."""
-    return _reduced(values, dist.ReduceOp.SUM).cpu()
+def of_first(value: float) -> float:
+    """The first process's value, the same for all: where each has its own, a last bit would part their ways."""
+    return from_first([torch.tensor(value, dtype=torch.float64, device=_device())])[0].item() if world() > 1 else value
 
 
 def _reduced(value: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
@@ -80,14 +89,19 @@ def parts_of(parts: int) -> range:
         UserError: the processes cannot share them evenly.
     """
     processes = world()
+    check_share(parts, processes)
+    mine = parts // processes
+    return range(rank() * mine, (rank() + 1) * mine)
+
+
+def check_share(parts: int, processes: int) -> None:
+    """UserError unless so many processes can share the parts of a batch evenly."""
     if parts % processes or processes & (processes - 1):
         counts = [str(2**k) for k in range(parts.bit_length()) if parts % 2**k == 0]
         raise UserError(
             f"processes: got {processes}, but a batch has {parts} parts (batch_size / micro_batch) to share; start "
             f"{' or '.join(counts)}"
         )
-    mine = parts // processes
-    return range(rank() * mine, (rank() + 1) * mine)
 
 
 def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:

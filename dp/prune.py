@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from dp.errors import UserError
 from dp.filters import check_labels, logits_in_tiles
 from dp.objectives import entropy, margin
-from dp.processes import rank, summed, world
 from dp.samples import Samples, concatenate
 
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy, "margin": margin}  # larger = harder
@@ -45,35 +44,6 @@ def judged(samples: Samples, learner: nn.Module) -> tuple[Samples, Tensor]:
     logits = logits_in_tiles(learner, samples.images)
     correct = (logits.argmax(1) == samples.labels).to(torch.int8)
     return replace(samples, entropy=entropy(logits), correct=correct), logits
-
-
-def choose(
-    make: Callable[[list[int]], Samples],
-    learner: nn.Module,
-    keep: int,
-    ratio: float,
-    num_classes: int,
-    chunk: int = 100,
-) -> list[int]:
-    """Which candidates `prune` keeps, by entropy; the processes of a run share the candidates.
-
-    No candidate is held: those kept are to be made again, at 1 / ratio of the cost.
-
-    Args:
-        make, learner, keep, ratio: as for `prune`; candidate number % num_classes is its label.
-        num_classes: K: as many of each class are kept.
-        chunk: candidates made at a time.
-
-    Returns:
-        `keep` numbers, ascending.
-    """
-    candidates = round(keep * ratio)
-    scores = torch.zeros(candidates, dtype=torch.float64)
-    for start in range(rank() * chunk, candidates, world() * chunk):
-        numbers = list(range(start, min(start + chunk, candidates)))
-        scores[numbers] = judged(make(numbers), learner)[0].entropy.double()
-    labels = torch.arange(candidates) % num_classes
-    return hardest(summed(scores).float(), labels, keep, num_classes).tolist()
 
 
 def prune(

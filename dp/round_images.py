@@ -5,17 +5,17 @@ from dataclasses import replace
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.filters import Filter, accepted
 from dp.learner import whole
-from dp.processes import world
-from dp.prune import choose, judged, prune
+from dp.prune import hardest, judged, prune
 from dp.randomness import IMAGES, seed_for
 from dp.real_data import RealData
 from dp.samples import Samples
-from dp.state import ImageGenerator, State
+from dp.state import ImageGenerator, State, Store
 
 
 def classes_of(generator: ImageGenerator) -> int:
@@ -38,6 +38,7 @@ def image_maker(
     round_: int,
     state: State | None = None,
     keep: Filter | None = None,
+    store: Store | None = None,
 ) -> Callable[[range], Samples]:
     """What makes the images of some slots of a round, classes in turn so that every prefix is balanced.
 
@@ -45,6 +46,10 @@ def image_maker(
     the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
     weights; where a filter refuses an image, the slot's next attempt takes its place. Real images (`RealData`) are not
     made, they come in their own order.
+
+    To prune, all candidates of the round are scored. A store that keeps the scores gets them at once, from all
+    processes; the candidates that are kept are then made again, at 1 / over_sampling of the cost. Otherwise one process
+    prunes when the first image is asked for.
     """
     if isinstance(generator, RealData) and round_ == 0:
         return generator.samples
@@ -63,13 +68,20 @@ def image_maker(
 
     # Of the whole round, whatever part of it is asked for.
     @cache
-    def hardest() -> Samples:
+    def pruned() -> Samples:
         assert averaged is not None
         return prune(plain, averaged, config.n_per_round, config.over_sampling, classes)
 
+    def score(numbers: range) -> Tensor:
+        assert averaged is not None
+        return judged(plain(list(numbers)), averaged)[0].entropy
+
     chosen: list[int] = []
-    if averaged and config.over_sampling > 1 and world() > 1:  # at once, since all processes must take part
-        chosen = choose(plain, averaged, config.n_per_round, config.over_sampling, classes)
+    if store and averaged and config.over_sampling > 1:
+        count = round(config.n_per_round * config.over_sampling)
+        scores = store.scores(round_, count, score)
+        if scores is not None:
+            chosen = hardest(scores, torch.arange(count) % classes, config.n_per_round, classes).tolist()
 
     def make(slots: range) -> Samples:
         if averaged is None or current is None:
@@ -77,7 +89,7 @@ def image_maker(
         if chosen:
             return judged(plain(chosen[slots.start : slots.stop]), averaged)[0]
         if config.over_sampling > 1:
-            return hardest()[slots.start : slots.stop]
+            return pruned()[slots.start : slots.stop]
         if keep is None:
             return plain(list(slots))
         return accepted(candidates, lambda new: keep(new, current, averaged), list(slots), config.max_attempts)[0]

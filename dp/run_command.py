@@ -19,7 +19,7 @@ from dp.errors import UserError
 from dp.imagenet import OutOfDistribution, measured, roots_of
 from dp.paper_rows import ROWS, SIDE, key
 from dp.pool.shards import Encoding, Layout
-from dp.practice import practise
+from dp.practice import check_schedule, practise
 from dp.precision import Compute
 from dp.provenance import provenance
 from dp.run_folder import RunFolder
@@ -53,7 +53,8 @@ def run(
 ) -> None:
     """Practise: train a classifier on images that the generator makes to challenge it.
 
-    Started by torchrun or SLURM, the processes share the run; the same command goes on with any number of them.
+    Started by torchrun (also under SLURM), the processes share the run; the same command goes on with any number of
+    them.
 
     Args:
         folder: everything of the run goes here; the same command goes on where it stopped.
@@ -72,10 +73,11 @@ def run(
     """
     if row:
         config, source = of_row(row, config, source)
+    check_schedule(config)
     source.check_real(config, validation, test, imagenet, ood)
     settings = {
         "config": asdict(config),
-        "source": asdict(source) | ({"pipeline": _absolute(source.pipeline)} if source.pipeline else {}),
+        "source": source_settings(source),
         "storage": asdict(storage),
         "row": row,
         **{
@@ -98,6 +100,7 @@ def run(
         print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
         planned = source.planned_shape()
         print_needs(needs(planned) if planned else None)
+        check_places(source, [validation, test, imagenet, *roots_of(None, ood).values()])
         return
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise UserError("tensorboard: not installed; pip install tensorboard, or run without it")
@@ -140,6 +143,9 @@ def in_words(result: Path) -> str:
     asked = sum(each["trigger"] == "patience" for each in additions)
     grown = f"; additions: {len(additions)}, {asked} of them asked for by patience" if additions else ""
     lines = [f"{result.parent} is finished{grown}"]
+    rounds = found["settings"]["config"]["rounds"]
+    if len(additions) < rounds:
+        lines.append(f"short of its final size: patience asked for {len(additions)} of {rounds} additions")
     for each in found["outcomes"]:
         named = {"validation": each["validation_accuracy"], "test": each["test_accuracy"]}
         named |= {name: measured["accuracy"] for name, measured in each["ood"].items()}
@@ -189,8 +195,19 @@ def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeC
     return own, made
 
 
-def _absolute(pipeline: str) -> str:
-    return str(Path(pipeline).resolve()) if Path(pipeline).exists() else pipeline
+def source_settings(source: Source) -> dict[str, Any]:
+    """A source as JSON values, the same wherever the command is given."""
+    pipeline = str(Path(source.pipeline).resolve()) if Path(source.pipeline).exists() else source.pipeline
+    return asdict(source) | ({"pipeline": pipeline} if source.pipeline else {})
+
+
+def check_places(source: Source, folders: Sequence[Path | None]) -> None:
+    """UserError if a folder that was named is not there; what should be in it is looked at when the run starts."""
+    pipeline = Path(source.pipeline)
+    is_id = len(pipeline.parts) <= 2 and not pipeline.is_absolute()  # of the Hub: "owner/name"
+    for folder in [*folders, None if is_id else pipeline]:
+        if folder is not None and not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; give one that is there, as the machines that run this see it")
 
 
 class Progress:

@@ -4,6 +4,7 @@
     pool/                         the images (see `dp.pool.folder`); its lock keeps a second run out
     checkpoint.safetensors        weights, averaged weights, optimiser and progress
     learners/round-0003.safetensors   the weights that guided round 3, to make its images again
+    scores-0003/                  until round 3 is there: how hard its candidates are (generate, then prune)
     branches/2000.safetensors     the checkpoint of a branch that left the run at 2,000 images
     log.jsonl                     one line a validation
     result.json                   outcomes and what made them; written last
@@ -12,6 +13,7 @@ A checkpoint is written once a minute, before every addition, and when the proce
 """
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,14 +25,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from dp.checkpoint import load_state, save_state, write_tensors
 from dp.config import PracticeConfig, config_from
 from dp.errors import Stopped, UserError
+from dp.evaluate import device_of
 from dp.files import atomic, pickle_in, write_json
 from dp.filters import Filter
 from dp.learner import whole
+from dp.pool.files import SETTINGS
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
 from dp.pool.on_disk import DiskPool
@@ -92,7 +97,7 @@ class RunFolder:
             Stopped: the process was told to stop; everything is kept.
         """
         if rank() == 0:
-            _claim(folder, settings)
+            claim(folder, settings)
             # The pool's lock is the run's: whoever has it is alone in the folder.
             pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, True, encoding)
             for leftover in folder.rglob(".*.partial"):
@@ -111,19 +116,40 @@ class RunFolder:
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
         """The samples of a round: shards that are there already are kept, the others are made."""
-        if state is not None:
+        if state is not None and rank() == 0 and round_ == len(self.shards.rounds):
             self._save_learner(state, round_)
         for slots in self.shards.shards_missing(round_, count, rank(), world()):
-            parts = []
-            for first in slots[::PORTION]:
-                self._end_if_asked(self._stop)  # the checkpoint is from before the addition, finished shards are kept
-                parts.append(make(range(first, min(first + PORTION, slots.stop))))
-            self.shards.write(round_, slots.start, concatenate(parts))
+            self.shards.write(round_, slots.start, concatenate([make(part) for part in self._portions(slots)]))
         self._wait()
         if rank() == 0:
             self.shards.commit(round_, count)
+            shutil.rmtree(scores_folder(self.folder, round_), ignore_errors=True)
         self._wait()
         return self.shards.read_round(round_, images=self.in_memory)
+
+    def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
+        """Scores float32 [count] of a round's candidates; a file for as many as a shard has images is kept at once.
+
+        None: the round is in the pool.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        if round_ < len(self.shards.rounds):
+            return None
+        files = []
+        for k, numbers in enumerate(self.shards.layout.shards(count)):
+            files.append(scores_folder(self.folder, round_) / f"{k:05d}.safetensors")
+            if k % world() == rank() and not files[-1].exists():
+                write_tensors(files[-1], {"scores": torch.cat([score(part) for part in self._portions(numbers)])})
+        self._wait()
+        return torch.cat([_scores_in(file) for file in files])
+
+    def _portions(self, numbers: range) -> Iterator[range]:
+        """The numbers, some at a time, until the process is told to stop."""
+        for first in numbers[::PORTION]:
+            self._end_if_asked(self._stop)  # the checkpoint is from before the addition, finished files are kept
+            yield range(first, min(first + PORTION, numbers.stop))
 
     def pool(self, initial: Samples) -> TrainingPool:
         """In memory, or on disk."""
@@ -136,6 +162,8 @@ class RunFolder:
             self.save(state)
         if state.iteration == self.config.iterations:
             self.save(state)
+        if stop is not None:
+            self._wait()  # torchrun ends them all when one has ended, and the first one is writing
         self._end_if_asked(stop)
         if len(state.log) > self._logged and state.branch is None and rank() == 0:
             with (self.folder / "log.jsonl").open("a") as file:
@@ -173,8 +201,16 @@ class RunFolder:
     def resume(self, fresh: State, branch: int | None = None) -> State:
         """The run (or branch) as it was kept last; `fresh` if there is nothing yet."""
         path = checkpoint_file(self.folder, branch)
-        if path.exists():
+        kept = path.exists()
+        if kept:
             read_checkpoint(path, fresh)
+        known = len(fresh.additions) + (fresh.pending is not None)  # a checkpoint is written before every addition
+        if branch is None and (len(self.shards.rounds) - 1 > known or learner_file(self.folder, known + 1).exists()):
+            raise UserError(
+                f"{path}: {'from before' if kept else 'missing, but there is'} addition {known + 1}, which this run's "
+                "learner has not guided; restore it from a copy, or start in a new folder"
+            )
+        if kept:
             size = self.config.n_initial + len(fresh.additions) * self.config.n_per_round
             rounds = 1 + len(fresh.additions)
             fresh.pool = Pool(self.shards.read(rounds)) if self.in_memory else DiskPool(self.shards, rounds)
@@ -196,8 +232,6 @@ class RunFolder:
 
     def _save_learner(self, state: State, round_: int) -> None:
         """The weights that guide a round, before its first image is made."""
-        if rank() != 0:
-            return
         parts = {"learner": state.learner, "ema": state.ema}
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
         write_tensors(learner_file(self.folder, round_), tensors)
@@ -228,6 +262,11 @@ def learner_file(folder: Path, round_: int) -> Path:
     return folder / "learners" / f"round-{round_:04d}.safetensors"
 
 
+def scores_folder(folder: Path, round_: int) -> Path:
+    """Where the scores of a round's candidates are."""
+    return folder / f"scores-{round_:04d}"
+
+
 def read_checkpoint(path: Path, state: State) -> None:
     """Put a checkpoint into a fresh state of the same configuration, all but the pool.
 
@@ -240,7 +279,7 @@ def read_checkpoint(path: Path, state: State) -> None:
             f"{path}: format {progress.get('format')}, this version reads {FORMAT}; use the version that wrote it"
         )
     state.iteration, state.pending, state.branch = (progress[name] for name in ("iteration", "pending", "branch"))
-    state.losses = [torch.tensor(loss) for loss in progress["losses"]]
+    state.losses = [torch.tensor(loss, device=device_of(state.learner)) for loss in progress["losses"]]
     state.log, state.additions = progress["log"], progress["additions"]
     for name, value in progress["patience"].items():
         setattr(state.patience, name, float("-inf") if name == "best" and value is None else value)
@@ -268,12 +307,12 @@ def load_learner(folder: Path, round_: int, state: State) -> None:
 
 def learner_of(folder: Path) -> nn.Module:
     """The averaged weights of a run as they were kept last, for whole images; in eval mode."""
-    return whole(config_from(read_settings(folder)["config"]), state_of(folder).ema.module)
+    return whole(config_from(read_settings(folder, "config")["config"]), state_of(folder).ema.module)
 
 
 def state_of(folder: Path, branch: int | None = None) -> State:
     """A run, or one of its branches, as it was kept last; without images."""
-    config = config_from(read_settings(folder)["config"])
+    config = config_from(read_settings(folder, "config")["config"])
     pool = PoolFolder.open(folder / "pool")
     state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
     path = checkpoint_file(folder, branch)
@@ -297,32 +336,44 @@ def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator,
         return repair(pool, make)
 
 
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Write the settings into a new folder, or make sure that they are the folder's."""
-    path = folder / "settings.json"
-    if not path.exists():
-        if folder.is_file() or (folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir())):
-            raise UserError(f"{folder}: not a run's folder (no settings.json) and not empty; give a new one")
-        write_json(path, {"format": FORMAT} | settings)
-        return
-    found = read_settings(folder)
-    wanted = json.loads(json.dumps(settings))
-    different = [
-        f"{name}: {_brief(found.get(name))} there, {_brief(wanted.get(name))} asked for"
-        for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name)
-    ]
-    if different:
-        raise UserError(f"{folder}: another run's folder ({'; '.join(different)}); use its settings or another folder")
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings of a run, as JSON values.
+def claim(folder: Path, settings: dict[str, Any], kind: str = "run") -> None:
+    """Write the settings of a run (or of a pool of its own) into a new folder, or make sure that they are the folder's.
 
     Raises:
-        UserError: there is no run, its settings are damaged or of a newer version.
+        UserError: the folder has other settings, or something else is in it.
     """
-    path = folder / "settings.json"
+    path = folder / SETTINGS
+    if not path.exists():
+        if folder.is_file() or (folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir())):
+            raise UserError(f"{folder}: not a {kind}'s folder (no settings.json) and not empty; give a new one")
+        write_json(path, {"format": FORMAT} | settings)
+        return
+    different = _differences(read_settings(folder), json.loads(json.dumps(settings)))
+    if different:
+        raise UserError(
+            f"{folder}: another {kind}'s folder ({'; '.join(different)}); use its settings or another folder"
+        )
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any], inside: str = "") -> list[str]:
+    """What differs, by the names of the settings: "config.lr: 0.002 there, 0.003 asked for"."""
+    different = []
+    for name in sorted(found.keys() | wanted.keys()):
+        there, asked = found.get(name), wanted.get(name)
+        if isinstance(there, dict) and isinstance(asked, dict):
+            different += _differences(there, asked, f"{inside}{name}.")
+        elif there != asked:
+            different.append(f"{inside}{name}: {_brief(there)} there, {_brief(asked)} asked for")
+    return different
+
+
+def read_settings(folder: Path, *needed: str) -> dict[str, Any]:
+    """The settings of a run, as JSON values; `needed` are those that it cannot do without.
+
+    Raises:
+        UserError: there is no run, its settings are damaged, of a newer version, or lack one that is needed.
+    """
+    path = folder / SETTINGS
     try:
         settings = json.loads(path.read_text())
         number = settings.pop("format")
@@ -332,7 +383,20 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: damaged ({error}); restore it from a copy") from None
     if number != FORMAT:
         raise UserError(f"{path}: format {number}, this version reads {FORMAT}; use the version that wrote it")
+    missing = [name for name in needed if name not in settings]
+    if missing:
+        raise UserError(
+            f"{path}: got no {', '.join(missing)}, expected what `dp run` writes; for a run that was started in Python "
+            "do this in Python too (docs/method.md)"
+        )
     return settings
+
+
+def _scores_in(path: Path) -> Tensor:
+    try:
+        return load_file(path)["scores"]
+    except (SafetensorError, KeyError, OSError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it, its candidates are scored again") from None
 
 
 def _brief(value: Any) -> str:

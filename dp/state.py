@@ -85,6 +85,12 @@ class Store(Protocol):
         A store that trains from disk gives them without images: uint8 [n, 0, 0, 0].
         """
 
+    def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
+        """Scores float32 [count] of a round's candidates, `score(numbers)` of those that have none yet.
+
+        None: nothing to choose, the round is there; or scores are not kept, and the round is to be pruned in one go.
+        """
+
     def pool(self, initial: Samples) -> TrainingPool:
         """The pool to train on, of the initial samples."""
 
@@ -109,6 +115,9 @@ class InMemory:
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
         return make(range(count))
+
+    def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
+        return None
 
     def pool(self, initial: Samples) -> TrainingPool:
         return Pool(initial)

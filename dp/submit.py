@@ -11,6 +11,7 @@ and after `scancel` nobody shall.
 submitit hands the job to the nodes as a pickle of its own in the folder of the logs; it holds the command alone.
 """
 
+import json
 import os
 import shlex
 import signal
@@ -25,11 +26,14 @@ from typing import Any, Literal
 
 import tyro
 
+from dp.config import config_from
 from dp.errors import UserError
+from dp.processes import check_share
 
 SUBMITTABLE = ("run", "generate")
 REQUEUES = 1000  # as often as need be; what limits a job is the length of its run
 STOP_SECONDS = 120  # before the time limit: enough to finish an iteration and write a checkpoint
+SHUTDOWN_SECONDS = 100  # of these are the processes' own, before torchrun kills them
 PORTS = range(20_000, 30_000)  # of the meeting point, by the job's number
 
 
@@ -59,6 +63,7 @@ class Launch:
             "rdzv-id": job.job_id,
             "rdzv-backend": "c10d",
             "rdzv-endpoint": f"{job.hostnames[0]}:{port}",
+            "shutdown-timeout": SHUTDOWN_SECONDS,
         }
         flags = [f"--{name}={value}" for name, value in arguments.items()]
         # In a session of its own: SLURM signals a task's whole process group, and torchrun shall hear of it from here.
@@ -133,7 +138,7 @@ def submit(
     if not all(options.values()):
         raise UserError(f"sbatch: got {' '.join(sbatch)}, expected name=value, such as partition=gpu")
     if command[0] == "run":
-        _try(command)
+        _try(command, nodes * gpus_per_node)
     try:
         executor = submitit.AutoExecutor(logs, cluster=cluster, **{f"{cluster}_max_num_timeout": REQUEUES})
     except RuntimeError as error:
@@ -145,6 +150,7 @@ def submit(
     if cluster == "slurm":
         executor.update_parameters(
             cpus_per_task=cpus_per_gpu * gpus_per_node,
+            slurm_srun_args=[f"--cpus-per-task={cpus_per_gpu * gpus_per_node}"],  # srun does not take it from sbatch
             slurm_signal_delay_s=STOP_SECONDS,
             slurm_additional_parameters=options,
         )
@@ -152,10 +158,12 @@ def submit(
     print(f"job {job.job_id}: dp {shlex.join(command)}\nlogs: {job.paths.stdout} and {job.paths.stderr}")
 
 
-def _try(command: tuple[str, ...]) -> None:
+def _try(command: tuple[str, ...], gpus: int) -> None:
     """What can be told to be wrong shall be told now, not when the job starts."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     arguments = [sys.executable, "-m", "dp", *command, "--dry-run"]
     tried = subprocess.run(arguments, capture_output=True, text=True, env=environment)
     if tried.returncode:
         raise UserError(f"command: {tried.stderr.strip().removeprefix('error: ')}")
+    settings, _ = json.JSONDecoder().raw_decode(tried.stdout)
+    check_share(config_from(settings["config"]).parts, gpus)

@@ -130,7 +130,7 @@ found hard ([arXiv 2502.15588](https://arxiv.org/abs/2502.15588)).
 | `round`, `index` | 0 for the initial images, k for the k-th addition; place within the round |
 | `seed` | of the image's own random stream |
 | `omega` | guidance strength, 0 for plain images |
-| `entropy_before` | nats: the classifier's entropy before guidance; null for plain images |
+| `entropy_before` | nats: the classifier's entropy before guidance; null for plain images and for another objective |
 | `entropy`, `correct` | the classifier's entropy (nats) on the finished image, and whether it agreed with the label |
 | `zero_steps` | guided steps without a usable gradient |
 

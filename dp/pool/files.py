@@ -9,6 +9,7 @@ from dp.errors import UserError
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+SETTINGS = "settings.json"  # of a run, beside its pool; of `dp generate` and `dp prune`, in the pool's folder
 REPAIR = "python -m dp pool repair"  # the command line that makes damaged shards again
 
 

@@ -30,6 +30,7 @@ from dp.pool.files import (
     LOCK,
     MANIFEST,
     REPAIR,
+    SETTINGS,
     durable,
     inside,
     read_bytes,
@@ -270,8 +271,15 @@ class PoolFolder:
         data = read_bytes(path)
         wrong = listed.wrong(data)
         if data is None or wrong:
-            raise UserError(f"{path}: {wrong}; {REPAIR} {self.folder} makes it again")
+            raise UserError(f"{path}: {wrong}; {self.mended}")
         return data
+
+    @property
+    def mended(self) -> str:
+        """How damaged shards are mended: only a run knows how to make its images again."""
+        if (self.folder.parent / SETTINGS).exists():
+            return f"{REPAIR} {self.folder} makes it again"
+        return "restore it from a copy, or make the pool anew in another folder"
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file of the folder, atomically and durably."""
@@ -337,7 +345,7 @@ def _expect_empty(folder: Path) -> None:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.name == MANIFEST:
             raise UserError(f"{folder}: there is a pool already; open it, or give another folder")
-        if path.name != LOCK and not path.match(f".{MANIFEST}.*.partial"):
+        if path.name not in (LOCK, SETTINGS) and not path.match(f".{MANIFEST}.*.partial"):
             raise UserError(f'{folder}: got a folder with "{path.name}" in it, expected an empty or a new one')
 
 

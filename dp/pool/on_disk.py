@@ -1,7 +1,9 @@
 """A pool that is trained on without being in memory: images are decoded when a mini-batch asks for them."""
 
+import copy
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from dp.pool.memory import draw
 from dp.pool.shards import decode_image, records
 from dp.samples import Samples
 
+THREADS = 8  # that decode the images of a mini-batch
+
 
 def cache_folder() -> Path:
     """Where the Arrow files go: $TMPDIR, or what the system has instead."""
@@ -27,7 +31,8 @@ class DiskPool:
 
     Parquet cannot be read row by row, so each shard is copied once into an Arrow file, under its checksum, in a folder
     that should be local to the machine; the processes of a machine share it. Those files are mapped into memory: what
-    is drawn often stays in the system's cache, and memory beyond that is not needed.
+    is drawn often stays in the system's cache, and memory beyond that is not needed. A copy (`copy.deepcopy`) shares
+    them; what is appended to either is not in the other.
     """
 
     def __init__(self, folder: PoolFolder, rounds: int, cache: Path | None = None):
@@ -42,11 +47,17 @@ class DiskPool:
         self._ends: list[int] = []  # rows up to the end of each shard
         self._newest = 0
         self._rounds = 0
+        self._threads = ThreadPoolExecutor(THREADS)
         for _ in range(rounds):
             self._take_in()
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "DiskPool":
+        twin = copy.copy(self)
+        twin._tables, twin._ends = [*self._tables], [*self._ends]
+        return twin
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -63,6 +74,10 @@ class DiskPool:
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
+        images, labels = zip(*self._threads.map(self._rows, index.chunk(THREADS)), strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    def _rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = [], []
         shards = np.searchsorted(self._ends, index.numpy(), side="right")
         for row, shard in zip(index.tolist(), shards.tolist(), strict=True):

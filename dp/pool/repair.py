@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dp.errors import UserError
-from dp.pool.files import LOCK, MANIFEST, inside, read_bytes
+from dp.pool.files import LOCK, MANIFEST, SETTINGS, inside, read_bytes
 from dp.pool.folder import PoolFolder, slots_text
 from dp.pool.manifest import Listed, Manifest
 from dp.pool.shards import encode, records, writer
@@ -159,7 +159,7 @@ def _slots_from_shards(pool: PoolFolder, manifest: Manifest, entry: Listed) -> b
 
 def _unlisted(folder: Path, manifest: Manifest) -> list[Problem]:
     """Files in the folder that are not part of the pool."""
-    known = {MANIFEST, LOCK, *(each.file for each in (*manifest.slots, *manifest.shards))}
+    known = {MANIFEST, LOCK, SETTINGS, *(each.file for each in (*manifest.slots, *manifest.shards))}
     found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     following = f"round-{len(manifest.rounds):04d}/"
     why = "part of a round that is not finished; the run that makes it goes on from it"

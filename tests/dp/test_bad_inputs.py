@@ -86,6 +86,8 @@ SETTINGS = [
     ("--warmup nan", "warmup, cooldown: got nan"),
     ("--newest-weight 0", "newest_weight: got 0"),
     ("--over-sampling 0.5", "over_sampling: got 0.5"),
+    ("--rounds 4 --iterations 60", "rounds: got 4, but validations every 50 of 60 iterations leave room for 0 between"),
+    ("--rounds 4 --iterations 100 --validate-every 16", "rounds: got 4, but validations every 16 of 100 iterations"),
     ("--over-sampling 4", "over_sampling: got 4.0 with omega 0.2"),
     ("--branch-sizes 70", "branch_sizes: got (70,), expected sizes out of"),
     ("--guidance.omega -1", "omega: got -1"),
@@ -318,7 +320,7 @@ def tree(folder: Path) -> Path:
 COMMANDS = [
     ("run {tmp}/file", "{tmp}/file"),
     ("run {tmp}/full", "not a run's folder (no settings.json) and not empty"),
-    ("run {run} --n-initial 30", 'another run\'s folder (config: {{"seed": 0'),
+    ("run {run} --n-initial 30", "config.n_initial: 20 there, 30 asked for; "),
     ("evaluate {tmp}/nowhere", "nowhere/pool: no pool"),
     ("evaluate {run} --images {tmp}/nowhere", "nowhere: got the subfolders none, expected one a class"),
     ("evaluate {run} --images {tmp}/full", "full: got the subfolders some, expected one a class"),
@@ -338,6 +340,9 @@ COMMANDS = [
     ("pool export {run}/pool", "out: none given"),
     ("pool export {run}/pool --out {tmp}/full", "full"),
     ("pool repair {tmp}/nowhere", "no run here"),
+    ("pool repair {python}/pool", "settings.json: got no source, imagenet, expected what `dp run` writes"),
+    ("evaluate {python}", "settings.json: got no source, expected what `dp run` writes"),
+    ("grid {python}", "settings.json: got no source, expected what `dp run` writes"),
     ("train-generator {tmp}/new --data {tmp}/full", "expected train-images-idx3-ubyte"),
 ]
 
@@ -352,8 +357,11 @@ def test_a_wrong_command(capsys, run, tmp_path, words, message):
     (tmp_path / "text" / CLASSES[3] / "1.png").write_text("no picture")
     (tmp_path / "diffusers").mkdir()
     (tmp_path / "diffusers" / "model_index.json").write_text("{}")
+    python = shutil.copytree(run, tmp_path / "python")  # as a program makes it: docs/method.md
+    settings = json.loads((python / "settings.json").read_text())
+    (python / "settings.json").write_text(json.dumps({name: settings[name] for name in ("format", "config")}))
     before = content(tmp_path)
-    names = {"tmp": tmp_path, "run": run}
+    names = {"tmp": tmp_path, "run": run, "python": python}
     line = refused(capsys, words.format(**names).split())
     assert message.format(**names) in line, line
     assert before.items() <= content(tmp_path).items()

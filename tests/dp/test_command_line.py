@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,43 @@ def test_generate_goes_on_where_it_stopped(tmp_path):
     for _ in range(2):
         main(["generate", str(tmp_path / "pool"), "--count", "20", "--steps", "4"])
     assert len(PoolFolder.open(tmp_path / "pool")) == 20
+    main(["pool", "check", str(tmp_path / "pool")])
+
+
+def test_a_pool_of_other_settings_is_refused_and_left_alone(run, tmp_path):
+    plain, hard = str(tmp_path / "plain"), str(tmp_path / "hard")
+    generate = ["generate", plain, "--count", "20", "--steps", "4"]
+    prune = ["prune", plain, hard, "--guided-by", str(run), "--keep", "10"]
+    for command in (generate, prune):
+        main(command)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command, message in (
+        ([*generate, "--seed", "1"], "plain: another generated pool's folder .seed: 0 there, 1 asked for"),
+        ([*generate, "--guided-by", str(run)], "guided_by: null there, "),
+        ([*prune, "--score", "margin"], 'hard: another pruned pool.* .score: "entropy" there, "margin" asked for'),
+        (["generate", str(run / "pool"), "--count", "30"], "not a generated pool's folder .no settings.json. and not"),
+    ):
+        with pytest.raises(UserError, match=message):
+            main(command)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_repair_is_advised_where_there_is_a_run_that_knows_how(run, tmp_path):
+    main(["generate", str(tmp_path / "pool"), "--count", "10", "--steps", "4"])
+    runs = Path(shutil.copytree(run, tmp_path / "run")) / "pool"
+    for pool, advice in (
+        (tmp_path / "pool", "restore it from a copy, or make the pool anew"),
+        (runs, f"python -m dp pool repair {runs} makes it again"),
+    ):
+        (pool / "round-0000" / "00000.parquet").unlink()
+        for action in ("check", "show"):
+            with pytest.raises(UserError, match=advice):
+                main(["pool", action, str(pool)])
+
+
+def test_a_run_that_ends_short_of_its_size_says_so(capsys, tmp_path):
+    main(["run", str(tmp_path / "run"), *SHORT, "--no-backstop"])
+    assert "short of its final size: patience asked for 0 of 1 additions" in capsys.readouterr().out
 
 
 def test_tensorboard_that_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch):

@@ -1,16 +1,21 @@
 """A run shared by several processes: the same images, the same learner, whatever happens to the processes."""
 
+import json
 import multiprocessing
 import os
 import random
 import signal
 import socket
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
+from torch import nn
 
 from dp import processes
 from dp.config import PracticeConfig
@@ -39,7 +44,22 @@ CONFIG = PracticeConfig(
 )
 
 
-def one_process(rank: int, world: int, port: int, folder: Path, config: PracticeConfig, in_memory: bool) -> None:
+@dataclass
+class Own:
+    """A signal that each process sees otherwise: the first one a plateau, the others none."""
+
+    name: ClassVar[str] = "own"
+    of_pool: ClassVar[bool] = False
+    value: float = 0.0
+
+    def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[torch.Tensor]) -> float:
+        self.value += processes.rank()
+        return self.value
+
+
+def one_process(
+    rank: int, world: int, port: int, folder: Path, config: PracticeConfig, in_memory: bool, signal_: Own | None
+) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
@@ -50,22 +70,26 @@ def one_process(rank: int, world: int, port: int, folder: Path, config: Practice
         real = ImageSet(torch.randint(256, (51, 1, 32, 32), generator=rng).byte(), torch.arange(51) % 10)
         settings = {"config": asdict(config)}
         with RunFolder.open(folder, settings, config, CLASSES, (1, 32, 32), shard_size=6, in_memory=in_memory) as store:
-            outcomes, _ = practise(config, small_generator(), real, lambda: real, store=store)
+            outcomes, _ = practise(config, small_generator(), real, lambda: real, store=store, signal=signal_)
             store.finish({"outcomes": [each.numbers() for each in outcomes]})
         processes.leave()
 
     run_command(main)
 
 
-def start(folder: Path, world: int, config: PracticeConfig = CONFIG, in_memory: bool = True) -> list:
+def start(
+    folder: Path, world: int, config: PracticeConfig = CONFIG, in_memory: bool = True, signal_: Own | None = None
+) -> list:
+    return spawned(one_process, world, folder, config, in_memory, signal_)
+
+
+def spawned(target: Callable, world: int, *arguments: object) -> list:
+    """Processes that find each other: target(rank, world, port, *arguments)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("spawn")
-    started = [
-        context.Process(target=one_process, args=(rank, world, port, folder, config, in_memory))
-        for rank in range(world)
-    ]
+    started = [context.Process(target=target, args=(rank, world, port, *arguments)) for rank in range(world)]
     for each in started:
         each.start()
     return started
@@ -146,6 +170,38 @@ def test_all_processes_stop_together_when_one_is_told_to(tmp_path, alone):
         each.join(timeout=30)
     assert [each.exitcode for each in started] == [143, 143]
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def ended(started: list, seconds: float) -> list[int | None]:
+    """Exit codes; None for those that had to be killed."""
+    ends = time.monotonic() + seconds
+    for each in started:
+        each.join(timeout=max(0.0, ends - time.monotonic()))
+    codes = [each.exitcode for each in started]
+    for each in started:
+        each.kill()
+    return codes
+
+
+def test_the_first_process_says_when_to_add(tmp_path):
+    config = replace(CONFIG, backstop=False, branch_sizes=())
+    assert ended(start(tmp_path / "run", 2, config, signal_=Own()), 120) == [0, 0]
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {each["own"] for each in log} == {0.0} and log[-1]["pool_size"] == 80
+
+
+def patient(rank: int, world: int, port: int) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.distributed_c10d.default_pg_timeout = timedelta(seconds=10)  # instead of half an hour
+    processes.join()
+    if rank:
+        time.sleep(13)
+    processes.wait()
+
+
+def test_a_process_that_makes_images_is_waited_for_longer_than_torch_would():
+    assert ended(spawned(patient, 2), 60) == [0, 0]
 
 
 @pytest.mark.parametrize("parts", [1, 2, 8])

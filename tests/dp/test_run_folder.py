@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from dataclasses import asdict, replace
@@ -18,12 +19,13 @@ from dp.data import ImageSet
 from dp.errors import Stopped, UserError
 from dp.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
+from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.practice import practise
 from dp.round_images import image_maker
-from dp.run_folder import RunFolder, repair_pool
+from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, repair_pool
 from dp.samples import concatenate
-from dp.state import InMemory
+from dp.state import InMemory, start
 from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")
@@ -56,20 +58,20 @@ def run(folder: Path, config: PracticeConfig = CONFIG) -> None:
         store.finish({"outcomes": [each.numbers() for each in outcomes]})
 
 
-def process(folder: Path) -> None:
+def process(folder: Path, config: PracticeConfig) -> None:
     """A process of its own; its exit code is that of the command line."""
     torch.set_num_threads(1)
     try:
-        run(folder)
+        run(folder, config)
     except Stopped as stopped:
         os._exit(128 + stopped.number)
     except KeyboardInterrupt:  # before a run listens to signals
         os._exit(130)
 
 
-def started(folder: Path) -> multiprocessing.Process:
+def started(folder: Path, config: PracticeConfig = CONFIG) -> multiprocessing.Process:
     context = multiprocessing.get_context("fork")  # a start in milliseconds; nothing here has used threads
-    child = context.Process(target=process, args=(folder,))
+    child = context.Process(target=process, args=(folder, config))
     child.start()
     return child
 
@@ -193,8 +195,63 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
 
 
 def test_another_runs_folder_is_refused(uninterrupted):
-    with pytest.raises(UserError, match=r"another run's folder \(config: "):
-        run(uninterrupted, replace(plain(CONFIG), iterations=61))
+    differs = r"another run's folder \(config.guidance.omega: 0.5 there, 0.0 asked for; config.iterations: 60 there, 61"
+    with pytest.raises(UserError, match=differs):
+        run(uninterrupted, replace(CONFIG, guidance=GuidanceConfig(0.0, (0.0, 1.0)), iterations=61))
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_without_the_checkpoint_of_its_additions_a_run_is_refused(uninterrupted, tmp_path, old):
+    """It would go on with images that another learner has guided, and overwrite the learners that made them."""
+    folder = shutil.copytree(uninterrupted, tmp_path / "run")
+    (folder / "result.json").unlink()
+    (folder / "checkpoint.safetensors").unlink()
+    if old:  # of the first iteration
+        with RunFolder.open(folder, SETTINGS, CONFIG, CLASSES, (1, 32, 32), shard_size=8) as store:
+            store.save(start(CONFIG, Pool(store.shards.read(1)), 10))
+    before = content(folder)
+    message = "from before addition 1" if old else "missing, but there is addition 1"
+    with pytest.raises(UserError, match=f"checkpoint.safetensors: {message}, .* or start in a new folder"):
+        run(folder)
+    assert content(folder) == before
+    shutil.copy(uninterrupted / "checkpoint.safetensors", folder)
+    run(folder)
+    assert_same(folder, uninterrupted)
+
+
+@pytest.mark.filterwarnings("ignore:for .*copying from a non-meta parameter")
+def test_losses_are_restored_where_the_learner_is(tmp_path):
+    images = image_maker(CONFIG, small_generator(), 0)(range(4))
+    state, fresh = (start(CONFIG, Pool(images), 10) for _ in range(2))
+    state.losses = [torch.tensor(2.0), torch.tensor(1.0)]
+    with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32)) as store:
+        store.save(state)
+    fresh.learner.to("meta")  # stands for a GPU
+    read_checkpoint(checkpoint_file(tmp_path), fresh)
+    assert torch.stack([*fresh.losses, torch.ones((), device="meta")]).shape == (3,)
+
+
+def test_scores_of_candidates_are_kept_when_a_pruning_run_is_killed_or_told_to_stop(tmp_path):
+    config = replace(plain(CONFIG), over_sampling=18.0, rounds=1, branch_sizes=(), iterations=20)
+    whole, folder = started(tmp_path / "whole", config), tmp_path / "run"
+    whole.join()
+    assert whole.exitcode == 0
+    kept: dict[Path, int] = {}
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
+        child, ends = started(folder, config), time.monotonic() + 60
+        while len(found := sorted((folder / "scores-0001").glob("[0-9]*"))) < len(kept) + 5:
+            assert child.is_alive() and time.monotonic() < ends
+            time.sleep(0.002)
+        os.kill(child.pid, number)
+        child.join()
+        assert child.exitcode == code
+        found = {path: path.stat().st_mtime_ns for path in (folder / "scores-0001").glob("[0-9]*")}
+        assert kept.items() <= found.items() and len(kept) < len(found) < 360 / 8
+        kept = found
+    child = started(folder, config)
+    child.join()
+    assert child.exitcode == 0
+    assert_same(folder, tmp_path / "whole")
 
 
 def test_a_pruning_run_goes_on_in_its_folder(tmp_path):

@@ -84,6 +84,8 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
         (["--", "evaluate", "X"], "command: got evaluate X, expected"),
         (["--sbatch", "gpu", "--", "run", "X"], "sbatch: got gpu, expected name=value"),
         (["--nodes", "0", "--", "run", "X"], "nodes: got 0, expected more than 0"),
+        (["--nodes", "3", "--", "run", "X", "--micro-batch", "2"], "processes: got 24, but a batch has 32 parts"),
+        (["--", "run", "X", "--row", "4/static 130k", "--imagenet", "/no/where"], "command: /no/where: no such folder"),
     ),
 )
 def test_mistakes_are_told_before_anything_is_submitted(arguments, message, tmp_path, monkeypatch):
@@ -91,6 +93,19 @@ def test_mistakes_are_told_before_anything_is_submitted(arguments, message, tmp_
     with pytest.raises(UserError, match=message):
         main(["submit", *arguments])
     assert not list(tmp_path.iterdir())
+
+
+def test_slurm_is_asked_for_what_the_processes_need(tmp_path, monkeypatch):
+    """A stand-in for sbatch keeps the script that it is given."""
+    for name in ("srun", "sbatch"):
+        (tmp_path / name).write_text(f'#!/bin/sh\n/bin/cp "$1" {tmp_path}/script\necho Submitted batch job 7\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    submit(("generate", "POOL"), 2, 4, 3.0, 6, ("partition=gpu",), tmp_path / "logs")
+    script = (tmp_path / "script").read_text()
+    for option in ("nodes=2", "gpus-per-node=4", "time=180", "cpus-per-task=24", "partition=gpu", "signal=USR2@120"):
+        assert f"#SBATCH --{option}\n" in script, script
+    assert "--cpus-per-task=24 " in next(line for line in script.splitlines() if line.startswith("srun "))
 
 
 def test_without_slurm_it_says_so(tmp_path, monkeypatch):

@@ -127,9 +127,17 @@ def test_a_dry_run_says_what_will_be_written(capsys, tmp_path):
     told = capsys.readouterr().out.splitlines()[-2:]
     assert told[0].startswith(f"to be written to {tmp_path}/made: about 1.4") and told[0].endswith(" free")
     assert "(a copy of the images " in told[1]
-    main(["run", str(tmp_path / "made"), "--row", "4/static 130k", "--imagenet", "images", "--dry-run"])
+    main(["run", str(tmp_path / "made"), "--row", "4/static 130k", "--imagenet", str(tmp_path), "--dry-run"])
     assert "(images 17.9 GB, weights 2.7" in capsys.readouterr().out
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(("imagenet", "pipeline"), [("nowhere", "real"), ("real", "nowhere")])
+def test_a_dry_run_says_which_folder_is_not_there(capsys, files, imagenet, pipeline):
+    row = ["--row", "4/static 130k", "--imagenet", str(files / imagenet), "--pipeline", str(files / pipeline)]
+    with pytest.raises(UserError, match=f"^{files}/nowhere: no such folder; give one that is there"):
+        main(["run", str(files / "made"), *row, "--dry-run"])
+    assert "(images 17.9 GB" in capsys.readouterr().out
 
 
 def test_grey_and_cmyk_images_are_no_mistake(files):

@@ -34,9 +34,7 @@ def test_a_flipped_bit_anywhere_is_found_and_repaired(folder, original):
             name = SHARDS[rng.integers(len(SHARDS))]
             flip(folder / name, rng.integers((folder / name).stat().st_size), rng.integers(8))
             assert [problem.file for problem in check(pool)] == [name]
-            with pytest.raises(
-                UserError, match=f"{name}: damaged: .*; python -m dp pool repair {folder} makes it again"
-            ):
+            with pytest.raises(UserError, match=f"{name}: damaged: .*; restore it from a copy, or make the pool anew"):
                 pool.read()
             assert repair(pool, made_again) == [name]
             assert (folder / name).read_bytes() == (original / name).read_bytes()

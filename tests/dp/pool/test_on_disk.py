@@ -1,5 +1,6 @@
 """A pool that is trained on from disk gives what one in memory gives."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,17 @@ def test_files_of_the_cache_are_shared_and_not_made_twice(tmp_path):
         assert torch.equal(again.rows(torch.tensor([39]))[0], some(20, 1).images[-1:])
         with pytest.raises(UserError, match=r"round-0001/00002\.parquet: missing"):
             DiskPool(folder, 2, tmp_path / "elsewhere")
+
+
+def test_a_copy_shares_what_is_mapped_and_nothing_that_comes_later(tmp_path):
+    with write(tmp_path / "pool", 2) as folder:
+        disk = DiskPool(folder, 1, tmp_path / "cache")
+        twin = copy.deepcopy(disk)
+        addresses = [[each["bytes"].chunk(0).buffers()[2].address for each in pool._tables] for pool in (disk, twin)]
+        assert addresses[0] == addresses[1] and len(addresses[0]) == 3
+        disk.append(some(20, 1))
+        assert (len(disk), len(twin)) == (40, 20)
+        assert torch.equal(twin.rows(torch.arange(20))[0], some(20, 0).images)
 
 
 @pytest.mark.parametrize(("encoding", "magic"), [("JPEG", b"\xff\xd8\xff"), ("WEBP", b"RIFF")])
