@@ -10,5 +10,6 @@ WORDS = {
     "oracle": "a classifier trained on real images; it judges generated ones and never trains a learner",
     "recall, coverage, precision": "shares, in the oracle's features, of real images that lie among generated ones, "
     "of real images with a generated one beside them, and of generated images that lie among real ones",
-    "IN-100, IN-1k, OOD": "ImageNet with 100 or 1,000 classes; images of another kind than those learned from",
+    "IN-100, IN-1k": "ImageNet with 100 and with all 1,000 classes",
+    "OOD": "out of distribution: images of another kind than those learned from",
 }

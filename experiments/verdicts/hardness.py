@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.intervals import difference_interval, mean_interval
 from experiments.results import load
-from experiments.verdicts.verdict import LEARNERS, MAIN, Part, Verdict, below, of_all, several_seeds, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Part, Verdict, below, in_words, of_all, several_seeds, untested
 
 METHODS = {"DP": "DP", "omega0": "omega = 0"}
 
@@ -93,7 +93,7 @@ def misclassified(result: dict[str, Any]) -> int:
 
 
 def _said(name: str, each: dict[str, Any]) -> str:
-    said = f"{name} {each['error']:.1f} ({_range(each['images'])})"
+    said = f"{in_words(name)} {each['error']:.1f} ({_range(each['images'])})"
     if each["minus_plain"]:
         said += f" against {each['plain_error']:.1f} ({_range(each['plain_images'])})"
     return said

@@ -15,6 +15,7 @@ from experiments.verdicts.verdict import (
     Verdict,
     above,
     below,
+    in_words,
     of_all,
     several_seeds,
     times,
@@ -33,8 +34,8 @@ def data_efficiency(profile: str) -> Verdict:
     if not found:
         return untested("C1", "no static and DP runs")
     main, equal = found.get(f"tuned-{MAIN}"), found.get(f"equal-{MAIN}")
-    parts = ", ".join(f"{name} {_times(each)}" for name, each in found.items())
-    near = ", ".join(f"{name} {_times(each['near'])}" for name, each in found.items())
+    parts = ", ".join(f"{in_words(name)} {_times(each)}" for name, each in found.items())
+    near = ", ".join(f"{in_words(name)} {_times(each['near'])}" for name, each in found.items())
     return Verdict(
         "C1",
         of_all([above(each["interval"], 1) for each in found.values()] + [None] * (main is None)),
@@ -72,7 +73,7 @@ def beats_static(profile: str) -> Verdict:
         return untested("C2", "no static and DP runs")
     main = found.get(f"tuned-{MAIN}")
     parts = ", ".join(
-        f"{name} {each['gain']:+.2f} points ({each['dp_size']:,} against {each['static_size']:,} images)"
+        f"{in_words(name)} {each['gain']:+.2f} points ({each['dp_size']:,} against {each['static_size']:,} images)"
         for name, each in found.items()
     )
     return Verdict(
@@ -93,11 +94,11 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
     def rule(profile: str) -> Verdict:
         found = _efficiencies(profile).get(f"tuned-{learner}")
         if found is None:
-            return untested(id_, f"no static and DP runs of the {learner}, each at its own best settings")
+            return untested(id_, f"no static and DP runs of the {in_words(learner)}, each at its own best settings")
         return Verdict(
             id_,
             of_all([above(found["interval"], 1)]),
-            f"{learner}, tuned: images {_times(found)}; iterations are not compared: they are set "
+            f"{in_words(learner)}, tuned: images {_times(found)}; iterations are not compared: they are set "
             "beforehand here, and equal for many images. The prior work itself is on ImageNet: see table 1",
             found["ratio"],
             found["interval"],
@@ -136,10 +137,9 @@ def timing_alone(profile: str) -> Verdict:
         equal = True if -NEAR < low and high < NEAR else None if low <= 0 <= high else False
         parts += [equal, equal or below((low, high), 0)]
     main = found.get(MAIN) or next(iter(found.values()))
-    said = ", ".join(
-        f"{learner} {each['gap']:+.2f}{', a loss' * (each['interval'][1] < 0)}{', a gain' * (each['interval'][0] > 0)}"
-        for learner, each in found.items()
-    )
+    signs = {learner: (each["interval"][0] > 0, each["interval"][1] < 0) for learner, each in found.items()}
+    kinds = {(True, False): ", a gain", (False, True): ", a loss", (False, False): ""}
+    said = ", ".join(f"{in_words(name)} {each['gap']:+.2f}{kinds[signs[name]]}" for name, each in found.items())
     return Verdict(
         "C9",
         of_all(parts),

@@ -7,7 +7,7 @@ import numpy as np
 from experiments.intervals import Interval, difference_interval, drawn_interval
 from experiments.outcomes import curve, outcomes
 from experiments.results import load
-from experiments.verdicts.verdict import LEARNERS, Verdict, above, of_all, several_seeds, times, untested
+from experiments.verdicts.verdict import LEARNERS, Verdict, above, in_words, of_all, several_seeds, times, untested
 
 
 def guidance_cost(profile: str) -> Verdict:
@@ -63,7 +63,9 @@ def cheaper_than_pruning(profile: str) -> Verdict:
     best = max(prune, key=lambda strength: np.mean(_tests(prune[strength])))
     tuned = pruning_tuned(profile)
     for name, each in tuned.items():
-        aside += f"; {name}, tuned, DP minus pruning with {each['images']:,} images: {each['gain']:+.2f} points"
+        aside += (
+            f"; {in_words(name)}, tuned, DP minus pruning with {each['images']:,} images: {each['gain']:+.2f} points"
+        )
     return Verdict(
         "C7",
         of_all([above(interval, 1), above(gain_interval, 0)] + [above(each["interval"], 0) for each in tuned.values()]),

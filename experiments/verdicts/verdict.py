@@ -73,6 +73,11 @@ def between(interval: Interval) -> str:
     return f"{low:.1f} to {high:.1f}" if low else f"from never up to {high:.1f}" if high else "never"
 
 
+def in_words(name: str) -> str:
+    """The key of a comparison, such as "tuned-convnet", as it is printed."""
+    return name.replace("-", " ").replace("convnet", "ConvNet").replace("vit", "ViT")
+
+
 def several_seeds(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Those comparisons that have several seeds, so that one of a single seed does not keep the others from a verdict;
     all if none has."""
