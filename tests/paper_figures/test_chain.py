@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 from dp.data import ImageSet, validation_images
 from dp.data import test_images as real_images
-from experiments import efficiency, live, results, runs
+from experiments import intervals, live, results, runs
 from experiments.profiles import Profile, profile
 from experiments.results import Job
 from experiments.scaling import Preset
@@ -100,7 +100,7 @@ def chain(tmp_path_factory, fabricate):
         shifted = {name: some for kind in SHIFTS.values() for name in kind}
         patch.setattr(runs, "shift_sets", lambda: shifted)
         patch.setattr(runs, "validation_images", lambda: some)
-        patch.setattr(efficiency, "DRAWS", 200)
+        patch.setattr(intervals, "DRAWS", 200)
         settings = tiny()
         patch.setattr(sources, "profile_of", lambda name: settings)
         (folder / "smoke" / "theory").mkdir(parents=True)
