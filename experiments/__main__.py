@@ -72,21 +72,24 @@ def _hours(took: float, left: float) -> str:
     return f"took {took / 3600:.1f} core-hours" + (f", about {left / 3600:.1f} to go" if left else "")
 
 
-def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = None) -> None:
+def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = None, tolerance: float = 0.0) -> None:
     """Compute recorded results once more, in build/, and compare them; ends with 1 if any number is not the same.
 
     Args:
         studies: as for run; or single results, such as dynamics/additions-1-seed0.
         profile_name: cpu or smoke.
         workers: as for run.
+        tolerance: by which numbers may differ, as a share of them, such as 1e-6 on another kind of processor; 0 is
+            bit for bit.
     """
     from experiments.check import check as compare
 
-    found = compare(profile_name, jobs_of(profile(profile_name), studies, profile_name), workers)
+    found = compare(profile_name, jobs_of(profile(profile_name), studies, profile_name), workers, tolerance)
     if not found:
         raise UserError(f"check: nothing of {', '.join(studies)} is recorded with the profile's settings; run it first")
     for name, lines in found.items():
-        print(f"{name}: {'the same, bit for bit' if not lines else f'{len(lines)} values differ; {lines[0]}'}")
+        same_as = f"the same within {tolerance:g}" if tolerance else "the same, bit for bit"
+        print(f"{name}: {same_as if not lines else f'{len(lines)} values differ; {lines[0]}'}")
     same = sum(not lines for lines in found.values())
     print(f"{same} of {len(found)} recorded results came out the same")
     raise SystemExit(same < len(found))

@@ -1,5 +1,6 @@
 """Computes recorded results again and compares them, number by number."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -12,16 +13,28 @@ MEASURED = ("made_by", "generation_seconds")  # of the machine, not of the compu
 AGAIN = "check"  # the profile under which the second computation is kept, in build/
 
 
-def differences(recorded: Any, again: Any, where: str = "") -> Iterator[str]:
-    """One line for each value that is not the same, without what was measured of the machine."""
+def differences(recorded: Any, again: Any, tolerance: float = 0.0, where: str = "") -> Iterator[str]:
+    """One line for each value that is not the same, without what was measured of the machine.
+
+    Args:
+        recorded, again: JSON values.
+        tolerance: by which numbers may differ, as a share of the larger, and below 1 in itself.
+        where: they are in the result.
+    """
     if isinstance(recorded, dict) and isinstance(again, dict):
         for name in sorted((recorded.keys() | again.keys()) - set(MEASURED)):
-            yield from differences(recorded.get(name), again.get(name), f"{where}.{name}" if where else name)
+            inside = f"{where}.{name}" if where else name
+            yield from differences(recorded.get(name), again.get(name), tolerance, inside)
     elif isinstance(recorded, list) and isinstance(again, list) and len(recorded) == len(again):
         for i, (one, other) in enumerate(zip(recorded, again, strict=True)):
-            yield from differences(one, other, f"{where}[{i}]")
-    elif recorded != again:
+            yield from differences(one, other, tolerance, f"{where}[{i}]")
+    elif not (recorded == again or _near(recorded, again, tolerance)):
         yield f"{where}: recorded {_short(recorded)}, now {_short(again)}"
+
+
+def _near(one: Any, other: Any, tolerance: float) -> bool:
+    numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in (one, other))
+    return numbers and math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def _short(value: Any) -> str:
@@ -29,11 +42,13 @@ def _short(value: Any) -> str:
     return text if len(text) < 60 else f"{text[:57]}..."
 
 
-def check(profile: str, jobs: list[Job], workers: int | None = None) -> dict[str, list[str]]:
+def check(profile: str, jobs: list[Job], workers: int | None = None, tolerance: float = 0.0) -> dict[str, list[str]]:
     """Compute what is recorded of `jobs` once more, in build/.
 
+    Plain images that are kept in build/cache are used again; without that folder they are made anew, too.
+
     Returns:
-        by study/name: the differences; an empty list is the same result, bit for bit.
+        by study/name: the differences beyond the tolerance; without one an empty list is the same, bit for bit.
     """
     recorded = [job for job in jobs if results.state(profile, job) == "present"]
     shutil.rmtree(results.folder(AGAIN), ignore_errors=True)
@@ -43,6 +58,7 @@ def check(profile: str, jobs: list[Job], workers: int | None = None) -> dict[str
             differences(
                 results.load(profile, job.study)[job.name],
                 results.load(AGAIN, job.study)[job.name],
+                tolerance,
             )
         )
         for job in recorded

@@ -95,8 +95,10 @@ def load(profile: str, study: str) -> dict[str, dict[str, Any]]:
     return {path.stem: _read(path) for path in sorted((folder(profile) / study).glob("*.json"))}
 
 
-def record(profile: str, job: Job, result: dict[str, Any], seconds: float) -> Path:
-    """Write a result with what made it."""
+def record(
+    profile: str, job: Job, result: dict[str, Any], seconds: float, process: dict[str, Any] | None = None
+) -> Path:
+    """Write a result with what made it: a process, by default this one (see `dp.provenance`), and its seconds."""
     from dp.provenance import provenance  # imports torch, which merely listing results need not
 
     path = path_of(profile, job)
@@ -105,7 +107,7 @@ def record(profile: str, job: Job, result: dict[str, Any], seconds: float) -> Pa
         "name": job.name,
         "config": job.config,
         "inputs": job.inputs,
-        "made_by": provenance() | {"seconds": round(seconds, 1)},
+        "made_by": (process or provenance()) | {"seconds": round(seconds, 1)},
     }
     written = header | result
     write_json(path, written | {"sha256": _digest(written)})

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from dp.errors import UserError
+from dp.provenance import provenance
 from experiments.results import Job, record, state
 
 BAR = "{percentage:3.0f}%|{bar}| {elapsed} so far, about {remaining} left{postfix}"
@@ -39,10 +40,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(index: int, job: Job) -> tuple[dict[str, Any], float]:
-    began = time.monotonic()
+def _work(index: int, job: Job) -> tuple[dict[str, Any], float, dict[str, Any]]:
+    """The result, its seconds, and this process, with the code as it was when it began."""
+    began, process = time.monotonic(), provenance()
     result = job.compute(job.config, lambda fraction: _progress.put((index, fraction)))
-    return result, time.monotonic() - began
+    return result, time.monotonic() - began, process
 
 
 def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
@@ -82,10 +84,10 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
                 failures = [future for future in finished if future.exception()]
                 for future in finished.difference(failures):
                     job = todo[futures[future]]
-                    result, seconds = future.result()
+                    result, seconds, process = future.result()
                     done[futures[future]] = job.estimate
                     bar.set_postfix_str(f"{job.study}/{job.name}")
-                    record(profile, job, result, seconds)
+                    record(profile, job, result, seconds, process)
                 for future in failures:  # after what has come out well is safe
                     future.result()
                 bar.update(round(sum(done)) - bar.n)

@@ -11,6 +11,7 @@ from experiments import (
     generators,
     grids,
     learners,
+    length,
     objectives,
     off_manifold,
     scaling,
@@ -46,6 +47,7 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "transfer": lambda settings, _: transfer.jobs(settings.transfer),
     "learners": lambda settings, _: learners.jobs(settings.learners),
     "second_set": lambda settings, _: second_set.jobs(settings.second_set),
+    "length": lambda settings, name: length.jobs(settings.length, settings.tuned, settings.tuning, name),
     "theory_practice": lambda settings, name: theory_practice.jobs(settings.theory_practice, name),
 }
 
@@ -56,7 +58,7 @@ def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str 
     Args:
         settings: of every study.
         studies: keys of `STUDIES`, names of folders of results, or single results as folder/name.
-        profile_name: whose search the tuned study goes on from.
+        profile_name: whose search the studies tuned and length go on from.
 
     Raises:
         UserError: there is no study, folder or result of that name.

@@ -35,6 +35,7 @@ from paper_figures import (
     figure13,
     filtering,
     learners,
+    length,
     live,
     objectives,
     off_manifold,
@@ -71,7 +72,7 @@ PARTS = {  # heading -> exhibits, in order of appearance
     ),
     "Open questions": (
         validation_size, signals, diversity_gain, off_manifold, filtering, objectives, learners, transfer, second_set,
-        theory_practice,
+        length, theory_practice,
     ),
     "Theory": THEORY,
     "On this machine": (live,),

@@ -45,10 +45,10 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "diversity_gain",
         "Question: what does Deliberate Practice (DP) add, given the diversity of the generator?",
-        "Test accuracy of DP minus that of static training on as many images, one point a generator: the repository's "
-        "at several guidance scales and two weaker ones (narrow: fewer channels; short training), one setting of DP. "
-        "Left against recall, right against coverage, both of plain images. Means, 95% intervals over "
-        f"{seeds(len(row['gaps']) for row in rows)}. {_answer(rows)}",
+        f"{_answer(rows)} Test accuracy of DP minus that of static training on as many images, one point a "
+        "generator: the repository's at several guidance scales and two weaker ones (narrow: fewer channels; short "
+        "training), one setting of DP. Left against recall, right against coverage, both of plain images. Means, "
+        f"95% intervals over {seeds(len(row['gaps']) for row in rows)}.",
         [{name: value for name, value in row.items() if name != "gaps"} for row in rows],
         figure,
     )
@@ -78,10 +78,15 @@ def _answer(rows: Rows) -> str:
     fitted = linregress([row["recall"] for row in rows], [row["gain"] for row in rows])
     half = t.ppf(0.975, len(rows) - 2) * fitted.stderr
     slope, low, high = fitted.slope, fitted.slope - half, fitted.slope + half
+    trend = "less" if high < 0 else "more"
+    answer = f"the {trend} diverse the generator, the more DP adds" if low > 0 or high < 0 else "not decided"
     known = [row for row in rows if row["low"] is not None]
     where = [row["generator"] for row in known if row["low"] > 0]
     against = [row["generator"] for row in known if row["high"] < 0]
-    correlation = f"Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 more recall"
+    correlation = (
+        f"Answer: {answer}. Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 "
+        "more recall"
+    )
     if len(known) < len(rows):
         return f"{correlation} (dashed). Some generators have one seed, which has no interval."
     return (

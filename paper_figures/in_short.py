@@ -9,9 +9,10 @@ from paper_figures.shared import title_of
 
 
 def in_short(claims: Rows) -> list[str]:
-    """Sentences from the comparisons behind C1, C2 and C7 (`experiments.verdicts.as_json`); none without runs."""
-    saved, gained = (next((c for c in claims if c["id"] == id_), {}).get("comparisons", {}) for id_ in ("C1", "C2"))
-    pruned = next((c for c in claims if c["id"] == "C7"), {}).get("tuned", {})
+    """Sentences from what is behind C1, C2, C7 and C12 (`experiments.verdicts.as_json`); none without runs."""
+    by_id = {claim["id"]: claim for claim in claims}
+    saved, gained = (by_id.get(id_, {}).get("comparisons", {}) for id_ in ("C1", "C2"))
+    pruned = by_id.get("C7", {}).get("tuned", {})
     return [
         *[_said(name, saved[name], gained[name]) for name in sorted(saved) if name in gained],
         *[
@@ -19,6 +20,21 @@ def in_short(claims: Rows) -> list[str]:
             f"{_points(each)} than keeping the hardest of more plain images."
             for learner, each in pruned.items()
         ],
+        *_why(by_id.get("C12", {})),
+    ]
+
+
+def _why(generators: dict[str, Any]) -> list[str]:
+    """Where there is something to gain: DP over static on the most and the least diverse generator."""
+    gains, recall = generators.get("gain_of_practice", {}), generators.get("recall", {})
+    if len(gains) < 2:
+        return []
+    least, most = (choose(gains, key=lambda g: recall[g]) for choose in (min, max))
+    return [
+        f"What there is to gain depends on the generator: DP is {gains[least]:+.2f} points against static training on "
+        f"as many images of the least diverse of {len(gains)} generators ({least.replace('-', ' ')}, recall "
+        f"{recall[least]:.2f}), {gains[most]:+.2f} on the most diverse ({most.replace('-', ' ')}, recall "
+        f"{recall[most]:.2f}). Tuned methods choose guidance scales near the latter."
     ]
 
 
@@ -55,5 +71,6 @@ def _fewer(found: dict[str, Any]) -> str:
 
 def _points(found: dict[str, Any]) -> str:
     low, high = found["interval"]
-    spread = "" if low is None else f" (95% {low:+.2f} to {high:+.2f})"
+    sds = f"; {abs(found['seed_deviations']):.1f} sd of the seeds" if found.get("seed_deviations") else ""
+    spread = "" if low is None else f" (95% {low:+.2f} to {high:+.2f}{sds})"
     return f"{abs(found['gain']):.2f} points {'better' if found['gain'] > 0 else 'worse'}{spread}"

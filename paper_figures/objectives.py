@@ -2,7 +2,7 @@
 
 from paper_figures.exhibit import Exhibit
 from paper_figures.shared import seeds
-from paper_figures.variants import baselines, clear, figure_of, points, table, variants
+from paper_figures.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
 STUDIES = ("objectives", "scaling")
 NAMES = {
@@ -26,10 +26,11 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "objectives",
         "Question: is it entropy that does it, and what do simpler ways reach?",
+        f"{clear(others, base)} {DRAWN} "
         "Guidance by other objectives than entropy (DP, the first line), at the same omega; a strength of each image's "
         "own; guided images mixed with as many plain ones; plain images that come late (omega = 0); and static "
         "training on as many images, with and without stronger augmentation. ConvNet, guidance scale 3, "
-        f"{seeds(len(each.runs) for each in shown)}. {clear(others, base)}",
+        f"{seeds(len(each.runs) for each in shown)}.",
         points(shown),
         figure_of(shown),
         table=table(shown, base),

@@ -162,6 +162,9 @@ def _origin(exhibit: Shown, sources: Sequence[Source], figures: Path) -> str:
     """Commands, result files and commits; and the exhibit's numbers to save."""
     lines = []
     for each in sources:
+        if not each.folders:
+            lines.append(f"<li><code>{escape(each.command)}</code></li>")
+            continue
         count = f"{each.present} of {each.expected} results" if each.expected else "a run"
         commits = f"; made at commit {', '.join(each.commits)}" if each.commits else ""
         hours = f", {each.seconds / 3600:.1f} core-hours" if each.seconds > 360 else ""

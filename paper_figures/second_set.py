@@ -41,10 +41,10 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "second_set",
         "Question: does it hold for a second data set, with nothing tuned for it?",
+        f"{_answer(rows)} "
         "MNIST: a generator of the same design trained on 3,000 of its images, all methods at the settings chosen on "
         "Fashion-MNIST; tested on 1,000 held-out images and on scikit-learn's 1,797 digits, by other writers and "
-        f"another scanner. ConvNet. Means and standard deviations over {seeds(map(len, groups.values()))}. "
-        f"{_answer(rows)}",
+        f"another scanner. ConvNet. Means and standard deviations over {seeds(map(len, groups.values()))}.",
         rows,
         figure,
         table=table,
@@ -54,7 +54,8 @@ def make(profile: str) -> Exhibit:
 def _answer(rows: Rows) -> str:
     """DP minus static at each size that both have."""
     reached = {(row["method"], row["images"], row["seed"]): row for row in rows}
-    parts = []
+    parts: list[str] = []
+    signs: list[tuple[float, float]] = []
     for column, title in SETS.items():
         sizes = []
         for n in dict.fromkeys(row["images"] for row in rows if row["method"] == "DP"):
@@ -65,6 +66,11 @@ def _answer(rows: Rows) -> str:
             ]
             if len(gains) > 1:
                 low, high = mean_interval(gains)
+                signs.append((low, high))
                 sizes.append(f"{sum(gains) / len(gains):+.2f} ({low:+.2f} to {high:+.2f}) at {n:,} images")
         parts.append(f"{title}: {', '.join(sizes) or 'no size in common with two seeds yet'}")
-    return f"DP minus static, in points with 95% intervals: {'; '.join(parts)}."
+    won, lost = sum(low > 0 for low, _ in signs), sum(high < 0 for _, high in signs)
+    answer = (
+        f"DP is clearly better in {won} and clearly worse in {lost} of {len(signs)} comparisons" if signs else "open"
+    )
+    return f"Answer: {answer}. DP minus static, in points with 95% intervals: {'; '.join(parts)}."

@@ -2,7 +2,7 @@
 
 from paper_figures.exhibit import Exhibit
 from paper_figures.shared import seeds
-from paper_figures.variants import baselines, clear, figure_of, points, table, variants
+from paper_figures.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
 STUDIES = ("signals", "scaling")
 NAMES = {
@@ -25,9 +25,10 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "signals",
         "Question: can it run without real images?",
+        f"{clear(found, base)} {DRAWN} "
         "What must stop improving before images are added: real validation (DP, the first line), or signals that need "
         "no real image. An even schedule makes overdue additions; in the last lines it does not, and a run may end "
-        f"with fewer. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}. {clear(found, base)}",
+        f"with fewer. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}.",
         points(shown),
         figure_of(shown),
         table=table(shown, base),

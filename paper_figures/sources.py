@@ -43,7 +43,13 @@ def source(study: str, profile: str) -> Source:
     """What there is of a study."""
     if study == "live":
         return _of("make figures", "live", [])
-    jobs = jobs_of(profile_of(profile), (study,), profile)
+    try:
+        jobs = jobs_of(profile_of(profile), (study,), profile)
+    except UserError as error:  # some studies ask what others have found: a file of those is damaged
+        return Source(command(study, profile), (), 0, 0, (), (), (str(error),), (), 0.0)
+    if not jobs:
+        waits = f"what this study is to run depends on results that are absent; see {command('tuning', profile)}"
+        return Source(command(study, profile), (), 0, 0, (), (), (waits,), (), 0.0)
     return _of(command(study, profile), profile, jobs)
 
 

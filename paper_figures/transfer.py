@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 
+from experiments.intervals import difference_interval
 from experiments.results import load
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import LEARNERS, grouped, results_of, sd, seeds, spread
@@ -48,9 +49,10 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "transfer",
         "Question: are images that were made for one learner of use to another?",
+        f"{_answer(groups)} "
         "Test accuracy of a learner trained from the start on the final pool that another's practice has left, beside "
         "as many plain images and practice of its own. Means and standard deviations over "
-        f"{seeds(map(len, groups.values()))}. {_answer(groups)}",
+        f"{seeds(map(len, groups.values()))}.",
         rows,
         figure,
         table=table,
@@ -76,6 +78,8 @@ def _answer(groups: dict[tuple[Any, ...], Rows]) -> str:
     for (student, images), each in groups.items():
         plain = groups.get((student, "plain, from the start"))
         if plain and images.startswith("made for"):
-            gap = mean(row["accuracy"] for row in each) - mean(row["accuracy"] for row in plain)
-            parts.append(f"the {LEARNERS[student]} on images {images}: {gap:+.2f}")
-    return f"Against as many plain images, in points: {'; '.join(parts) or 'no runs on plain images yet'}."
+            made, own = ([row["accuracy"] for row in rows] for rows in (each, plain))
+            low, high = difference_interval(made, own)
+            spread_ = f"95% {low:+.2f} to {high:+.2f}" if min(len(made), len(own)) > 1 else "one seed"
+            parts.append(f"the {LEARNERS[student]} on images {images} {mean(made) - mean(own):+.2f} ({spread_})")
+    return f"Answer, against as many plain images, in points: {'; '.join(parts) or 'no runs on plain images yet'}."

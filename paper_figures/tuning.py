@@ -33,9 +33,10 @@ def make(profile: str) -> Exhibit:
         "The search: every method's settings",
         f"{' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} trials a method and learner, one run (one "
         "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
-        "images. Late: guidance acts below this noise level. An empty cell is an axis that the method does not have. "
-        "The best of a search is partly luck: the other studies run the settings it ends with on seeds of their own. "
-        f"Best at the end of its range, beyond which there may be better: {_ends(table)}. The paper has no such table.",
+        "images. Noise levels: at which guidance acts, 0 = clean. An empty cell is an axis that the method does not "
+        "have. The best of a search is partly luck: the other studies run the settings it ends with on seeds of "
+        f"their own. Best at the end of its range, beyond which there may be better: {_ends(table)}. The paper has "
+        "no such table.",
         table,
         table=table,
     )
@@ -68,6 +69,6 @@ def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:
         "k": config["rounds"] if grows else None,
         "patience": config["patience"] if grows else None,
         "omega": config["guidance"]["omega"] if method == "DP" else None,
-        "late": config["guidance"]["interval"][1] if method == "DP" else None,
+        "noise levels": " to ".join(map("{:g}".format, config["guidance"]["interval"])) if method == "DP" else None,
         "over-sampling": config["over_sampling"] if method == "prune" else None,
     }

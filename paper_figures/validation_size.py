@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from paper_figures.exhibit import Exhibit
 from paper_figures.shared import seeds
-from paper_figures.variants import baselines, clear, figure_of, points, table, variants
+from paper_figures.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
 STUDIES = ("validation_size", "scaling")
 
@@ -22,9 +22,10 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "validation_size",
         "Question: how many real validation images does patience need?",
-        "DP runs of one setting whose plateaus are told by a random part of the real validation images, or all of "
-        f"them. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}. The first addition's iteration "
-        f"and the share that patience asked for say when additions came. {clear(named, base)}",
+        f"{clear(named, base)} {DRAWN} DP runs of one setting whose plateaus are told by a random part of the 5,000 "
+        "real validation images, or all of them. ConvNet, guidance scale 3, "
+        f"{seeds(len(each.runs) for each in shown)}. The first addition's iteration and the share that patience "
+        "asked for say when additions came.",
         points(shown),
         figure_of(shown),
         table=table(shown, base),

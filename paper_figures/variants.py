@@ -16,6 +16,8 @@ from paper_figures.exhibit import Rows
 from paper_figures.shared import missing, sd, spread
 from paper_figures.style import COLOURS, at_width, style
 
+DRAWN = "Diamond and bar: mean and standard deviation; dots: single runs."
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -142,22 +144,27 @@ def dots(axis: Axes, found: list[Variant]) -> None:
 def clear(found: list[Variant], baseline: Variant | None) -> str:
     """Which variants differ from the baseline, in words; by Dunnett's test, one for all of them."""
     if baseline is None:
-        return "The run that the others are compared with is not made yet."
+        return "Answer: open; the run that the others are compared with is not made yet."
     others = [each for each in found if each is not baseline and len(each.runs) > 1]
     if not others or len(baseline.runs) < 2:
-        return f"Differences from {baseline.name} have one seed so far, and no interval."
+        return f"Answer: open; differences from {baseline.name} have one seed so far, and no interval."
     groups = [list(each.accuracies().values()) for each in others]
     base = list(baseline.accuracies().values())
     bounds = dunnett(*groups, control=base, rng=np.random.default_rng(0)).confidence_interval(0.95)
-    known = list(zip(others, groups, bounds.low, bounds.high, strict=True))
-    parts = [
-        f"{each.name} {mean(values) - mean(base):+.2f} ({low:+.2f} to {high:+.2f})"
-        for each, values, low, high in known
-        if low > 0 or high < 0
-    ]
-    widest = max((high - low) / 2 for *_, low, high in known)
+    worse: list[str] = []
+    better: list[str] = []
+    same: list[str] = []
+    for each, values, low, high in zip(others, groups, bounds.low, bounds.high, strict=True):
+        said = f"{each.name} {mean(values) - mean(base):+.2f} ({low:+.2f} to {high:+.2f})"
+        (better if low > 0 else worse if high < 0 else same).append(said)
+    widest = max((high - low) / 2 for low, high in zip(bounds.low, bounds.high, strict=True))
+    told = "; ".join(
+        f"{word} than {baseline.name}, in points: {', '.join(each)}"
+        for word, each in (("better", better), ("worse", worse))
+        if each
+    )
+    rest = f"; {len(same)} others cannot be told from it" if told and same else ""
     return (
-        "Diamond and bar: mean and standard deviation; dots: single runs. "
-        f"Different from {baseline.name}, in points, by intervals that hold together at 95% (Dunnett's; up to "
-        f"{widest:.1f} points to either side, and smaller differences cannot be told): {', '.join(parts) or 'none'}."
+        f"Answer: {told or f'none differs from {baseline.name}'}{rest} (intervals hold together at 95%, Dunnett's; "
+        f"differences up to {widest:.1f} points may stay hidden)."
     )

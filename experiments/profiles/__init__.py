@@ -10,6 +10,7 @@ from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.learners import Learners
+from experiments.length import Length
 from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
@@ -47,6 +48,7 @@ class Profile:
     transfer: Transfer
     learners: Learners
     second_set: SecondSet
+    length: Length
     theory_practice: TheoryPractice
     live: Live
 

@@ -15,6 +15,7 @@ from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.learners import Learners
+from experiments.length import Length
 from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
@@ -125,6 +126,7 @@ PROFILE = Profile(
         presets=(replace(SMALL, branch_sizes=()), WITHOUT_BRANCH),
         over_sampling=4.0,
     ),
+    length=Length("convnet", iterations=16000, seeds=FEWER),
     theory_practice=TheoryPractice(
         studies=("scaling-equal-convnet", "scaling-tuned-convnet", "scaling-equal-vit", "scaling-tuned-vit"),
         selection="scaling-equal-convnet",

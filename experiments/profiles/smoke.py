@@ -14,6 +14,7 @@ from experiments.filtering import Filtering
 from experiments.generators import Generators
 from experiments.grids import Grids
 from experiments.learners import Learners
+from experiments.length import Length
 from experiments.live import Live
 from experiments.objectives import Objectives
 from experiments.off_manifold import OffManifold
@@ -79,6 +80,7 @@ PROFILE = Profile(
     transfer=Transfer(GROWING.apply(BASE), SEEDS, LEARNERS),
     learners=Learners(GROWING.apply(BASE), SEEDS, {"plain_vit": "test_vit?patch_size=14"}),
     second_set=SecondSet(BASE, SEEDS, static_sizes=(100, 300), presets=(GROWING,), over_sampling=2.0),
+    length=Length("convnet", iterations=200, seeds=SEEDS),
     theory_practice=TheoryPractice(
         ("scaling-equal-convnet",),
         "scaling-equal-convnet",

@@ -26,8 +26,9 @@ def patience_and_sampling(profile: str) -> Verdict:
     return Verdict(
         "C11",
         of_all([above(fixed, -MARGIN), below(newest, MARGIN)]),
-        f"growing minus fixed patience, points of test accuracy; newest images twice as often: "
-        f"{np.mean(rows['newest-twice']) - np.mean(rows['base']):+.2f} (95% {newest[0]:+.2f} to {newest[1]:+.2f})",
+        "growing minus fixed patience, points of test accuracy; newest images twice as often: "
+        f"{np.mean(rows['newest-twice']) - np.mean(rows['base']):+.2f} (95% {newest[0]:+.2f} to {newest[1]:+.2f}); "
+        "how easy either is to tune was not measured",
         effect,
         fixed,
         min(map(len, rows.values())),

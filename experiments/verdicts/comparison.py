@@ -41,6 +41,11 @@ def shifted_images(profile: str) -> Verdict:
         main["gain"],
         main["interval"],
         min(each["seeds"] for each in found.values()),
-        tuple(f"{study}-{learner}" for study in ("scaling-tuned", "comparison") for learner in LEARNERS),
+        tuple(
+            f"{study}-{learner}"
+            for study in ("scaling-tuned", "comparison")
+            for learner in LEARNERS
+            if f"{learner}-outline" in found
+        ),
         {"comparisons": found},
     )

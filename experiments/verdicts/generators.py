@@ -14,10 +14,12 @@ def diverse_generator(profile: str) -> Verdict:
     results = load(profile, "generators")
     recall = {name.removeprefix("diversity-"): r["recall"] for name, r in results.items() if name.startswith("div")}
     tests: dict[str, list[float]] = {}
+    practised: dict[str, list[float]] = {}
     for name, result in results.items():
-        if name.startswith("static-"):
-            label = name.removeprefix("static-").rsplit("-", 1)[0]
-            tests.setdefault(label, []).append(result["outcomes"][-1]["test_accuracy"])
+        for method, found in (("static-", tests), ("DP-", practised)):
+            if name.startswith(method):
+                label = name.removeprefix(method).rsplit("-", 1)[0]
+                found.setdefault(label, []).append(result["outcomes"][-1]["test_accuracy"])
     if len(recall) < 3 or recall.keys() != tests.keys():
         return untested("C12", "no static runs on generators of measured diversity")
     most, least = max(recall, key=lambda g: recall[g]), min(recall, key=lambda g: recall[g])
@@ -32,5 +34,10 @@ def diverse_generator(profile: str) -> Verdict:
         interval,
         min(map(len, tests.values())),
         ("generators",),
-        {"rank_correlation": float(rank), "recall": recall, "accuracy": {g: means({0: tests[g]})[0] for g in tests}},
+        {
+            "rank_correlation": float(rank),
+            "recall": recall,
+            "accuracy": {g: means({0: tests[g]})[0] for g in tests},
+            "gain_of_practice": {g: float(np.mean(practised[g]) - np.mean(tests[g])) for g in tests if g in practised},
+        },
     )

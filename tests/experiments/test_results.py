@@ -128,7 +128,7 @@ def test_names_are_unique(name):
     names = [(job.study, job.name) for job in jobs_of(profile(name))]
     assert len(names) == len(set(names))
     # Tuned runs are results of the scaling and comparison studies; the model is fitted to what has been measured.
-    assert {study.split("-")[0] for study, _ in names} == set(STUDIES) - {"tuned", "theory_practice"}
+    assert {study.split("-")[0] for study, _ in names} == set(STUDIES) - {"tuned", "length", "theory_practice"}
 
 
 def test_unknown_study_and_profile_are_named():
@@ -160,6 +160,13 @@ def test_differences_see_what_is_missing_and_how_many_there_are():
         "a: recorded [1, 2], now [1, 2, 3]",
         "c: recorded None, now 0.5",
     ]
+
+
+def test_numbers_may_differ_by_the_tolerance_and_nothing_else_may():
+    one = {"a": [1.0, 0.0], "b": "123", "c": True}
+    assert list(differences(one, {"a": [1.0 + 1e-7, 1e-7], "b": "123", "c": True}, 1e-6)) == []
+    found = list(differences(one, {"a": [1.0 + 1e-5, 0.0], "b": "124", "c": 1.0000001}, 1e-6))
+    assert [line.split(":")[0] for line in found] == ["a[0]", "b", "c"]
 
 
 def test_nothing_to_check_is_told(own_folder):

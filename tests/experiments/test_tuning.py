@@ -3,7 +3,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from dp.config import PracticeConfig
-from experiments import results, runs, tuned, tuning
+from experiments import length, results, runs, tuned, tuning
+from experiments.length import Length
 from experiments.profiles import profile
 from experiments.tuned import Tuned
 from experiments.tuning import METHODS, Tuning, draw
@@ -168,3 +169,19 @@ def test_before_its_search_is_finished_a_learner_has_no_tuned_runs():
     last = results.folder("p") / "tuning" / "vit-prune-02.json"
     last.unlink()
     assert {job.config["learner"] for job in tuned.jobs(TUNED, SETTINGS, "p")} == {"convnet"}
+
+
+def test_longer_runs_are_the_largest_tuned_ones_in_all_but_the_iterations():
+    record(SETTINGS, {f"convnet-{trial}" for trial in ("static-03", "DP-05")})
+    settings = Tuned((0, 1, 2), static_sizes=(32000, 1000), dp_sizes=(1000, 8000), size=4000)
+    short = {job.name: job for job in tuned.jobs(settings, SETTINGS, "p") if job.study == "scaling-tuned-convnet"}
+    longer = length.jobs(Length("convnet", iterations=16000, seeds=(0, 2)), settings, SETTINGS, "p")
+    assert [job.name for job in longer] == [
+        f"{name}-seed{seed}" for seed in (0, 2) for name in ("static-32000", "DP-8000")
+    ]
+    for job in longer:
+        assert job.study == "length" and job.config == short[job.name].config | {"iterations": 16000}
+        per_iteration = (job.estimate - short[job.name].estimate) / (16000 - short[job.name].config["iterations"])
+        assert per_iteration == pytest.approx(0.016), job.name
+    (results.folder("p") / "tuning" / "convnet-static-03.json").unlink()
+    assert length.jobs(Length("convnet", 16000, (0,)), settings, SETTINGS, "p") == []

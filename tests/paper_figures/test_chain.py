@@ -53,6 +53,8 @@ def tiny() -> Profile:
             replace(each, prune=PRUNED.apply(each.prune), real_sizes=(40, 80), reference_seeds=(50, 51, 52))
             for each in settings.comparison
         ),
+        # Of fewer images than the largest runs, which therefore are of one length.
+        tuning=replace(settings.tuning, size=60),
         tuned=replace(settings.tuned, static_sizes=(40, 80), dp_sizes=(60, 80), size=80),
         dynamics=replace(
             settings.dynamics,
@@ -357,6 +359,29 @@ def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path,
     assert text.count("data:image/png") == 1 and text.count(f"{first}: it is not as it was written") >= 2
 
 
+CUT, EDITED = (lambda text: text[: len(text) // 2]), (lambda text: text.replace(": 1.", ": 2."))
+
+
+@pytest.mark.parametrize(
+    ("study", "spoil"),
+    # Others ask the first two what to run, and verdicts the last two.
+    [("tuning", CUT), ("selection", EDITED), ("theory", EDITED), ("comparison-convnet", CUT)],
+)
+def test_a_damaged_file_that_others_depend_on_leaves_the_rest(chain, drawn, study, spoil, tmp_path, monkeypatch):
+    shutil.copytree(chain / "smoke", tmp_path / "smoke")
+    path = next(each for each in sorted((tmp_path / "smoke" / study).iterdir()) if ": 1." in each.read_text())
+    path.write_text(spoil(path.read_text()))
+    monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
+    sources.source.cache_clear()
+    names = ("table1", "table3", "table4", "tuning", "theory_practice", "theory_errata")
+    found = make_all([EXHIBITS[name] for name in names], "smoke")
+    shown = [save(each, tmp_path) if isinstance(each, Exhibit) else each for each in found]
+    report.write(tmp_path / "report.html", "smoke", {"all": shown}, tmp_path)
+    sources.source.cache_clear()
+    assert str(path) in (tmp_path / "report.html").read_text()
+    assert isinstance(found[1], Exhibit)  # the ablation is whole
+
+
 def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, drawn):
     [line] = [row for row in drawn["objectives"].table if row["runs"] == "DP by margin"]
     margin, dp = read(chain, "objectives", "margin-"), read(chain, "scaling-equal-convnet", "DP-40-")
@@ -372,3 +397,26 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     assert filtered["round trip, omega 0.6"] == "66.0 (0.0)" and len(filtered) == 8
     costs = {row["runs"]: row["cost (candidates)"] for row in drawn["filtering"].table}
     assert costs["no filter, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"
+
+
+def test_longer_runs_are_beside_the_tuned_ones_of_their_seeds(chain, drawn, tmp_path, monkeypatch):
+    short, long = drawn["length"].table
+    assert (short["iterations"], long["iterations"], long["seeds"]) == (100, 200, 2)
+    for line, study in ((short, "scaling-tuned-convnet"), (long, "length")):
+        static, dp = (
+            [each["outcomes"][-1]["test_accuracy"] for each in read(chain, study, f"{method}-80-").values()]
+            for method in ("static", "DP")
+        )
+        low, high = intervals.difference_interval(dp, static)
+        assert line["DP - static"] == f"{np.mean(dp) - np.mean(static):+.2f}"
+        assert line["95% interval"] == f"{low:+.2f} to {high:+.2f}"
+    for study in ("length", "scaling-tuned-convnet"):
+        shutil.copytree(chain / "smoke" / study, tmp_path / "smoke" / study)
+    monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
+    (tmp_path / "smoke" / "scaling-tuned-convnet" / "DP-80-seed1.json").unlink()
+    [fewer] = make_all([EXHIBITS["length"]], "smoke")
+    assert [line["static %"].count("(") for line in fewer.table] == [1, 1]  # both seeds of static training
+    assert [(line["DP %"].count("("), line["95% interval"]) for line in fewer.table] == [(0, None)] * 2
+    shutil.rmtree(tmp_path / "smoke" / "scaling-tuned-convnet")
+    [missing] = make_all([EXHIBITS["length"]], "smoke")
+    assert "python -m experiments run tuned --profile smoke" in missing.why

@@ -15,6 +15,7 @@ from paper_figures.figure1 import bars
 from paper_figures.figure6_left import trajectory
 from paper_figures.figure9 import pairs
 from paper_figures.hover import points
+from paper_figures.length import answer
 from paper_figures.shared import seeds, spread
 from paper_figures.table1 import chosen
 from paper_figures.table5 import compare
@@ -61,9 +62,37 @@ def variant(name: str, accuracies: list[float]) -> Variant:
 def test_of_many_equal_variants_none_is_named_and_a_better_one_is():
     rng, base = np.random.default_rng(0), variant("DP", [80.1, 79.9, 80.0])
     noise = [variant(f"noise {i}", list(80 + 0.1 * rng.standard_normal(3))) for i in range(20)]
-    assert clear(noise, base).endswith(": none.")
+    assert "none differs from DP" in clear(noise, base)
     said = clear([*noise, variant("better", [81.0, 81.1, 81.0])], base)
-    assert "better +1.03" in said and "noise" not in said
+    assert "better than DP, in points: better +1.03" in said and "noise" not in said and "20 others" in said
+
+
+LOW, HIGH = [80.0, 80.1, 80.2], [82.0, 82.1, 82.2]
+
+
+@pytest.mark.parametrize(
+    ("static", "dp", "changes", "ahead"),
+    [
+        ((LOW, LOW), (HIGH, HIGH), "no", ("DP", "DP")),
+        ((LOW, HIGH), (HIGH, LOW), "yes", ("DP", "static training")),
+        ((LOW, HIGH), (LOW, LOW), "not decided", ("neither", "static training")),
+        ((LOW, LOW), (HIGH, LOW), "not decided", ("DP", "neither")),
+    ],
+)
+def test_who_is_ahead_at_either_length(static, dp, changes, ahead):
+    said = answer(*(dict(zip((60, 160), curve, strict=True)) for curve in (static, dp)))
+    at = "{} at 60 iterations and {} at 160".format(*ahead)
+    assert said.startswith(f"Answer: {changes}; ahead beyond the 95% interval is {at} (")
+
+
+def test_longer_training_is_compared_within_a_method_and_one_seed_decides_nothing():
+    said = answer({60: LOW, 160: HIGH}, {60: LOW, 160: LOW})
+    assert "static, in points: +0.00 (95% -0.23 to +0.23); -2.00 (95% -2.23 to -1.77)). " in said
+    assert said.endswith(
+        "training, in points: static training +2.00 (95% +1.77 to +2.23); DP +0.00 (95% -0.23 to +0.23)."
+    )
+    alone = answer({60: [80.0], 160: [80.0]}, {60: [82.0], 160: [82.0]})
+    assert alone.startswith("Answer: not decided; ") and "in points: +2.00 (one seed, no interval);" in alone
 
 
 def row(method: str, size: int, seed: int, accuracy: float = 80.0, branch: int | None = None) -> dict:
