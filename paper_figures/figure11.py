@@ -20,7 +20,7 @@ def make(profile: str) -> Exhibit:
         {each["omega"] for each in result["guided"]}, key=lambda o: abs(o - result["config"]["guidance"]["omega"])
     )
     guided = [each for each in result["guided"] if each["iteration"] == last and each["omega"] == omega]
-    sets = {f"entropy-guided\nomega = {omega:g}": guided, "pruned\nhardest quarter": result["pruned"]}
+    sets = {f"entropy-guided, omega = {omega:g}": guided, "pruned, hardest quarter": result["pruned"]}
     figure = side_by_side(sets)
     found = result["diversity"]
     numbers = "; ".join(
@@ -34,7 +34,7 @@ def make(profile: str) -> Exhibit:
         f"images for the same learner. A dot marks what it gets wrong. Diversity of {result['config']['images']:,} "
         f"images of each against real validation images, in the oracle's features: {numbers}. One run. "
         "Stands for figure 11.",
-        [{"set": name.split("\n")[0], **row} for name, pictures in sets.items() for row in rows_of(pictures)],
+        rows_and_diversity({name.split(",")[0]: pictures for name, pictures in sets.items()}, found),
         figure,
     )
 
@@ -43,12 +43,18 @@ def side_by_side(sets: dict[str, Rows]) -> plt.Figure:
     """Sets of pictures one above the other, one column a class."""
     with style():
         deep = min(len(pictures) // len(CLASSES) for pictures in sets.values())
-        size = (6.4, (0.62 * deep + 0.15) * len(sets) + 0.6)
+        size = (6.4, (0.62 * deep + 0.35) * len(sets) + 0.6)
         figure, axes = plt.subplots(len(sets), 1, figsize=size, squeeze=False, layout="constrained")
         for axis, (name, pictures) in zip(axes[:, 0], sets.items(), strict=True):
             classes = grouped(pictures, "label")
             lines = [[classes[(label,)][i] for label in range(10)] for i in range(deep)]
             show(axis, lines, None, list(CLASSES) if axis is axes[-1, 0] else None)
-            axis.set_ylabel(name, fontsize=7)
+            axis.set_title(f"{name}: {deep} image{'s' * (deep > 1)} of each class")
         axes[-1, 0].tick_params(axis="x", rotation=45)
     return figure
+
+
+def rows_and_diversity(sets: dict[str, Rows], diversity: dict[str, dict[str, float]]) -> Rows:
+    """What is known of each picture, and the measured diversity of each kind of images."""
+    pictures = [{"kind": "picture", "set": name, **row} for name, shown in sets.items() for row in rows_of(shown)]
+    return pictures + [{"kind": "diversity", "set": name, **measured} for name, measured in diversity.items()]

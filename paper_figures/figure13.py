@@ -1,8 +1,7 @@
 """Figure 13: initial images beside those of the last addition."""
 
 from paper_figures.exhibit import Exhibit
-from paper_figures.figure6_right import rows_of
-from paper_figures.figure11 import side_by_side
+from paper_figures.figure11 import rows_and_diversity, side_by_side
 from paper_figures.pictures import grids
 
 STUDIES = ("grids",)
@@ -23,7 +22,7 @@ def make(profile: str) -> Exhibit:
         f"{additions} (below). The table: precision, recall and coverage of {result['config']['images']:,} plain, "
         "guided and pruned images against real validation images, in the oracle's features; guided and pruned by the "
         f"run's last learner. One run. Stands for figure 13.",
-        [{"pool": name, **row} for name, pictures in pools.items() for row in rows_of(pictures)],
+        rows_and_diversity(pools, result["diversity"]),
         side_by_side({"initial pool": pools["initial"], f"addition {additions}": pools["last"]}),
         table=table,
     )

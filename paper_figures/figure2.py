@@ -21,6 +21,7 @@ def make(profile: str) -> Exhibit:
     planned = sorted({result["config"]["rounds"] for result in results.values()})
     by_plan = {k: [r for r in results.values() if r["config"]["rounds"] == k] for k in planned}
     rows: Rows = []
+    additions: Rows = []
     with style():
         figure, (loss, accuracy) = plt.subplots(1, 2, figsize=at_width(9.5, 3.6), layout="constrained")
         for i, (k, runs) in enumerate(by_plan.items()):
@@ -38,7 +39,11 @@ def make(profile: str) -> Exhibit:
                     thin = {"linestyle": (0, (4, 3)), "linewidth": 0.9 if len(run["additions"]) < 4 else 0.4}
                     for axis in (loss, accuracy):
                         axis.axvline(addition["iteration"], color=COLOURS[i % 4], zorder=0, **thin)
-                rows += [{"planned_additions": k, "seed": run["config"]["seed"], **entry} for entry in log]
+                whose = {"planned_additions": k, "seed": run["config"]["seed"]}
+                rows += [{"kind": "validation", **whose, **entry} for entry in log]
+                for addition in run["additions"]:
+                    told = {name: addition[name] for name in ("iteration", "trigger", "pool_size")}
+                    additions.append({"kind": "addition", **whose, **told})
         config = by_plan[planned[0]][0]["config"]
         end, start = config["iterations"], config["warmup"] * config["iterations"]
         for axis in (loss, accuracy):
@@ -61,7 +66,7 @@ def make(profile: str) -> Exhibit:
         f"mean (standard deviation): {_reached(by_plan)} Stands for figure 2 "
         f"(ImageNet-100, 130k images an addition), which shows a jump of the loss and a lifted plateau. "
         f"{NOT_COMPARABLE}",
-        rows,
+        rows + additions,
         figure,
     )
 

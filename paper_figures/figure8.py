@@ -31,7 +31,8 @@ def make(profile: str) -> Exhibit:
             show(axis, lines, names, [str(t) for t in steps])
             for i in guided[:1]:
                 axis.axvline(STEP * i - 1.5, color="#D55E00", linewidth=1.2, linestyle="--")
-            axis.set_xlabel("time step t (1,000 = noise)")
+            axis.set(xlabel="time step t (1,000 = noise)", ylabel="class, omega")
+            axis.set_title(f"{CLASSES[labels[0]]} to {CLASSES[labels[-1]]}")
     rows = differences(cells, omegas, steps)
     last = [row["difference"] for row in rows if row["t"] == steps[-1]]
     return Exhibit(

@@ -34,21 +34,22 @@ def make(profile: str) -> Exhibit:
         group = [curve[omega] for curve in curves.values() if omega in curve]
         base = curves["none"].get(omega)
         rows += [line | _judged(each) for line, each in zip(table(group, base), group, strict=True)]
-        answers.append(clear([each for each in group if each is not base], base))
+        answers.append(clear([each for each in group if each is not base], base).removeprefix("Answer: "))
     with style():
         figure, axes = plt.subplots(1, 2, figsize=at_width(6.75, 2.9), layout="constrained")
         _draw(axes[0], curves, lambda each: list(each.accuracies().values()), "real test accuracy (%)")
-        _draw(axes[1], curves, _right, "additions that are what\ntheir label says (%)")
+        right = "additions that are what\ntheir label says (%)"
+        _draw(axes[1], curves, lambda each: [run["label_right"] for run in _by_run(each)], right)
         axes[1].legend()
     return Exhibit(
         "filtering",
         "Question: can a filter tell harmful outliers from informative hard images?",
-        "DP runs with each filter from a moderate to too large an omega, all noise levels. A refused image gets two "
-        "more attempts. Label right: share of the additions that a classifier of real images takes for what their "
-        "label says; it decides nothing. Cost: counted operations of generating and judging an image of the additions, "
-        "in those of generating a candidate. ConvNet, guidance scale 3, mean and standard deviation over "
-        f"{seeds(len(each.runs) for each in found)}. {' '.join(answers)} {_optimum(curves)}",
-        points(found),
+        f"{_optimum(curves)} DP runs with each filter from a moderate to too large an omega, all noise levels. A "
+        "refused image gets two more attempts. Label right: share of the additions that a classifier of real images "
+        "takes for what their label says; it decides nothing. Cost: counted operations of generating and judging an "
+        "image of the additions, in those of generating a candidate. ConvNet, guidance scale 3, mean and standard "
+        f"deviation over {seeds(len(each.runs) for each in found)}. Compared at each omega: {' '.join(answers)}",
+        [line | more for each in found for line, more in zip(points([each]), _by_run(each), strict=True)],
         figure,
         table=rows,
     )
@@ -65,30 +66,33 @@ def _draw(axis: Axes, curves: Curves, values: Any, label: str) -> None:
 
 
 def _optimum(curves: Curves) -> str:
-    """Of each filter the omega with the best mean."""
-    parts = []
+    """Whether a filter moves the omega with the best mean."""
+    best, parts = {}, []
     for name, curve in curves.items():
         tops = {omega: mean(each.accuracies().values()) for omega, each in curve.items()}
         if tops:
-            best = max(tops, key=lambda omega: tops[omega])
-            parts.append(f"{FILTERS[name][0]} {best:g} ({tops[best]:.1f}%)")
-    return f"Best omega: {', '.join(parts)}."
-
-
-def _right(each: Variant) -> list[float]:
-    return [mean(run["label_right"]) for run in each.runs.values()]
+            best[name] = max(tops, key=lambda omega: tops[omega])
+            parts.append(f"{FILTERS[name][0]} {best[name]:g} ({tops[best[name]]:.1f}%)")
+    higher = [FILTERS[name][0] for name, omega in best.items() if omega > best.get("none", omega)]
+    answer = f"a larger omega is best with {', '.join(higher)}" if higher else "no filter makes a larger omega the best"
+    return f"Answer: {answer}. Best omega: {', '.join(parts)}."
 
 
 def _judged(each: Variant) -> dict[str, str | None]:
-    runs = list(each.runs.values())
-    tried = mean(sum(a["candidates"] for a in run["additions"]) / _added(run) for run in runs)
-    costs = runs[0]["operations"]
+    runs = _by_run(each)
+    right, tried, cost = ([run[name] for run in runs] for name in runs[0])
     return {
-        "label right %": spread(_right(each), 1),
-        "candidates an image": f"{tried:.2f}",
-        "cost (candidates)": f"{tried * (1 + costs['judging'] / costs['candidate']):.2f}",
+        "label right %": spread(right, 1),
+        "candidates an image": f"{mean(tried):.2f}",
+        "cost (candidates)": f"{mean(cost):.2f}",
     }
 
 
-def _added(run: dict[str, Any]) -> int:
-    return run["config"]["n_per_round"] * len(run["additions"])
+def _by_run(each: Variant) -> list[dict[str, float]]:
+    """Of each run what the table has means of."""
+    found = []
+    for run in each.runs.values():
+        tried = sum(a["candidates"] for a in run["additions"]) / (run["config"]["n_per_round"] * len(run["additions"]))
+        cost = tried * (1 + run["operations"]["judging"] / run["operations"]["candidate"])
+        found.append({"label_right": mean(run["label_right"]), "candidates_an_image": tried, "cost_candidates": cost})
+    return found

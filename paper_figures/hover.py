@@ -10,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 MOST = 60  # points of a series; longer ones are curves
-TEX = re.compile(r"\$|[_^]\{(.*?)\}|\\([a-z]+)")  # what is left out of words, but for what stands in the brackets
+FORMULA = re.compile(r"\$(.+?)\$")
 
 
 @dataclass(frozen=True)
@@ -90,5 +90,6 @@ def describe(figure: Figure) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without TeX, and on one line."""
-    return " ".join(TEX.sub(lambda found: found[1] or found[2] or "", text).split())
+    r"""On one line, and formulas without TeX: of n_{sel}\,k^{-\alpha} stays nsel k^-alpha."""
+    words = FORMULA.sub(lambda found: re.sub(r"[\\_{}]", "", found[1].replace(r"\,", " ")), text)
+    return " ".join(words.split())

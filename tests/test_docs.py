@@ -1,19 +1,27 @@
 """What the documentation shows runs as it stands: its Python, and every command."""
 
+import importlib
+import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tyro
+from PIL import Image
+from torch.distributed.run import get_args_parser
 
 from dp.__main__ import main as dp
 from dp.errors import UserError
-from experiments.profiles import profile
-from experiments.studies import jobs_of
+from dp.imagenet import folders_of
+from experiments import __main__ as experiments
+from paper_figures import __main__ as paper_figures
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -21,32 +29,80 @@ PAGES = [
     "CONTRIBUTING.md",
     *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md"))),
 ]
-WITH_PYTHON = ["README.md", "docs/method.md", "docs/guidance.md", "docs/extending.md"]
 PROGRAMS = r"(?:make|git|cd|pip|hf|torchrun|srun|dp|\.venv/bin/dp|(?:\.venv/bin/)?python)\b"
-# They need the network, a cluster, or nothing: a shell's own, and SLURM's.
-ELSEWHERE = ("git clone", "cd ", "pip install", "hf download", "srun ")
-# They make the repository's own files anew, or take long; that they exist is all that is tested here.
-HELP_ONLY = ("dp.train_generator", "dp.model_card", "dp.data", "dp.fit_decoder", "benchmarks", "docs/failures.py")
+SHELL = ("", "bash", "sh")  # what is behind the marks of a code block that holds commands
+
+# Every command is run as it is shown, or smaller, but for these:
+# They need the network, or are the shell's own: not run.
+ELSEWHERE = ("git clone", "cd ", "pip install", "hf download")
+# They take minutes to hours, or are the tests themselves: `make -n`. What they call is run here or in other tests.
+LONG_TARGETS = ("figures", "reproduce", "test", "notebooks", "lint")
+# Half an hour, a download, minutes with 2 GB of memory: `--help`.
+HELP_ONLY = ("dp.train_generator", "dp.data", "benchmarks.theory")
+# They have no options and would write the repository's own files anew, for minutes: imported.
+IMPORTED = ("dp.model_card", "docs/failures.py")
+# Further: `experiments run` and `check` compute for hours: all but the computing, and one result in earnest below.
+# `paper_figures` draws for minutes: all but the drawing, and `make theory` in earnest. torchrun, srun and `dp submit`
+# need a cluster: their options are parsed, and a run that they start is a dry one. pytest's file is there.
+
+
+def blocks(page: str) -> tuple[list[tuple[str, str]], str]:
+    """The code blocks between marks, (language, text) each, and the rest of a page."""
+    found: list[tuple[str, str]] = []
+    rest: list[str] = []
+    language, lines = None, rest
+    for line in (ROOT / page).read_text().splitlines():
+        if not line.startswith("```"):
+            lines.append(line)
+        elif language is None:
+            language, lines = line[3:].strip(), []
+        else:
+            found.append((language, "\n".join(lines)))
+            language, lines = None, rest
+    assert language is None, f"{page}: a code block has no end"
+    return found, "\n".join(rest)
 
 
 def shown(page: str) -> list[str]:
-    """The commands of a page: of its code blocks, fenced or indented, and those in backquotes."""
-    text = (ROOT / page).read_text()
-    blocks = re.findall(r"^```(?:bash|sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    blocks += ["\n".join(re.findall(r"^    (.*)", prose, re.MULTILINE))]
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    """The commands of a page: of its code blocks, marked or indented, and those in backquotes."""
+    fenced, prose = blocks(page)
+    text = "\n".join(block for language, block in fenced if language in SHELL)
+    text += "\n" + "\n".join(re.findall(r"^    (.*)", prose, re.MULTILINE))
+    lines = text.replace("\\\n", " ").splitlines()
     found = [line.split("  #")[0].strip() for line in lines if re.match(PROGRAMS, line)]
     inline = [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", prose)]
-    return found + [each for each in inline if re.match(PROGRAMS + " ", each) and "..." not in each and "|" not in each]
+    return found + [one for each in inline if re.match(PROGRAMS + " ", each) for one in alternatives(each)]
 
 
-COMMANDS = list(dict.fromkeys(command for page in PAGES for command in shown(page)))
+def alternatives(command: str) -> list[str]:
+    """ "draw a | b" is two commands."""
+    first, *others = command.split(" | ")
+    return [first, *(f"{first.rsplit(' ', 1)[0]} {other}" for other in others)]
+
+
+def plain(command: str) -> str:
+    """The same command without the folder of the interpreter."""
+    return re.sub(r"^dp\b", "python -m dp", command.removeprefix(".venv/bin/"))
+
+
+COMMANDS = list(dict.fromkeys(plain(command) for page in PAGES for command in shown(page)))
 
 
 def test_there_are_commands_of_every_kind():
     assert len(COMMANDS) > 40
-    for start in ("make figures", ".venv/bin/dp run", "torchrun", "python -m theory", "python -m dp submit"):
+    assert {language for page in PAGES for language, _ in blocks(page)[0]} <= {*SHELL, "python"}
+    for start in (
+        "make figures",
+        "python -m dp run RUN --n-initial",
+        "python -m dp run RUN --row ...",
+        "torchrun",
+        "srun",
+        "python -m dp submit",
+        "python -m dp.fit_decoder",  # its block is behind one of Python
+        "python -m theory sweep",
+        "python -m theory figure 3",
+        "python -m theory figure adaptive",  # the last of alternatives
+    ):
         assert any(command.startswith(start) for command in COMMANDS), start
 
 
@@ -58,87 +114,162 @@ def run_folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the repository with the recorded results of the theory alone, to run in earnest what writes in it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    left_out = shutil.ignore_patterns("__pycache__", "cpu")
+    for name in ("benchmarks", "dp", "experiments", "paper_figures", "theory"):
+        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+    recorded = "experiments/results/cpu/theory"
+    shutil.copytree(ROOT / recorded, folder / recorded)
+    shutil.copy(ROOT / "Makefile", folder)
+    return folder
+
+
 RUN = " run RUN --n-initial 500 --n-per-round 100 --rounds 8 --iterations 1500"
 
 
 def smaller(command: str) -> str:
-    """The same run with fewer images and iterations."""
-    return command.replace(
+    """The same with fewer images, iterations and replicates; of a benchmark, what is recorded."""
+    command = command.replace(
         RUN, " run RUN --n-initial 40 --n-per-round 20 --rounds 1 --iterations 20 --validate-every 10"
     )
+    command = command.replace("--images 200 --iterations 100", "--images 20 --iterations 5")
+    command = re.sub(r"(theory figure \w+)", r"\1 --replicates 2", command)
+    return command + " --recorded" * ("benchmarks/" in command and "--recorded" not in command)
 
 
 def in_folder(folder: Path, command: str) -> str:
     """What a command that is run there, by this interpreter, prints."""
-    words = shlex.split(re.sub(r"^\.venv/bin/", "", command))
-    words = [sys.executable, "-m", "dp", *words[1:]] if words[0] == "dp" else [sys.executable, *words[1:]]
-    done = subprocess.run(words, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    words = [sys.executable, *shlex.split(command)[1:]]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    for option, name in pairwise(words):
+        assert option not in ("--csv", "--plot", "--out") or (folder / name).exists(), name
     return done.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_works(command, run_folder, tmp_path, monkeypatch, capsys):
-    words = shlex.split(re.sub(r"^\.venv/bin/", "", command))
+def test_a_command_works(command, request, tmp_path, monkeypatch, capsys):
+    words = shlex.split(command)
+    module = words[2] if words[1] == "-m" else words[1]
     if command.startswith(ELSEWHERE):
         return
     if words[0] == "make":
-        target = [word.replace("FOLDER", "x") for word in words[1:]]
-        done = subprocess.run(["make", "-n", *target], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and done.stdout, done.stderr
-    elif "torchrun" in words or "submit" in words:
+        make(words[1:], request.getfixturevalue("checkout"))
+    elif "torchrun" in words or "submit" in words or "--row" in words:
         on_a_cluster(words, tmp_path, monkeypatch, capsys)
-    elif any(f" {name}" in command or f"-m {name}" in command for name in HELP_ONLY):
-        module = next(word for word in words if word.startswith(HELP_ONLY))
-        path = ROOT / (module if module.endswith(".py") else module.replace(".", "/") + ".py")
-        assert path.exists() or path.with_suffix("").is_dir()
-    elif words[:3] == ["python", "-m", "pytest"]:
+    elif module in HELP_ONLY:
+        assert "usage: " in in_folder(tmp_path, f"python -m {module} --help")
+    elif module in IMPORTED:
+        made = runpy.run_path(str(ROOT / module)) if "/" in module else vars(importlib.import_module(module))
+        assert callable(made["main"])
+    elif module == "pytest":
         assert (ROOT / words[3]).exists()
-    elif words[:3] == ["python", "-m", "experiments"] and words[3] in ("run", "check"):
-        assert jobs_of(profile("cpu"), tuple(words[4:]))
-    elif words[:3] == ["python", "-m", "paper_figures"]:
-        taken = in_folder(tmp_path, "python -m paper_figures --help")
-        assert all(word in taken for word in words[3:] if word.startswith("--"))
+    elif module == "experiments" and words[3] in ("run", "check"):
+        without_computing(words[3], words[4:], monkeypatch)
+    elif module == "paper_figures":
+        without_drawing(words[3:], monkeypatch)
     elif "ROOT" in words:
         root = str(tree(tmp_path))
         with pytest.raises(UserError, match="2 problems"):  # one image a class is too few, in both splits
-            dp([word.replace("ROOT", root) for word in words[words.index("dp") + 1 :]])
+            dp([word.replace("ROOT", root) for word in words[3:]])
+    elif module.startswith("benchmarks/"):
+        assert in_folder(request.getfixturevalue("checkout"), smaller(command))
     else:
-        in_folder(run_folder if "RUN" in command else tmp_path, smaller(command).replace("FOLDER", "x"))
+        in_folder(request.getfixturevalue("run_folder") if "RUN" in command else tmp_path, smaller(command))
+
+
+def make(words: list[str], checkout: Path) -> None:
+    """A target in earnest, with this interpreter, or what it would do."""
+    installed = ["-o", ".venv/installed", f"PY={sys.executable}"]
+    dry = ["-n"] * (words[0] in LONG_TARGETS)
+    done = subprocess.run(["make", *installed, *dry, *words], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout, done.stderr[-2000:]
+    if words == ["theory"]:
+        assert "8 recorded results used, 0 computed" in done.stdout and "8 figures and tables" in done.stdout
+
+
+def without_computing(name: str, arguments: list[str], monkeypatch) -> None:
+    """`experiments run` or `check`: arguments and results are looked up, none is computed."""
+    asked = []
+    monkeypatch.setattr(experiments, "run_jobs", lambda profile, jobs, workers: asked.extend(jobs) or 0)
+    monkeypatch.setattr("experiments.check.check", lambda profile, jobs, *_: asked.extend(jobs) or {"all": []})
+    with pytest.raises(SystemExit) as ended:
+        tyro.cli(getattr(experiments, name), args=arguments)
+        sys.exit(0)  # `check` has its own
+    assert ended.value.code == 0 and asked
+
+
+def test_a_result_is_computed_and_comes_out_the_same_again(checkout):
+    words = "theory/figure3 --profile smoke"
+    assert "0 recorded results used, 1 computed" in in_folder(checkout, f"python -m experiments run {words}")
+    assert "1 of 1 recorded results came out the same" in in_folder(checkout, f"python -m experiments check {words}")
+
+
+def without_drawing(arguments: list[str], monkeypatch) -> None:
+    """`paper_figures`: arguments are parsed, and the report and the README would be written."""
+    written = []
+    monkeypatch.setattr(paper_figures, "make_all", lambda modules, profile: [])
+    monkeypatch.setattr(paper_figures.cluster_runs, "read", lambda folder: written.append(folder))
+    monkeypatch.setattr(paper_figures.report, "write", lambda *_: None)
+    monkeypatch.setattr(paper_figures, "update_readme", written.append)
+    tyro.cli(paper_figures.main, args=arguments)
+    assert written == [paper_figures.FIGURES if "--readme" in arguments else Path("FOLDER")]
 
 
 def on_a_cluster(words: list[str], folder: Path, monkeypatch, capsys) -> None:
-    """What torchrun or submit starts is a command line that `dp` takes."""
+    """All options are parsed, and a run is a dry one that finds the folders it names."""
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**15))
-    arguments = words[words.index("--") + 1 :] if "submit" in words else words[words.index("dp") + 1 :]
-    places = {"ROOT": folder, "RUN": folder / "run", "PIPELINES": "pipelines"}
-    arguments = [re.sub(r"\$?\b(ROOT|RUN|PIPELINES)\b", lambda name: str(places[name[1]]), each) for each in arguments]
+    (folder / "pipelines" / "stable-diffusion-v1-5").mkdir(parents=True)
+    places = {"RUN": folder / "run", "ROOT": tree(folder / "imagenet"), "PIPELINES": folder / "pipelines"}
+    places |= {name: of_classes(folder / name, name.lower()) for name in ("V2", "SKETCH", "R", "A")}
+    known = re.compile(rf"\$?\b({'|'.join(places)})\b")
+    at = words.index("...") if "..." in words else None  # stands for the row and its images
+    words = words if at is None else [*words[:at], "4/DP 64k + 18 x 32k", "--imagenet", "ROOT", *words[at + 1 :]]
+    words = [known.sub(lambda found: str(places[found[1]]), each) for each in words]
+    if "torchrun" in words:
+        arguments = get_args_parser().parse_args(words[words.index("torchrun") + 1 :]).training_script_args
+    elif "submit" in words:
+        arguments = submitted(words[words.index("submit") :], monkeypatch)
+    else:
+        arguments = words[words.index("dp") + 1 :]
     if arguments[0] == "run":
         dp([*arguments, "--dry-run"])
-        assert "run is new" in capsys.readouterr().out
+        assert f"{folder / 'run'} is new" in capsys.readouterr().out
     else:
-        with pytest.raises(SystemExit) as ended:
-            dp([arguments[0], "--help"])
-        taken = capsys.readouterr().out
-        assert ended.value.code == 0 and all(word in taken for word in arguments if word.startswith("--"))
-    if "submit" in words:
-        with pytest.raises(SystemExit):
-            dp(["submit", "--help"])
-        taken = capsys.readouterr().out
-        own = words[words.index("submit") + 1 : words.index("--")]
-        assert all(word in taken for word in own if word.startswith("--"))
+        with pytest.raises(UserError, match=f"^{folder / 'run'}/pool: "):  # there is none to evaluate
+            dp(arguments)
+
+
+def submitted(words: list[str], monkeypatch) -> list[str]:
+    """The command that `dp submit` would hand to a cluster; there is none."""
+    tried = []
+
+    def nowhere(*_, **__):
+        raise RuntimeError("no cluster")
+
+    monkeypatch.setattr("dp.submit._try", lambda command, gpus: tried.extend(command))
+    monkeypatch.setattr("submitit.AutoExecutor", nowhere)
+    with pytest.raises(UserError, match="no cluster; submit from a machine of the cluster"):
+        dp(words)
+    return tried
 
 
 def tree(folder: Path) -> Path:
     """An image of each class of ImageNet-100, in train and val."""
-    from PIL import Image
-
-    from dp.imagenet import class_list
-
     for split in ("train", "val"):
-        for wnid in class_list("imagenet100").wnids:
-            (folder / split / wnid).mkdir(parents=True)
-            Image.new("RGB", (8, 8)).save(folder / split / wnid / "0.JPEG")
+        of_classes(folder / split, split)
+    return folder
+
+
+def of_classes(folder: Path, name: str) -> Path:
+    """An image of each class of ImageNet-100 that a set has."""
+    for each in folders_of(name, "imagenet100").values():
+        (folder / each).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / each / "0.JPEG")
     return folder
 
 
@@ -148,12 +279,11 @@ def test_links_and_pictures_are_there(page):
         assert link.startswith("http") or (ROOT / page).parent.joinpath(link).exists(), link
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON)
+@pytest.mark.parametrize("page", [page for page in PAGES if "python" in dict(blocks(page)[0])])
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     """Its blocks one after the other, in an empty folder; but for those that say that they need weights."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    runnable = [block for block in blocks if not block.startswith("# needs")]
+    runnable = [text for language, text in blocks(page)[0] if language == "python" and not text.startswith("# needs")]
     assert runnable
     names: dict[str, object] = {}
     for block in runnable:

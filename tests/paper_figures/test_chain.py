@@ -141,6 +141,7 @@ def test_every_figure_has_its_files_and_finite_numbers(chain, drawn):
         assert not any(text in ("nan", "inf") for row in rows for text in row.values())
         assert ((chain / "figures" / f"{name}.tex").exists()) == (exhibit.table is not None)
         if exhibit.figure is not None:
+            assert exhibit.description, f"{name}: the report would have no words for it"
             for suffix in ("png", "pdf"):
                 assert (chain / "figures" / f"{name}.{suffix}").stat().st_size > 5000
 
@@ -174,6 +175,27 @@ def test_figure2_shows_the_logs(chain, drawn):
     np.testing.assert_allclose(lines["3 additions of 10"], [(e["iteration"], e["train_loss"]) for e in many["log"]])
     additions = sum(len(each["additions"]) for each in files.values())
     assert f"of {additions} additions raise it" in drawn["figure2"].caption and additions > 0
+
+
+def test_a_csv_has_what_is_drawn_and_tabulated(chain, drawn):
+    rows = {}
+    for name in ("figure2", "figure13", "filtering"):
+        with (chain / "figures" / f"{name}.csv").open(newline="") as file:
+            rows[name] = list(csv.DictReader(file))
+    added = [
+        (int(row["planned_additions"]), int(row["iteration"])) for row in rows["figure2"] if row["kind"] == "addition"
+    ]
+    files = read(chain, "dynamics").values()
+    made = [(each["config"]["rounds"], addition["iteration"]) for each in files for addition in each["additions"]]
+    assert sorted(added) == sorted(made) and made
+    diversity = {row["set"]: row for row in rows["figure13"] if row["kind"] == "diversity"}
+    for line in drawn["figure13"].table:
+        name, *measures = line
+        assert [float(diversity[line[name]][each]) for each in measures] == [line[each] for each in measures]
+    for line in drawn["filtering"].table:
+        runs = [row for row in rows["filtering"] if row["runs"] == line["runs"]]
+        right, cost = (np.mean([float(row[each]) for row in runs]) for each in ("label_right", "cost_candidates"))
+        assert line["label right %"].startswith(f"{right:.1f} (") and line["cost (candidates)"] == f"{cost:.2f}"
 
 
 def test_figure5_compares_with_plain_images(chain, drawn):

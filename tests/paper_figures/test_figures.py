@@ -14,7 +14,7 @@ from paper_figures.exhibit import Missing, make_all
 from paper_figures.figure1 import bars
 from paper_figures.figure6_left import trajectory
 from paper_figures.figure9 import pairs
-from paper_figures.hover import points
+from paper_figures.hover import describe, points
 from paper_figures.length import answer
 from paper_figures.shared import seeds, spread
 from paper_figures.table1 import chosen
@@ -140,4 +140,12 @@ def test_hovering_names_the_row_or_the_series_and_leaves_out_caps():
     numbers.errorbar([100], [81.5], [0.5], fmt="o", capsize=2, label=r"$\rho = 1$")
     figure.canvas.draw()
     assert [point.text for point in points(figure)] == ["static, late: 81.5 ± 0.5", "rho = 1: 81.5 ± 0.5 at 100"]
+    plt.close(figure)
+
+
+def test_a_description_has_formulas_in_words():
+    figure, axis = plt.subplots()
+    axis.plot([1], [1], label=r"pool $= 1.5\,n_{sel}$ (live_run)")
+    axis.set(title=r"$k^{-\alpha}$", xlabel=r"$x^{a_{b}}$", ylabel=r"ridge $\lambda$")
+    assert describe(figure) == "k^-alpha; ridge lambda against x^ab; series: pool = 1.5 nsel (live_run)"
     plt.close(figure)
