@@ -29,12 +29,12 @@ from dp.pipelines import bundled_generator
 from dp.pool.memory import Pool
 from dp.practice import practise
 from dp.prune import prune
-from dp.randomness import seed_for
+from dp.randomness import seed_for, stream
 from dp.samples import Samples
 from experiments.results import Job
 from experiments.runs import Observed, plain_pool, practice_job, settings_of
 
-PICTURES, DIVERSE = 10**6, 10**6 + 1  # random streams of the images in the grids
+PICTURES, DIVERSE, DRAWN = 10**6, 10**6 + 1, 10**6 + 2  # random streams of the images in the grids
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,12 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
         lambda share: progress(0.5 + 0.3 * share),
     )
     last = store.learners[-1]
+    shown_pools = pools(state.pool.samples, additions)
     return {
         "guided": guided,
         "intermediate": denoised_estimates(generator, last, config.guidance, *_named(1, PICTURES)),
-        "pools": pools(state.pool.samples, additions, values["seeds_per_class"]),
+        "pools": {name: pool_pictures(pool, values["seeds_per_class"]) for name, pool in shown_pools.items()},
+        "pool_diversity": pool_diversities(shown_pools["initial"], shown_pools["final"]),
         "pruned": pictures(_pruned(generator, last, config.guidance, 10 * values["seeds_per_class"])),
         "diversity": diversities(generator, last, config.guidance, values["images"]),
         "additions": state.additions,
@@ -117,17 +119,28 @@ def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, 
     return prune(make, learner, keep, ratio, 10)
 
 
-def pools(pool: Samples, additions: int, per_class: int) -> dict[str, list[dict[str, Any]]]:
-    """The first images of each class of the initial pool and of the last addition."""
-    found = {}
-    for name, round_ in (("initial", 0), ("last", additions)):
-        rows = [((pool.rounds == round_) & (pool.labels == label)).nonzero()[:per_class, 0] for label in range(10)]
-        chosen = pool[torch.stack(rows, 1).flatten()]
-        found[name] = [
-            {"label": label, "png": png(image)}
-            for image, label in zip(chosen.images, chosen.labels.tolist(), strict=True)
-        ]
-    return found
+def pools(pool: Samples, additions: int) -> dict[str, Samples]:
+    """The initial pool, as many images drawn from the final pool, and the last addition."""
+    initial = pool[pool.rounds == 0]
+    drawn = torch.randperm(len(pool), generator=stream(DRAWN))[: len(initial)]
+    return {"initial": initial, "final": pool[drawn], "last": pool[pool.rounds == additions]}
+
+
+def pool_pictures(pool: Samples, per_class: int) -> list[dict[str, Any]]:
+    """The first images of each class."""
+    rows = [(pool.labels == label).nonzero()[:per_class, 0] for label in range(10)]
+    chosen = pool[torch.stack(rows, 1).flatten()]
+    return [
+        {"label": label, "png": png(image)} for image, label in zip(chosen.images, chosen.labels.tolist(), strict=True)
+    ]
+
+
+def pool_diversities(initial: Samples, final: Samples) -> dict[str, dict[str, float]]:
+    """Precision, recall and coverage of the initial pool and of as many images of the final one."""
+    oracle = bundled_oracle()
+    real = features(oracle, validation_images().images[: len(initial)])
+    sets = {"initial": initial, "final": final}
+    return {name: asdict(diversity(real, features(oracle, made.images))) for name, made in sets.items()}
 
 
 def diversities(

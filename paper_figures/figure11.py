@@ -23,19 +23,17 @@ def make(profile: str) -> Exhibit:
     sets = {f"entropy-guided, omega = {omega:g}": guided, "pruned, hardest quarter": result["pruned"]}
     figure = side_by_side(sets)
     found = result["diversity"]
-    numbers = "; ".join(
-        f"{name}: recall {found[name]['recall']:.2f}, coverage {found[name]['coverage']:.2f}"
-        for name in ("plain", "guided", "pruned")
-    )
     return Exhibit(
         "figure11",
         "Figure 11: entropy-guided images beside pruned ones",
         "One column a class. Above: images guided by the last learner of a DP run; below: the hardest quarter of plain "
-        f"images for the same learner. A dot marks what it gets wrong. Diversity of {result['config']['images']:,} "
-        f"images of each against real validation images, in the oracle's features: {numbers}. One run. "
+        f"images for the same learner. A dot marks what it gets wrong. The table: precision, recall and coverage of "
+        f"{result['config']['images']:,} plain, guided and pruned images for that learner against as many real "
+        "validation images, in the oracle's features. One run. "
         "Stands for figure 11.",
         rows_and_diversity({name.split(",")[0]: pictures for name, pictures in sets.items()}, found),
         figure,
+        table=diversity_table(found),
     )
 
 
@@ -58,3 +56,11 @@ def rows_and_diversity(sets: dict[str, Rows], diversity: dict[str, dict[str, flo
     """What is known of each picture, and the measured diversity of each kind of images."""
     pictures = [{"kind": "picture", "set": name, **row} for name, shown in sets.items() for row in rows_of(shown)]
     return pictures + [{"kind": "diversity", "set": name, **measured} for name, measured in diversity.items()]
+
+
+def diversity_table(found: dict[str, dict[str, float]], kind: str = "images") -> Rows:
+    """One row a set of images."""
+    return [
+        {"images": f"{name} {kind}"} | {measure: round(value, 3) for measure, value in measured.items()}
+        for name, measured in found.items()
+    ]

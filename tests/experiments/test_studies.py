@@ -136,6 +136,11 @@ def test_grids_show_the_same_seeds_everywhere():
     picture = Image.open(io.BytesIO(base64.b64decode(result["intermediate"][0]["png"])))
     assert picture.size == (32, 32)
     assert result["diversity"].keys() == {"plain", "guided", "pruned"}
+    assert result["pool_diversity"].keys() == {"initial", "final"}
+    # The final pool holds images of the initial one and of others.
+    shown = {name: {each["png"] for each in found} for name, found in result["pools"].items()}
+    assert not shown["initial"] & shown["last"]
+    assert shown["final"] - shown["initial"]
 
 
 def test_ablation_rows_differ_from_the_base_in_one_thing():

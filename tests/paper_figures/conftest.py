@@ -208,7 +208,11 @@ def grids(job: Job, rng: np.random.Generator) -> dict[str, Any]:
                 for number in range(per_class)
                 for label in range(10)
             ]
-            for name, first in (("initial", 0), ("last", 50))
+            for name, first in (("initial", 0), ("final", 30), ("last", 50))
+        },
+        "pool_diversity": {
+            name: {"precision": 0.8, "recall": value, "coverage": value + 0.1}
+            for name, value in (("initial", 0.4), ("final", 0.6))
         },
         "pruned": [judged(label, 20 + number, 0.2) for number in range(per_class) for label in range(10)],
         "diversity": {
