@@ -7,7 +7,7 @@ Time       about 50 minutes on 2 cores; making the two weaker generators again a
            python -m experiments.generators
 Expected   diverse generators win for static training; DP adds most where diversity is lacking
 
-Five generators: the repository's at three classifier-free guidance scales, the same U-Net trained for a fifth of the
+Six generators: the repository's at four classifier-free guidance scales, the same U-Net trained for a fifth of the
 time, and one of less than half its parameters. All decode with the repository's autoencoder. Diversity and fidelity of
 each are measured against real validation images, in the features of the oracle.
 """

@@ -1,15 +1,16 @@
-"""95% intervals over seeds: of means and differences by Student's t; of what follows from many means by draws.
+"""95% intervals over seeds: of means and differences by Student's t; of what follows from many means by draws;
+and of a straight line over the points that it is fitted to.
 
 With the three to five seeds there are, a bootstrap interval is far too narrow: that of the mean of three values covers
 it three times in four.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import linregress, t
 
 Interval = tuple[float, float]
 At = TypeVar("At")  # where a mean was measured: a size, a strength
@@ -60,6 +61,20 @@ def difference_interval(a: list[float], b: list[float]) -> Interval:
     one, other = _error(a), _error(b)
     freedom = (one + other) ** 2 / (one**2 / (len(a) - 1) + other**2 / (len(b) - 1)) if one + other else 1.0
     return _around(float(np.mean(a) - np.mean(b)), one + other, freedom)
+
+
+def slope_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, Interval]:
+    """The slope of the least-squares line through three points or more, and its interval over the points."""
+    line = linregress(x, y)
+    return float(line.slope), _around(float(line.slope), float(line.stderr) ** 2, len(x) - 2)
+
+
+def line_interval(x: Sequence[float], y: Sequence[float], at: float) -> tuple[float, Interval]:
+    """The height of the least-squares line through three points or more, and its interval over the points."""
+    line = linregress(x, y)
+    squared_error = float(line.stderr) ** 2 * (float(np.var(x)) + (at - float(np.mean(x))) ** 2)
+    height = float(line.intercept + line.slope * at)
+    return height, _around(height, squared_error, len(x) - 2)
 
 
 def _error(values: list[float]) -> float:

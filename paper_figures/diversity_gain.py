@@ -3,10 +3,11 @@
 from statistics import mean
 from typing import Any
 
+import numpy as np
 from matplotlib import pyplot as plt
-from scipy.stats import linregress, spearmanr, t
+from scipy.stats import spearmanr
 
-from experiments.intervals import mean_interval
+from experiments.intervals import line_interval, mean_interval, slope_interval
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, missing, results_of, seeds
 from paper_figures.style import COLOURS, at_width, style
@@ -35,10 +36,11 @@ def make(profile: str) -> Exhibit:
                 place: dict[str, Any] = {"xytext": (-4 if right else 4, 0), "ha": "right" if right else "left"}
                 point = (row[measure], row["gain"])
                 axis.annotate(row["generator"], point, textcoords="offset points", fontsize=6, va="center", **place)
-            at = [row[measure] for row in rows]
-            fitted = linregress(at, [row["gain"] for row in rows])
-            ends = [min(at), max(at)]
-            axis.plot(ends, [fitted.intercept + fitted.slope * end for end in ends], "--", color="#555555", linewidth=1)
+            of, gains = [row[measure] for row in rows], [row["gain"] for row in rows]
+            at = np.linspace(min(of), max(of), 41)
+            heights, bands = zip(*(line_interval(of, gains, each) for each in at), strict=True)
+            axis.plot(at, heights, "--", color="#555555", linewidth=1)
+            axis.fill_between(at, *zip(*bands, strict=True), color="#555555", alpha=0.15, linewidth=0)
             axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
             axis.set_xlabel(f"{label} (of plain images)")
         axes[0].set_ylabel("DP minus static (points)")
@@ -48,7 +50,7 @@ def make(profile: str) -> Exhibit:
         f"{_answer(rows)} Test accuracy of DP minus that of static training on as many images, one point a "
         "generator: the repository's at several guidance scales and two weaker ones (narrow: fewer channels; short "
         "training), one setting of DP. Left against recall, right against coverage, both of plain images. Means, "
-        f"95% intervals over {seeds(len(row['gaps']) for row in rows)}.",
+        f"95% intervals over {seeds(len(row['gaps']) for row in rows)}; grey: the fitted line's, over the generators.",
         [{name: value for name, value in row.items() if name != "gaps"} for row in rows],
         figure,
     )
@@ -75,9 +77,7 @@ def _row(label: str, results: Results) -> dict[str, Any]:
 
 def _answer(rows: Rows) -> str:
     rank = spearmanr([row["recall"] for row in rows], [row["gain"] for row in rows]).statistic
-    fitted = linregress([row["recall"] for row in rows], [row["gain"] for row in rows])
-    half = t.ppf(0.975, len(rows) - 2) * fitted.stderr
-    slope, low, high = fitted.slope, fitted.slope - half, fitted.slope + half
+    slope, (low, high) = slope_interval([row["recall"] for row in rows], [row["gain"] for row in rows])
     trend = "less" if high < 0 else "more"
     answer = f"the {trend} diverse the generator, the more DP adds" if low > 0 or high < 0 else "not decided"
     known = [row for row in rows if row["low"] is not None]

@@ -24,7 +24,7 @@ def make(profile: str) -> Exhibit:
         "table2",
         "Table 2: the choice of the generator",
         "Generators by recall of real validation images in the oracle's features, the most diverse first: the "
-        "repository's at three classifier-free guidance scales, and two weaker ones (narrow: fewer channels; short "
+        "repository's at several classifier-free guidance scales, and two weaker ones (narrow: fewer channels; short "
         "training). Recognised: share of images that the oracle, trained on real images, takes for their class. "
         "Static training and DP end with as many images; accuracies are on real test images, mean (standard "
         f"deviation) over {seeds(row['seeds'] for row in table)}; the difference is of runs that have their seed in "

@@ -98,7 +98,7 @@ PROFILE = Profile(
         static=STATIC,
         dp=EQUAL,
         preset=WITHOUT_BRANCH,
-        scales=(1.25, 2.0, 4.0),
+        scales=(1.25, 2.0, 3.0, 4.0),
         weaker_scale=1.5,
         seeds=FEWER,
     ),

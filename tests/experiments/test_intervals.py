@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.intervals import difference_interval, drawn_interval, mean_interval
+from experiments.intervals import difference_interval, drawn_interval, line_interval, mean_interval, slope_interval
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
@@ -44,3 +44,17 @@ def test_a_drawn_interval_of_one_mean_is_students_and_needs_two_seeds_somewhere(
     values = [79.0, 80.0, 81.5, 80.5, 79.7]
     assert drawn_interval(lambda curve: curve[0], {0: values}) == pytest.approx(mean_interval(values), abs=0.15)
     assert drawn_interval(lambda curve: curve[0], {0: [80.0], 1: [81.0]}) == (-math.inf, math.inf)
+
+
+def test_the_intervals_of_a_line_cover_its_slope_and_height():
+    rng, x = np.random.default_rng(0), [0.3, 0.4, 0.45, 0.6, 0.7]
+    slopes = heights = 0
+    for _ in range(1000):
+        y = (5 - 10 * np.array(x) + rng.normal(0, 1, 5)).tolist()
+        slope, (low, high) = slope_interval(x, y)
+        slopes += low < -10 < high
+        assert low < slope < high
+        height, (low, high) = line_interval(x, y, 0.65)
+        heights += low < -1.5 < high
+        assert low < height < high
+    assert 0.93 < slopes / 1000 < 0.97 and 0.93 < heights / 1000 < 0.97
