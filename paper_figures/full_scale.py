@@ -3,6 +3,7 @@
 import re
 from typing import get_args
 
+from dp.commands import folder_name
 from dp.errors import UserError
 from dp.paper_rows import Task, key
 from dp.plan import added_gpu_hours, plan, rows_of
@@ -39,8 +40,8 @@ def full_scale(name: str) -> list[str]:
         row = next(each for each in rows_of("imagenet100", table=4) if key(each) == RUN)
         hours = plan(row, GPU, UTILISATION).gpu_hours
         lines.append(
-            f'python -m dp run runs/DP --row "{RUN}" ... (docs/cluster.md; about {hours:,.0f} GPU-hours on {GPU}), '
-            "then python -m dp grid runs/DP; make figures draws both at the end of this report. No numbers of it are "
-            "published."
+            f'make table4 PROFILE=imagenet100 lists the command of its run "{RUN}" (about {hours:,.0f} GPU-hours on '
+            f'{GPU}); after it python -m dp grid "$RUNS/{folder_name(row)}", and make figures RUNS="$RUNS" draws both '
+            "at the end of this report. No numbers of it are published."
         )
     return lines
