@@ -47,12 +47,13 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "diversity_gain",
         "Question: what does Deliberate Practice (DP) add, given the diversity of the generator?",
-        f"{_answer(rows)} Test accuracy of DP minus that of static training on as many images, one point a "
+        "Test accuracy of DP minus that of static training on as many images, one point a "
         "generator: the repository's at several guidance scales and two weaker ones (narrow: fewer channels; short "
         "training), one setting of DP. Left against recall, right against coverage, both of plain images. Means, "
         f"95% intervals over {seeds(len(row['gaps']) for row in rows)}; grey: the fitted line's, over the generators.",
         [{name: value for name, value in row.items() if name != "gaps"} for row in rows],
         figure,
+        answer=_answer(rows),
     )
 
 
@@ -84,8 +85,7 @@ def _answer(rows: Rows) -> str:
     where = [row["generator"] for row in known if row["low"] > 0]
     against = [row["generator"] for row in known if row["high"] < 0]
     correlation = (
-        f"Answer: {answer}. Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 "
-        "more recall"
+        f"{answer}. Rank correlation of recall with the gain: {rank:.2f}; {slope / 10:+.2f} points for 0.1 more recall"
     )
     if len(known) < len(rows):
         return f"{correlation} (dashed). Some generators have one seed, which has no interval."

@@ -28,6 +28,7 @@ class Exhibit:
     rows: the plotted or tabulated numbers, written as CSV.
     figure: the figure, or None for a table.
     table: the rows as shown, or None for a figure.
+    answer: to the question that the title asks, from the numbers; "" if it asks none.
     published: the paper's rows, shown below.
     measured: what of `published` was measured on a cluster; "" if nothing.
     studies: that its results are of.
@@ -41,6 +42,7 @@ class Exhibit:
     rows: Rows
     figure: Figure | None = None
     table: Rows | None = None
+    answer: str = ""
     published: Rows | None = None
     measured: str = ""
     studies: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "figure13",
         "Figure 13: the initial pool beside the final one",
-        f"Answer: in one run, recall of real images goes from {initial['recall']:.2f} for the initial pool to "
+        f"In one run, recall of real images goes from {initial['recall']:.2f} for the initial pool to "
         f"{final['recall']:.2f} for as many images drawn from the final one, coverage from {initial['coverage']:.2f} "
         f"to {final['coverage']:.2f}, precision from {initial['precision']:.2f} to {final['precision']:.2f}. "
         "Above, the first images of each class of a DP run's initial pool; in the middle, of the images drawn from "

@@ -34,7 +34,7 @@ def make(profile: str) -> Exhibit:
         group = [curve[omega] for curve in curves.values() if omega in curve]
         base = curves["none"].get(omega)
         rows += [line | _judged(each) for line, each in zip(table(group, base), group, strict=True)]
-        answers.append(clear([each for each in group if each is not base], base).removeprefix("Answer: "))
+        answers.append(clear([each for each in group if each is not base], base))
     with style():
         figure, axes = plt.subplots(1, 2, figsize=at_width(6.75, 2.9), layout="constrained")
         _draw(axes[0], curves, lambda each: list(each.accuracies().values()), "real test accuracy (%)")
@@ -44,7 +44,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "filtering",
         "Question: can a filter tell harmful outliers from informative hard images?",
-        f"{_optimum(curves)} DP runs with each filter from a moderate to too large an omega, all noise levels. A "
+        "DP runs with each filter from a moderate to too large an omega, all noise levels. A "
         "refused image gets two more attempts. Label right: share of the additions that a classifier of real images "
         "takes for what their label says; it decides nothing. Cost: counted operations of generating and judging an "
         "image of the additions, in those of generating a candidate. ConvNet, guidance scale 3, mean and standard "
@@ -52,6 +52,7 @@ def make(profile: str) -> Exhibit:
         [line | more for each in found for line, more in zip(points([each]), _by_run(each), strict=True)],
         figure,
         table=rows,
+        answer=_optimum(curves),
     )
 
 
@@ -75,7 +76,7 @@ def _optimum(curves: Curves) -> str:
             parts.append(f"{FILTERS[name][0]} {best[name]:g} ({tops[best[name]]:.1f}%)")
     higher = [FILTERS[name][0] for name, omega in best.items() if omega > best.get("none", omega)]
     answer = f"a larger omega is best with {', '.join(higher)}" if higher else "no filter makes a larger omega the best"
-    return f"Answer: {answer}. Best omega: {', '.join(parts)}."
+    return f"{answer}. Best omega: {', '.join(parts)}."
 
 
 def _judged(each: Variant) -> dict[str, str | None]:

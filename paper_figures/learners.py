@@ -52,13 +52,13 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "learners",
         "Question: does it hold for learners that nothing was tuned for?",
-        f"{_answer(table)} "
         f"Static training, practice and late plain images (omega = 0), {final:,} images each, at the settings of the "
         f"ConvNet's scaling study for every learner. Means and standard deviations over "
         f"{seeds(map(len, groups.values()))}.",
         rows,
         figure,
         table=[{name: value for name, value in line.items() if name != "low"} for line in table],
+        answer=_answer(table),
     )
 
 
@@ -95,9 +95,9 @@ def _line(learner: str, groups: dict[tuple[Any, ...], Rows]) -> dict[str, Any]:
 def _answer(table: Rows) -> str:
     known = [line for line in table if line["low"] is not None]
     if not known:
-        return "Answer: open. No learner has two seeds of both yet, and so no interval."
+        return "open. No learner has two seeds of both yet, and so no interval."
     better = [line["learner"] for line in known if line["low"] > 0]
     rest = [line["learner"] for line in known if line["learner"] not in better]
-    return f"Answer: DP is ahead of static training beyond its 95% interval with: {', '.join(better) or 'none'}" + (
+    return f"DP is ahead of static training beyond its 95% interval with: {', '.join(better) or 'none'}" + (
         f"; not with: {', '.join(rest)}." if rest else "."
     )

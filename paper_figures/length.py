@@ -38,13 +38,14 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "length",
         "Question: does longer training change who wins?",
-        f"{answer(static, dp)} The largest tuned runs of the {LEARNERS[learner]}: static training with "
+        f"The largest tuned runs of the {LEARNERS[learner]}: static training with "
         f"{sizes['static']:,} images, DP that ends with {sizes['DP']:,}. Each method has the settings that its search "
         f"found with runs of up to {short:,} iterations; they were not chosen anew for {long:,}. Means and standard "
         f"deviations over {seeds(map(len, [*static.values(), *dp.values()]))}, the same at both lengths.",
         numbers(rows),
         figure,
         table=[_line(n, static[n], dp[n], rows) for n in static],
+        answer=answer(static, dp),
     )
 
 
@@ -90,7 +91,7 @@ def answer(static: Curve, dp: Curve) -> str:
         f"{name} {_difference(curve[long], curve[short])}" for name, curve in (("static training", static), ("DP", dp))
     )
     return (
-        f"Answer: {changes}; ahead beyond the 95% interval is {first} at {short:,} iterations and {second} at {long:,} "
+        f"{changes}; ahead beyond the 95% interval is {first} at {short:,} iterations and {second} at {long:,} "
         f"(DP minus static, in points: {_difference(dp[short], static[short])}; "
         f"{_difference(dp[long], static[long])}). Change with longer training, in points: {'; '.join(gains)}."
     )

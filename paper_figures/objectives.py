@@ -26,7 +26,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "objectives",
         "Question: is it entropy that does it, and what do simpler ways reach?",
-        f"{clear(others, base)} {DRAWN} "
+        f"{DRAWN} "
         "Guidance by other objectives than entropy (DP, the first line), at the same omega; a strength of each image's "
         "own; guided images mixed with as many plain ones; plain images that come late (omega = 0); and static "
         "training on as many images, with and without stronger augmentation. ConvNet, guidance scale 3, "
@@ -34,4 +34,5 @@ def make(profile: str) -> Exhibit:
         points(shown),
         figure_of(shown),
         table=table(shown, base),
+        answer=clear(others, base),
     )

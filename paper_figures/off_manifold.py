@@ -44,15 +44,16 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "off_manifold",
         "Question: when does guidance leave the images that the generator was trained on?",
-        f"{_answer(rows)} "
         f"Shares of {images:,} images of the same seeds over omega, guided by a learner in mid-training (omega 0: "
         "plain images), and the test accuracy of full runs at these settings; means and standard deviations over "
         f"{seeds(map(len, settings.values()))}. Rejected: a classifier of real images sees another class than the "
         "label. Far: farther from the nearest real image, in the features of that classifier, than 95% of other "
-        "real images are. Refused: the generator's own errors of noise prediction are smaller for another class.",
+        "real images are. Refused: the generator's own errors of noise prediction are smaller for another class. "
+        f"{_rule(rows)}",
         [{**row, "accuracies": " ".join(f"{a:.2f}" for a in row["accuracies"])} for row in rows],
         figure,
         table=[_shown(row) for row in rows],
+        answer=_answer(rows),
     )
 
 
@@ -111,18 +112,28 @@ def _rank(rows: Rows, measure: str) -> float:
     return spearmanr([row[measure] for row in rows], [mean(row["accuracies"]) for row in rows]).statistic
 
 
+def _known(rows: Rows) -> Rows:
+    return [row for row in rows if row["window"] and row["accuracies"]]
+
+
 def _answer(rows: Rows) -> str:
-    known = [row for row in rows if row["window"] and row["accuracies"]]
+    known = _known(rows)
     if len(known) < 3:
-        return "Too few runs yet to compare with accuracy."
-    rank = _rank(known, "rejected")
+        return "open; too few runs yet to compare with accuracy."
     top = max(known, key=lambda row: mean(row["accuracies"]))
-    parts = [
-        f"Answer: guidance may leave real-looking images a little, {top['rejected']:.0f}% of them are rejected where "
-        f"accuracy is highest. Rank correlation with accuracy over {len(known)} settings: rejected {rank:.2f}, "
-        f"{', '.join(f'{m} {_rank(known, m):.2f}' for m in ('far', 'refused'))}."
-    ]
+    plain = next(row["rejected"] for row in rows if not row["window"])
+    return (
+        f"accuracy is highest at omega {top['omega']:g}, {WINDOWS[top['window']][0]}, where a classifier of real "
+        f"images rejects {top['rejected']:.0f}% of guided images ({plain:.0f}% of plain ones); rank correlation of the "
+        f"rejected share with accuracy over {len(known)} settings: {_rank(known, 'rejected'):.2f}."
+    )
+
+
+def _rule(rows: Rows) -> str:
+    """What a rule without real labels would choose."""
+    known = _known(rows)
     plain = next(row["refused"] for row in rows if not row["window"])
+    parts = []
     for window, (name, *_) in WINDOWS.items():
         mine = [row for row in known if row["window"] == window]
         safe = [row for row in mine if row["refused"] - plain <= ALLOWED]
@@ -131,9 +142,8 @@ def _answer(rows: Rows) -> str:
             chosen = max(safe, key=lambda row: row["omega"], default=None)
             text = "none" if chosen is None else f"{chosen['omega']:g} ({mean(chosen['accuracies']):.1f}%)"
             end = ", the largest measured" * (best is mine[-1])
-            parts.append(
-                f"{name}: best omega {best['omega']:g}{end} ({mean(best['accuracies']):.1f}%); largest at which the "
-                f"generator refuses at most {ALLOWED} points more than of plain images, a rule that needs no real "
-                f"labels: {text}."
-            )
-    return " ".join(parts)
+            parts.append(f"{name}: {text}; best {best['omega']:g}{end} ({mean(best['accuracies']):.1f}%)")
+    return (
+        f"Largest omega at which the generator refuses at most {ALLOWED} points more than of plain images, a rule that "
+        f"needs no real labels, and best omega: {'. '.join(parts) or 'no runs yet'}."
+    )

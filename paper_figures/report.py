@@ -17,6 +17,7 @@ from paper_figures.sources import Source, remarks, source
 from paper_figures.words import WORDS
 
 CSS = Path(__file__).parent / "report.css"
+QUESTIONS = "Questions that the paper leaves open"
 TITLE = "Deliberate Practice: every figure beside the published numbers"
 CLASSES = {
     "holds here": "holds",
@@ -42,7 +43,8 @@ def write(path: Path, profile: str, parts: Mapping[str, Sequence[Shown]], figure
         figures: folder with the exhibits' files.
     """
     claims = as_json(verdicts(profile))
-    body = [_claims(claims, {each.name: _short(each)[0] for found in parts.values() for each in found})]
+    every = [each for found in parts.values() for each in found]
+    body = [_claims(claims, {each.name: _short(each)[0] for each in every}), _answers(every)]
     for heading, found in parts.items():
         body.append(f"<h2>{escape(heading)}</h2>" + "".join(_section(each, figures, profile) for each in found))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ def _head(profile: str) -> str:
 
 
 def _contents(parts: Mapping[str, Sequence[Shown]]) -> str:
-    lists = ['<ol><li><a href="#claims">The paper\'s claims</a></li></ol>']
+    lists = [f'<ol><li><a href="#claims">The paper\'s claims</a></li><li><a href="#answers">{QUESTIONS}</a></li></ol>']
     for heading, found in parts.items():
         items = "".join(map(_entry, found))
         lists.append(f"<strong>{escape(heading)}</strong><ol>{items}</ol>")
@@ -115,9 +117,28 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
     )
 
 
+def _answers(found: Sequence[Shown]) -> str:
+    """Every question with its answer."""
+    lines = [
+        f'<dt><a href="#{each.name}">{escape(_short(each)[0])}</a></dt><dd>{escape(_sentence(each.answer))}</dd>'
+        for each in found
+        if isinstance(each, Exhibit) and each.answer
+    ]
+    return (
+        f'<section id="answers"><h2>{QUESTIONS}</h2><p class="caption">Answers are computed from the results.</p>'
+        f'<dl class="answers">{"".join(lines) or "<dt>None yet.</dt><dd></dd>"}</dl></section>'
+    )
+
+
+def _sentence(answer: str) -> str:
+    return answer[:1].upper() + answer[1:]
+
+
 def _section(exhibit: Shown, figures: Path, profile: str) -> str:
     sources = [source(study, profile) for study in exhibit.studies]
     parts = [f"<h3>{escape(exhibit.title)}</h3>"]
+    if isinstance(exhibit, Exhibit) and exhibit.answer:
+        parts.append(f'<p class="answer"><strong>Answer:</strong> {escape(_sentence(exhibit.answer))}</p>')
     parts += [f'<p class="remark">{escape(each)}</p>' for each in remarks(sources)]
     if isinstance(exhibit, Missing):
         parts.append(f'<p class="untested">not made yet: {escape(exhibit.why)}</p>')

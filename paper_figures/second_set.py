@@ -41,13 +41,13 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "second_set",
         "Question: does it hold for a second data set, with nothing tuned for it?",
-        f"{_answer(rows)} "
         "MNIST: a generator of the same design trained on 3,000 of its images, all methods at the settings chosen on "
         "Fashion-MNIST; tested on 1,000 held-out images and on scikit-learn's 1,797 digits, by other writers and "
         f"another scanner. ConvNet. Means and standard deviations over {seeds(map(len, groups.values()))}.",
         rows,
         figure,
         table=table,
+        answer=_answer(rows),
     )
 
 
@@ -73,4 +73,4 @@ def _answer(rows: Rows) -> str:
     answer = (
         f"DP is clearly better in {won} and clearly worse in {lost} of {len(signs)} comparisons" if signs else "open"
     )
-    return f"Answer: {answer}. DP minus static, in points with 95% intervals: {'; '.join(parts)}."
+    return f"{answer}. DP minus static, in points with 95% intervals: {'; '.join(parts)}."

@@ -25,11 +25,12 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "signals",
         "Question: can it run without real images?",
-        f"{clear(found, base)} {DRAWN} "
+        f"{DRAWN} "
         "What must stop improving before images are added: real validation (DP, the first line), or signals that need "
         "no real image. An even schedule makes overdue additions; in the last lines it does not, and a run may end "
         f"with fewer. ConvNet, guidance scale 3, {seeds(len(each.runs) for each in shown)}.",
         points(shown),
         figure_of(shown),
         table=table(shown, base),
+        answer=clear(found, base),
     )

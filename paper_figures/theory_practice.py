@@ -52,10 +52,11 @@ def make(profile: str) -> Exhibit:
         "of selection, a kept fraction, to practice (dashed); and, in the solid line, also a generator that is nearer "
         "to the truth for practice than for static training. Last panel: gain of one addition of pruned images over "
         "one of plain images; there nothing is fitted to it. Means over seeds; the model's practice is simulated. "
-        f"{' '.join(_answer(title, result) for title, result in shown.items())} {_over_selection(chosen)}".strip(),
+        f"{' '.join(_fits(title, result) for title, result in shown.items())} {_over_selection(chosen)}".strip(),
         rows,
         figure,
         table=table,
+        answer=_answer(list(results.values())),
     )
 
 
@@ -123,7 +124,19 @@ def _line(title: str, result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _answer(title: str, result: dict[str, Any]) -> str:
+def _answer(results: list[dict[str, Any]]) -> str:
+    def off(name: str) -> str:
+        points = [result[name]["rms"] for result in results]
+        return f"{min(points):.1f} to {max(points):.1f}"
+
+    return (
+        f"the model is {off('static')} points off static training, to which it is fitted (root mean square), and off "
+        f"DP {off('no_gain')} without selection, {off('practice')} with the best-fitting selection, and "
+        f"{off('practice_own_ceiling')} if practice's generator may be nearer to the truth as well."
+    )
+
+
+def _fits(title: str, result: dict[str, Any]) -> str:
     ceiling = 100 - 180 * result["model"]["generator_error"]
     best, static = (max(accuracy for *_, accuracy in result["config"][name]) for name in ("practice", "static"))
     beyond = (

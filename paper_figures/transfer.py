@@ -49,13 +49,13 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "transfer",
         "Question: are images that were made for one learner of use to another?",
-        f"{_answer(groups)} "
         "Test accuracy of a learner trained from the start on the final pool that another's practice has left, beside "
         "as many plain images and practice of its own. Means and standard deviations over "
         f"{seeds(map(len, groups.values()))}.",
         rows,
         figure,
         table=table,
+        answer=_answer(groups),
     )
 
 
@@ -82,4 +82,4 @@ def _answer(groups: dict[tuple[Any, ...], Rows]) -> str:
             low, high = difference_interval(made, own)
             spread_ = f"95% {low:+.2f} to {high:+.2f}" if min(len(made), len(own)) > 1 else "one seed"
             parts.append(f"the {LEARNERS[student]} on images {images} {mean(made) - mean(own):+.2f} ({spread_})")
-    return f"Answer, against as many plain images, in points: {'; '.join(parts) or 'no runs on plain images yet'}."
+    return f"against as many plain images, in points: {'; '.join(parts) or 'no runs on plain images yet'}."

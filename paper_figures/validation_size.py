@@ -22,11 +22,12 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "validation_size",
         "Question: how many real validation images does patience need?",
-        f"{clear(named, base)} {DRAWN} DP runs of one setting whose plateaus are told by a random part of the 5,000 "
+        f"{DRAWN} DP runs of one setting whose plateaus are told by a random part of the 5,000 "
         "real validation images, or all of them. ConvNet, guidance scale 3, "
         f"{seeds(len(each.runs) for each in shown)}. The first addition's iteration and the share that patience "
         "asked for say when additions came.",
         points(shown),
         figure_of(shown),
         table=table(shown, base),
+        answer=clear(named, base),
     )

@@ -144,10 +144,10 @@ def dots(axis: Axes, found: list[Variant]) -> None:
 def clear(found: list[Variant], baseline: Variant | None) -> str:
     """Which variants differ from the baseline, in words; by Dunnett's test, one for all of them."""
     if baseline is None:
-        return "Answer: open; the run that the others are compared with is not made yet."
+        return "open; the run that the others are compared with is not made yet."
     others = [each for each in found if each is not baseline and len(each.runs) > 1]
     if not others or len(baseline.runs) < 2:
-        return f"Answer: open; differences from {baseline.name} have one seed so far, and no interval."
+        return f"open; differences from {baseline.name} have one seed so far, and no interval."
     groups = [list(each.accuracies().values()) for each in others]
     base = list(baseline.accuracies().values())
     bounds = dunnett(*groups, control=base, rng=np.random.default_rng(0)).confidence_interval(0.95)
@@ -165,6 +165,6 @@ def clear(found: list[Variant], baseline: Variant | None) -> str:
     )
     rest = f"; {len(same)} others cannot be told from it" if told and same else ""
     return (
-        f"Answer: {told or f'none differs from {baseline.name}'}{rest} (intervals hold together at 95%, Dunnett's; "
+        f"{told or f'none differs from {baseline.name}'}{rest} (intervals hold together at 95%, Dunnett's; "
         f"differences up to {widest:.1f} points may stay hidden)."
     )

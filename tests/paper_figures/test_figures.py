@@ -82,7 +82,7 @@ LOW, HIGH = [80.0, 80.1, 80.2], [82.0, 82.1, 82.2]
 def test_who_is_ahead_at_either_length(static, dp, changes, ahead):
     said = answer(*(dict(zip((60, 160), curve, strict=True)) for curve in (static, dp)))
     at = "{} at 60 iterations and {} at 160".format(*ahead)
-    assert said.startswith(f"Answer: {changes}; ahead beyond the 95% interval is {at} (")
+    assert said.startswith(f"{changes}; ahead beyond the 95% interval is {at} (")
 
 
 def test_longer_training_is_compared_within_a_method_and_one_seed_decides_nothing():
@@ -92,7 +92,7 @@ def test_longer_training_is_compared_within_a_method_and_one_seed_decides_nothin
         "training, in points: static training +2.00 (95% +1.77 to +2.23); DP +0.00 (95% -0.23 to +0.23)."
     )
     alone = answer({60: [80.0], 160: [80.0]}, {60: [82.0], 160: [82.0]})
-    assert alone.startswith("Answer: not decided; ") and "in points: +2.00 (one seed, no interval);" in alone
+    assert alone.startswith("not decided; ") and "in points: +2.00 (one seed, no interval);" in alone
 
 
 def row(method: str, size: int, seed: int, accuracy: float = 80.0, branch: int | None = None) -> dict:
