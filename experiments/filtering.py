@@ -4,7 +4,7 @@ Question   What does each filter change at a moderate omega and at one that is t
            (open question Q2)
 Feeds      the figure "filtering"
 Command    python -m experiments run filtering
-Time       about an hour on 2 cores
+Time       about an hour and ten minutes on 2 cores
 Expected   at too large an omega the generator's own judgement of the class removes wrong labels and regains accuracy
 
 A refused image gets two more attempts. Of each addition the oracle, which was trained on real images, says how many are

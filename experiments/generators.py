@@ -3,7 +3,7 @@
 Question   Which generator is best to train on, and what does DP add on each? (Claim C12)
 Feeds      table 2
 Command    python -m experiments run generators
-Time       about 50 minutes on 2 cores; making the two weaker generators again another 15:
+Time       about an hour on 2 cores; making the two weaker generators again another 15:
            python -m experiments.generators
 Expected   diverse generators win for static training; DP adds most where diversity is lacking
 

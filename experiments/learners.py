@@ -4,7 +4,7 @@ Question   Static training, practice and late plain images with a ResNet and a p
            the small ConvNet.
 Feeds      the figure "learners"
 Command    python -m experiments run learners
-Time       about 45 minutes on 2 cores, estimated
+Time       about 45 minutes on 2 cores
 Expected   practice ahead of static training for each, by amounts that differ
 
 The learners that the scaling studies are about are shown beside them.

@@ -4,7 +4,7 @@ Question   Static training, practice, late plain images and pruning on MNIST, wi
            digits of another source, which nothing has seen.
 Feeds      the figure "second_set"
 Command    python -m experiments run second_set
-Time       about 35 minutes on 2 cores, estimated
+Time       about 35 minutes on 2 cores
 Expected   the same order of the methods, with smaller differences, since digits are easy
 
 The generator has the architecture and the training of the repository's, on 3,000 of MNIST's images; 1,000 others tell

@@ -4,7 +4,7 @@ Question   Does a learner that trains from the start on the final pool of anothe
            as many plain images, and as well as with practice of its own?
 Feeds      the figure "transfer"
 Command    python -m experiments run transfer
-Time       about half an hour on 2 cores, estimated
+Time       about half an hour on 2 cores
 Expected   better than plain images, worse than its own practice: part of what guidance finds is the learner's own
 
 Each learner practises, then every learner is trained on the pool that is left, as on a static set. Runs on plain images
