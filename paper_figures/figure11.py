@@ -58,9 +58,9 @@ def rows_and_diversity(sets: dict[str, Rows], diversity: dict[str, dict[str, flo
     return pictures + [{"kind": "diversity", "set": name, **measured} for name, measured in diversity.items()]
 
 
-def diversity_table(found: dict[str, dict[str, float]], kind: str = "images") -> Rows:
+def diversity_table(found: dict[str, dict[str, float]]) -> Rows:
     """One row a set of images."""
     return [
-        {"images": f"{name} {kind}"} | {measure: round(value, 3) for measure, value in measured.items()}
+        {"images": name} | {measure: round(value, 3) for measure, value in measured.items()}
         for name, measured in found.items()
     ]

@@ -10,8 +10,11 @@ STUDIES = ("grids",)
 def make(profile: str) -> Exhibit:
     """From the grids study."""
     result = grids(profile)
-    pools, measured, additions = result["pools"], result["pool_diversity"], len(result["additions"])
-    initial, final = measured["initial"], measured["final"]
+    additions = len(result["additions"])
+    names = {"initial": "initial pool", "final": "final pool", "last": f"addition {additions}"}
+    pools = {names[key]: pictures for key, pictures in result["pools"].items()}
+    measured = {names[key]: found for key, found in result["pool_diversity"].items()}
+    initial, final = measured.values()
     return Exhibit(
         "figure13",
         "Figure 13: the initial pool beside the final one",
@@ -23,8 +26,6 @@ def make(profile: str) -> Exhibit:
         f"measured against {result['config']['n_initial']:,} real validation images, in the oracle's features. "
         "Stands for figure 13.",
         rows_and_diversity(pools, measured),
-        side_by_side(
-            {"initial pool": pools["initial"], "final pool": pools["final"], f"addition {additions}": pools["last"]}
-        ),
-        table=diversity_table(measured, "pool"),
+        side_by_side(pools),
+        table=diversity_table(measured),
     )
