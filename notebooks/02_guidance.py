@@ -134,6 +134,9 @@ class Watched:
     def __init__(self, guidance):
         self.guidance, self.estimates, self.times = guidance, [], []
 
+    def renew(self):
+        self.guidance.renew()
+
     def __call__(self, x_t, output, t):
         output = self.guidance(x_t, output, t)
         with torch.no_grad():
