@@ -1,7 +1,7 @@
 """Generators: does Deliberate Practice (DP) depend on the generator, above all on its diversity?
 
 Question   Which generator is best to train on, and what does DP add on each? (Claim C12)
-Feeds      table 2
+Feeds      table 2 and the figure "diversity_gain"
 Command    python -m experiments run generators
 Time       about an hour on 2 cores; making the two weaker generators again another 15:
            python -m experiments.generators
