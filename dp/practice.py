@@ -187,6 +187,7 @@ def practise(
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
+    check_schedule(config)
     parts_of(config.parts)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()

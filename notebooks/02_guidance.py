@@ -123,8 +123,8 @@ for omega in (0.0, 0.1, 0.3, 0.6, 1.0):
 #
 # At each step the U-Net's noise prediction gives an estimate of the finished image, x0_hat; the classifier sees that. At
 # high noise it is a blur, the mean of much that is still possible, and its entropy says little about the finished image.
-# A scheduler's `guidance` is any callable of (x_t, output, t), so looking on takes a few lines. Guidance by default acts
-# where t < 400 (the last four columns here).
+# A scheduler's `guidance` is any callable of (x_t, output, t) with a `renew()` for the start of a run, so looking on takes
+# a few lines. Guidance by default acts where t < 400 (the last four columns here).
 
 
 # %%

@@ -1,5 +1,8 @@
-"""The committed notebooks are their sources, executed."""
+"""The committed notebooks are their sources, executed; `make notebooks` executes them whole, here in small."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
@@ -29,3 +32,46 @@ def test_the_results_notebook_shows_the_verdicts_there_are_now():
     assert {line[:5].strip(): line[5:25].strip() for line in printed} == {
         each.id: each.verdict for each in verdicts("cpu")
     }
+
+
+SMALLER = {
+    "02_guidance": {
+        "1000": "20",
+        "range(600)": "range(2)",
+        "arange(200) % 10, list(range(5000, 5200))": "arange(10) % 10, list(range(5000, 5010))",
+        "range(200)": "range(10)",
+    },
+    "03_practice": {
+        "n_initial=400": "n_initial=20",
+        "n_per_round=100": "n_per_round=20",
+        "iterations=1000": "iterations=40",
+        "validate_every=20": "validate_every=2",
+        "n_initial=1000": "n_initial=140",
+    },
+    "04_bring_your_own": {
+        "[:200, 0]": "[:20, 0]",
+        "1000": "100",
+        "range(250)": "range(2)",
+        "n_initial=400": "n_initial=20",
+        "n_per_round=100": "n_per_round=10",
+        "iterations=300": "iterations=20",
+        "validate_every=30": "validate_every=2",
+    },
+}
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_the_code_of_a_notebook_runs(name, tmp_path):
+    code = (FOLDER / f"{name}.py").read_text().replace("set_num_threads(2)", "set_num_threads(1)")
+    for size, smaller in SMALLER[name].items():
+        assert size in code
+        code = code.replace(size, smaller)
+    (tmp_path / "small.py").write_text(code)
+    run = subprocess.run(
+        [sys.executable, "small.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(FOLDER.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
