@@ -137,8 +137,16 @@ def run(
 
 
 def in_words(result: Path) -> str:
-    """What a finished run came to: its additions, a line an outcome, and where the rest is."""
-    found = json.loads(result.read_text())
+    """What a finished run came to: its additions, a line an outcome, and where the rest is; UserError if damaged."""
+    try:
+        return _in_words(result, json.loads(result.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{result}: damaged ({error}); remove it, the same command makes it again from the run's last checkpoint"
+        ) from None
+
+
+def _in_words(result: Path, found: dict[str, Any]) -> str:
     additions = found["additions"]
     asked = sum(each["trigger"] == "patience" for each in additions)
     grown = f"; additions: {len(additions)}, {asked} of them asked for by patience" if additions else ""

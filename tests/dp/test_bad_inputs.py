@@ -253,6 +253,16 @@ def test_a_damaged_file_of_a_run(capsys, run, name, harm, message):
     assert content(run) == before and not list(run.rglob("mark"))
 
 
+@pytest.mark.parametrize("harm", [truncate, lambda p: p.write_text("[]"), lambda p: p.write_text("{}")])
+def test_a_damaged_result_is_made_again_from_the_last_checkpoint(capsys, finished, run, harm):
+    harm(run / "result.json")
+    assert "result.json: damaged" in refused(capsys, ["run", str(run), *SHORT])
+    (run / "result.json").unlink()
+    main(["run", str(run), *SHORT])
+    outcomes = [json.loads((folder / "result.json").read_text())["outcomes"] for folder in (finished, run)]
+    assert outcomes[0] == outcomes[1]
+
+
 def test_a_flipped_bit_is_reported_and_repaired(capsys, finished, run):
     flip(run / "pool" / "round-0001" / "00000.parquet")
     assert "1 problems" in refused(capsys, ["pool", "check", str(run / "pool")])
