@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 
 import torch
+import tyro
 from tqdm import tqdm
 
 from dp.data import ASSETS, CLASSES, ImageSet, validation_images
 from dp.diversity import diversity
+from dp.errors import UserError, run_command
 from dp.evaluate import accuracy, logits_of
 from dp.generator import Generator
 from dp.learner import normalise
@@ -97,8 +99,10 @@ are confused as they are among real images.
 """
 
 
-def main(folder: Path = BUNDLED) -> None:
-    """Measure and write the card and measured.json."""
+def main(folder: tyro.conf.Positional[Path] = BUNDLED) -> None:
+    """Measure the bundled generator; write its card and measured.json into `folder`."""
+    if not folder.is_dir():
+        raise UserError(f"folder: {folder} is no folder; make it, or give none for the generator's own")
     measured = measure()
     (folder / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
     (folder / "README.md").write_text(card(measured, json.loads((ASSETS / "generator" / "training.json").read_text())))
@@ -106,4 +110,4 @@ def main(folder: Path = BUNDLED) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(lambda: tyro.cli(main))

@@ -234,6 +234,7 @@ def train(
         config: settings.
         data: folder with Fashion-MNIST's training files, if not to be looked for.
     """
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     real = train_images(data)
     pipe = train_pipeline(config, real, folder / "checkpoints")
     oracle = train_oracle(config, real.images, real.labels, folder / "checkpoints" / "oracle.safetensors")

@@ -97,8 +97,9 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
 
 def run_live(profile_name: Name = "cpu") -> None:
     """Run Deliberate Practice and static training for a short while, side by side."""
+    settings = profile(profile_name).live
     shutil.rmtree(results.folder("live"), ignore_errors=True)
-    run_jobs("live", live.jobs(profile(profile_name).live))
+    run_jobs("live", live.jobs(settings))
 
 
 def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:
@@ -110,6 +111,7 @@ def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:
     """
     from experiments import verdicts as rules  # imports scipy
 
+    profile(profile_name)  # or UserError
     found = rules.as_json(rules.verdicts(profile_name))
     if json:
         print(dumps(found, indent=1))

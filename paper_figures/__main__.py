@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from dp.errors import run_command
+from experiments.profiles import profile as named
 from paper_figures import (
     cluster_grid,
     cluster_pictures,
@@ -90,6 +91,7 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
         theory: the theory's figures only, and no report.
         readme: put the results table and the picture of the cpu profile into the README too.
     """
+    named(profile)  # or UserError
     if runs is None and any(RUNS.glob("*/result.json")):
         runs = RUNS
     measured = cluster_runs.read(runs) if runs is not None else None

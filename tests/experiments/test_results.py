@@ -15,6 +15,7 @@ from experiments.profiles import profile
 from experiments.results import Job
 from experiments.run import run
 from experiments.studies import STUDIES, jobs_of
+from paper_figures import __main__ as figures
 
 
 def square(config, progress):
@@ -134,8 +135,10 @@ def test_names_are_unique(name):
 def test_unknown_study_and_profile_are_named():
     with pytest.raises(UserError, match='study: got "scalling"'):
         jobs_of(profile("cpu"), ("scalling",))
-    with pytest.raises(UserError, match='profile: got "gpu"'):
-        profile("gpu")
+    for of_profile in (command_line.status, command_line.verdicts, command_line.run_live, figures.main):
+        arguments = {"profile" if of_profile is figures.main else "profile_name": "gpu"}
+        with pytest.raises(UserError, match='profile: got "gpu"'):
+            of_profile(**arguments)
 
 
 def test_a_single_result_can_be_named():
