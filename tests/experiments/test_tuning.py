@@ -3,9 +3,10 @@ from dataclasses import asdict, replace
 import pytest
 
 from dp.config import PracticeConfig
-from experiments import length, results, runs, tuned, tuning
+from experiments import length, results, runs, static_scale, tuned, tuning
 from experiments.length import Length
 from experiments.profiles import profile
+from experiments.static_scale import StaticScale
 from experiments.tuned import Tuned
 from experiments.tuning import METHODS, Tuning, draw
 
@@ -185,3 +186,17 @@ def test_longer_runs_are_the_largest_tuned_ones_in_all_but_the_iterations():
         assert per_iteration == pytest.approx(0.016), job.name
     (results.folder("p") / "tuning" / "convnet-static-03.json").unlink()
     assert length.jobs(Length("convnet", 16000, (0,)), settings, SETTINGS, "p") == []
+
+
+def test_static_runs_at_other_scales_are_the_largest_tuned_ones_in_all_but_the_scale():
+    record(SETTINGS, {"convnet-static-03", "vit-static-02"})
+    settings = Tuned((0, 1, 2), static_sizes=(32000, 1000), dp_sizes=(1000, 8000), size=4000)
+    compared = {job.name: job for job in tuned.jobs(settings, SETTINGS, "p") if job.study == "scaling-tuned-vit"}
+    searched = compared["static-32000-seed0"].config["guidance_scale"]
+    scales = (searched, searched + 1)
+    others = static_scale.jobs(StaticScale(scales, seeds=(0, 2)), settings, SETTINGS, "p")
+    mine = {job.name: job for job in others if job.config["learner"] == "vit"}
+    assert list(mine) == [f"static-32000-vit-scale-{searched + 1:g}-seed{seed}" for seed in (0, 2)]
+    for job, seed in zip(mine.values(), (0, 2), strict=True):
+        expected = compared[f"static-32000-seed{seed}"].config | {"guidance_scale": searched + 1}
+        assert job.study == "static_scale" and job.config == expected

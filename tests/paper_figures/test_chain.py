@@ -421,6 +421,26 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     assert costs["no filter, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"
 
 
+def test_static_runs_at_other_scales_are_beside_the_searched_one(chain, drawn):
+    table = drawn["static_scale"].table
+    searched = {row["runs"].split(",")[0]: row for row in table if row["runs"].endswith("searched")}
+    assert set(searched) == {"ConvNet", "ViT"} and len(table) > 2
+    for row in table:
+        learner = row["runs"].split(",")[0]
+        tuned = read(chain, f"scaling-tuned-{learner.lower()}", "static-80-")
+        if row is searched[learner]:
+            assert row["difference"] is None
+            continue
+        scale = row["runs"].rpartition(" ")[2]
+        others = read(chain, "static_scale", f"static-80-{learner.lower()}-scale-{scale}-")
+        gaps = [
+            other["outcomes"][-1]["test_accuracy"] - base["outcomes"][-1]["test_accuracy"]
+            for other, base in zip(others.values(), tuned.values(), strict=True)
+        ]
+        assert row["difference"] == f"{np.mean(gaps):+.2f}" and row["seeds"] == len(gaps) == 2
+        assert f"{np.mean(gaps):+.2f}" in drawn["static_scale"].answer
+
+
 def test_longer_runs_are_beside_the_tuned_ones_of_their_seeds(chain, drawn, tmp_path, monkeypatch):
     short, long = drawn["length"].table
     assert (short["iterations"], long["iterations"], long["seeds"]) == (100, 200, 2)
