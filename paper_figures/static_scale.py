@@ -19,7 +19,7 @@ def make(profile: str) -> Exhibit:
         config = result["config"]
         learner, scale = config["learner"], config["guidance_scale"]
         name = f"{LEARNERS[learner]}, guidance scale {scale:g}"
-        group = groups.setdefault((learner, config["n_initial"], scale), Variant(name, COLOURS["DP"], {}))
+        group = groups.setdefault((learner, config["n_initial"], scale), Variant(name, COLOURS["static"], {}))
         group.runs[config["seed"]] = result
     shown: list[Variant] = []
     lines, said = [], []
@@ -34,7 +34,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "static_scale",
         "Question: is static training held back by a guidance scale that was searched with fewer images?",
-        f"{DRAWN} Static training with {size:,} images at the settings that the search found with fewer (grey), and "
+        f"{DRAWN} Static training with {size:,} images at the settings that the search found with fewer, and "
         f"with another guidance scale; differences are of runs with one seed, {seeds(len(e.runs) for e in shown)}.",
         points(shown),
         figure_of(shown),
