@@ -60,8 +60,8 @@ def run(folder: Path, config: PracticeConfig = CONFIG) -> None:
 
 def process(folder: Path, config: PracticeConfig) -> None:
     """A process of its own; its exit code is that of the command line."""
-    torch.set_num_threads(1)
     try:
+        torch.set_num_threads(1)
         run(folder, config)
     except Stopped as stopped:
         os._exit(128 + stopped.number)

@@ -58,7 +58,7 @@ def tiny() -> Profile:
         tuned=replace(settings.tuned, static_sizes=(40, 80), dp_sizes=(60, 80), size=80),
         dynamics=replace(
             settings.dynamics,
-            base=replace(settings.dynamics.base, **small, n_initial=20, backstop=True),
+            base=replace(settings.dynamics.base, **small | {"validate_every": 4}, n_initial=20, backstop=True),
             seeds=(0,),
             many_size=10,
         ),
