@@ -172,7 +172,7 @@ def practise(
     """A whole run with its branches.
 
     Args:
-        config: settings.
+        config: settings; a schedule that has no room for all additions makes fewer (`check_schedule` tells).
         generator: makes the images.
         validation: real images for plateau detection (with another signal: for the outcome only).
         test: held-out real images, asked for once, at the end, for the final evaluation; None while tuning.
@@ -187,7 +187,6 @@ def practise(
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
-    check_schedule(config)
     parts_of(config.parts)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()

@@ -9,7 +9,6 @@ import os
 import pickle
 import shutil
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -476,9 +475,3 @@ def test_a_wrong_tensor(tiny_pipe, changes, message):
     arguments = {"validation": real(), "test": real} | changes
     with pytest.raises(UserError, match=message):
         practise(CONFIG, Generator(tiny_pipe, 1.5, 4, batch_size=16), **arguments)
-
-
-def test_a_schedule_without_room_for_all_additions(tiny_pipe):
-    config = replace(CONFIG, rounds=3, validate_every=CONFIG.iterations)
-    with pytest.raises(UserError, match="leave room for 0 between"):
-        practise(config, Generator(tiny_pipe, 1.5, 4, batch_size=16), real(), real)
