@@ -17,38 +17,40 @@
 exit code 2, Ctrl-C with 130.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import tyro
 
-from dp.data_check import data_command
-from dp.errors import run_command
-from dp.evaluate_command import evaluate
-from dp.grid import grid
-from dp.plan_command import plan_command
-from dp.pool_commands import generate, pool_command, prune
-from dp.run_command import run
-from dp.submit import submit
-from dp.train_generator import train as train_generator
+from dp.errors import UserError, run_command
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "run": run,
-    "generate": generate,
-    "prune": prune,
-    "evaluate": evaluate,
-    "grid": grid,
-    "pool": pool_command,
-    "data": data_command,
-    "plan": plan_command,
-    "submit": submit,
-    "train-generator": train_generator,
+# Module and function of each; imported when it is called, so that no command waits for the libraries of another.
+COMMANDS = {
+    "run": ("run_command", "run"),
+    "generate": ("pool_commands", "generate"),
+    "prune": ("pool_commands", "prune"),
+    "evaluate": ("evaluate_command", "evaluate"),
+    "grid": ("grid", "grid"),
+    "pool": ("pool_commands", "pool_command"),
+    "data": ("data_check", "data_command"),
+    "plan": ("plan_command", "plan_command"),
+    "submit": ("submit", "submit"),
+    "train-generator": ("train_generator", "train"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line (by default the process's) and do what it says."""
-    tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dp", description=__doc__, args=arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(f"usage: dp COMMAND ...\n\n{__doc__}")
+        sys.exit(0 if words else 2)
+    if words[0] not in COMMANDS:
+        raise UserError(f"command: got {words[0]}, expected {', '.join(COMMANDS)}; dp --help says what they do")
+    module, function = COMMANDS[words[0]]
+    command = getattr(import_module(f"dp.{module}"), function)
+    tyro.cli(command, prog=f"dp {words[0]}", args=words[1:])
 
 
 def entry() -> None:

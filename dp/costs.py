@@ -16,8 +16,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, UNet2DCondi
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dp.decoders import LinearDecoder
 from dp.guidance import Gradient, GuidanceConfig, guided_steps
+from dp.linear_decoder import LinearDecoder
 
 Decoder = Literal["vae", "tiny", "linear"]
 

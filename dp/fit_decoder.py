@@ -20,9 +20,10 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 from tqdm import tqdm
 
-from dp.decoders import LinearDecoder, autoencoder_of
+from dp.decoders import autoencoder_of
 from dp.errors import UserError, run_command
 from dp.generator import Generator
+from dp.linear_decoder import LinearDecoder
 from dp.pipelines import bundled_pipeline, load_pipeline
 from dp.precision import best_device
 from dp.randomness import seed_for

@@ -21,9 +21,9 @@ from transformers.utils import logging as transformers_logging
 
 from dp.config import PracticeConfig
 from dp.data import ASSETS
-from dp.decoders import LinearDecoder
 from dp.errors import UserError
 from dp.generator import Generator
+from dp.linear_decoder import LinearDecoder
 from dp.precision import best_device
 
 BUNDLED = ASSETS / "generator"

@@ -41,6 +41,22 @@ def test_help_says_what_there_is(capsys, command):
     assert "guidance.omega" in text if command == ["run"] else "usage: dp" in text
 
 
+def test_a_command_that_there_is_not_is_named(capsys):
+    with pytest.raises(UserError, match=r"command: got rnu, expected run, generate, .*train-generator; dp --help"):
+        main(["rnu", "folder"])
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2 and "dp run FOLDER" in capsys.readouterr().out
+
+
+def test_help_waits_for_no_library():
+    """Whoever asks what there is, and whoever hands a run to a cluster, has no use for what makes images."""
+    script = "import sys\nfrom dp.__main__ import main\ntry: main(sys.argv[1:])\nfinally: print(*sorted(sys.modules))"
+    for words, absent in ((["--help"], {"torch"}), (["submit", "--help"], {"diffusers", "timm", "torchvision"})):
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+        assert done.returncode == 0 and not absent & set(done.stdout.splitlines()[-1].split())
+
+
 def test_a_dry_run_changes_nothing(capsys, tmp_path):
     main(["run", str(tmp_path / "run"), *SHORT, "--dry-run"])
     assert "is new: 20 images growing to 30, 20 iterations" in capsys.readouterr().out

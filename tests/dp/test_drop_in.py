@@ -17,10 +17,11 @@ from diffusers import (
 from torch import nn
 
 from dp import exact
-from dp.decoders import LinearDecoder, latent_decoder
+from dp.decoders import latent_decoder
 from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import Guidance, GuidanceConfig, entropy_guidance
+from dp.linear_decoder import LinearDecoder
 from dp.objectives import Entropy
 from dp.preprocessing import Preprocess
 from dp.schedulers import EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler

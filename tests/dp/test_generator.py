@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from dp.config import PracticeConfig
-from dp.decoders import LinearDecoder
 from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig, entropy
 from dp.imagenet import class_list
+from dp.linear_decoder import LinearDecoder
 from dp.randomness import stream
 from dp.samples import concatenate
 from dp.source import Source

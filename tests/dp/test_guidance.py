@@ -6,9 +6,10 @@ import torch
 from diffusers import AutoencoderTiny, DDIMScheduler
 from torch import nn
 
-from dp.decoders import LinearDecoder, latent_decoder, pixels
+from dp.decoders import latent_decoder, pixels
 from dp.errors import UserError
 from dp.guidance import Guidance, GuidanceConfig, entropy_guidance, predict_eps, predict_x0
+from dp.linear_decoder import LinearDecoder
 from dp.objectives import Disagreement, Entropy, LabelLoss, Margin, checked_logits, divergence, entropy, frozen, margin
 from dp.schedulers import EntropyGuidedDDIMScheduler
 

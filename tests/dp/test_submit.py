@@ -16,7 +16,7 @@ from dp.errors import UserError
 from dp.submit import submit
 
 OPTIONS = (
-    "--n-initial 40 --n-per-round 20 --rounds 2 --iterations 1000 --batch-size 16 --micro-batch 8 --inference-steps 2 "
+    "--n-initial 40 --n-per-round 20 --rounds 2 --iterations 500 --batch-size 16 --micro-batch 8 --inference-steps 2 "
     "--validate-every 50 --guidance.interval 0 1"
 ).split()
 
@@ -55,11 +55,11 @@ def test_a_job_whose_time_is_over_queues_again_and_finishes(tmp_path):
     task.send_signal(signal.SIGUSR2)
     wait_until(lambda: gone(task))
     reached = iterations(tmp_path)
-    assert 50 <= reached < 1000
+    assert 50 <= reached < 500
     wait_until(lambda: (tmp_path / "run" / "result.json").exists())
     wait_until(lambda: gone(controller))
     log = [json.loads(line)["iteration"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert log == list(range(50, 1001, 50))
+    assert log == list(range(50, 501, 50))
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["made_by"]["processes"] == 2 and result["outcomes"][-1]["pool_size"] == 80
     errors = "".join(path.read_text() for path in (tmp_path / "logs").glob("*.err"))
@@ -74,7 +74,7 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
     wait_until(lambda: gone(controller))
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
     assert not (tmp_path / "run" / "result.json").exists()
-    assert 50 <= iterations(tmp_path) < 1000
+    assert 50 <= iterations(tmp_path) < 500
 
 
 @pytest.mark.parametrize(

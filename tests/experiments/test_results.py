@@ -1,7 +1,6 @@
 """Results are found by what made them."""
 
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,21 +15,7 @@ from experiments.results import Job
 from experiments.run import run
 from experiments.studies import STUDIES, jobs_of
 from paper_figures import __main__ as figures
-
-
-def square(config, progress):
-    progress(0.5)
-    return {"square": config["x"] ** 2}
-
-
-def depends_on_the_day(config, progress):
-    return {"runs": [{"value": 1.0}, {"value": random.random()}], "generation_seconds": random.random()}
-
-
-def fails_at_three(config, progress):
-    if config["x"] == 3:
-        raise UserError("x: got 3, expected another number")
-    return square(config, progress)
+from tests.experiments.small_jobs import depends_on_the_day, fails_at_three, square
 
 
 @pytest.fixture(autouse=True)
