@@ -70,7 +70,7 @@ def equal(learner: str) -> Scaling:
 PROFILE = Profile(
     theory=Theory(),
     tuning=Tuning(
-        base=replace(STATIC, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=(2, 4), later=(2, 4)
+        base=replace(STATIC, seed=100), learners=LEARNERS, size=4000, random=6, neighbours=(2, 4), later=(2, 4, 5)
     ),
     scaling=tuple(equal(learner) for learner in LEARNERS),
     tuned=Tuned(SEEDS, STATIC_SIZES, dp_sizes=(1000, 2000, 4000, 8000, 16000), size=4000),
