@@ -3,7 +3,7 @@
 Question   What is each method at its own best? (both comparisons of the report need it)
 Feeds      the settings of the other studies (experiments/profiles/cpu.py); the table of the search
 Command    python -m experiments run tuning
-Time       about two and a half hours on 2 cores for the cpu profile
+Time       about four hours on 2 cores for the cpu profile
 Expected   static training prefers a small guidance scale; a growing pool needs no other
 
 Every method has its own space: the axes all share, and those it alone has. Trial 0 is a guess, the next ones are
