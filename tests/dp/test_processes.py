@@ -137,7 +137,7 @@ def test_a_process_is_killed_and_others_go_on_in_another_number(alone, tmp_path)
     run(tmp_path / "0", 2)
     whole = time.monotonic() - began
     attempt, kills, finished = 1, 0, 0
-    while kills < 2:
+    while kills < 3:
         folder, world = tmp_path / str(attempt), rng.choice((1, 2, 4))
         started = start(folder, world)
         time.sleep(rng.uniform(0.3, 0.9) * whole)
