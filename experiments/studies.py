@@ -18,7 +18,7 @@ from experiments import (
     second_set,
     selection,
     signals,
-    static_scale,
+    static_settings,
     theory,
     theory_practice,
     transfer,
@@ -49,8 +49,8 @@ STUDIES: dict[str, Callable[[Profile, str], list[Job]]] = {
     "learners": lambda settings, _: learners.jobs(settings.learners),
     "second_set": lambda settings, _: second_set.jobs(settings.second_set),
     "length": lambda settings, name: length.jobs(settings.length, settings.tuned, settings.tuning, name),
-    "static_scale": lambda settings, name: static_scale.jobs(
-        settings.static_scale, settings.tuned, settings.tuning, name
+    "static_settings": lambda settings, name: static_settings.jobs(
+        settings.static_settings, settings.tuned, settings.tuning, name
     ),
     "theory_practice": lambda settings, name: theory_practice.jobs(settings.theory_practice, name),
 }
@@ -62,7 +62,7 @@ def jobs_of(settings: Profile, studies: tuple[str, ...] = (), profile_name: str 
     Args:
         settings: of every study.
         studies: keys of `STUDIES`, names of folders of results, or single results as folder/name.
-        profile_name: whose search the studies tuned, length and static_scale go on from.
+        profile_name: whose search the studies tuned, length and static_settings go on from.
 
     Raises:
         UserError: there is no study, folder or result of that name.

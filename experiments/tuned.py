@@ -13,6 +13,7 @@ longest of the search, whatever it chose: a training length that suits few image
 
 from dataclasses import dataclass, replace
 
+from dp.config import PracticeConfig
 from experiments import tuning
 from experiments.results import Job
 from experiments.runs import practice_job
@@ -38,8 +39,7 @@ class Tuned:
 def jobs(settings: Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
     """One result a run, seed by seed; pruned ones are part of the comparison study."""
     found = []
-    for learner, best in tuning.found(search, profile).items():
-        base = replace(search.base, learner=learner)
+    for learner, ranked in tuning.found(search, profile).items():
         study = f"scaling-tuned-{learner}"
         runs = [(study, "static", "static", size) for size in settings.static_sizes]
         runs += [(study, "DP", "DP", size) for size in settings.dp_sizes]
@@ -49,7 +49,14 @@ def jobs(settings: Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
         ]
         for seed in settings.seeds:
             for folder, name, method, size in runs:
-                point = best[method] | ({"length": max(tuning.SHARED["length"])} if size > search.size else {})
-                run = replace(tuning.apply(base, method, point, size), seed=seed)
+                run = run_at(ranked[method][0], search, learner, method, size, seed)
                 found.append(practice_job(folder, f"{name}-{size}-seed{seed}", run))
     return found
+
+
+def run_at(
+    point: tuning.Point, search: tuning.Tuning, learner: str, method: str, size: int, seed: int
+) -> PracticeConfig:
+    """The run of a point of the search that ends with `size` images; as long as the longest if these are more."""
+    longer = {"length": max(tuning.SHARED["length"])} if size > search.size else {}
+    return replace(tuning.apply(replace(search.base, learner=learner), method, point | longer, size), seed=seed)

@@ -89,30 +89,31 @@ def jobs(settings: Tuning, profile: str) -> list[Job]:
     return _search(settings, profile)[0]
 
 
-def found(settings: Tuning, profile: str) -> dict[str, dict[str, Point]]:
-    """Learner -> method -> the best point; of learners whose searches are all finished."""
-    return {learner: best for learner, best in _search(settings, profile)[1].items() if best.keys() == METHODS.keys()}
+def found(settings: Tuning, profile: str) -> dict[str, dict[str, list[Point]]]:
+    """Learner -> method -> the points tried, the best first; of learners whose searches are all finished."""
+    return {learner: ends for learner, ends in _search(settings, profile)[1].items() if ends.keys() == METHODS.keys()}
 
 
-def _search(settings: Tuning, profile: str) -> tuple[list[Job], dict[str, dict[str, Point]]]:
+def _search(settings: Tuning, profile: str) -> tuple[list[Job], dict[str, dict[str, list[Point]]]]:
     recorded = load(profile, "tuning")
     listed: list[Job] = []
-    ends: dict[str, dict[str, Point]] = {}
+    ends: dict[str, dict[str, list[Point]]] = {}
     for number, learner in enumerate(settings.learners):
         if number:
-            tried = {method: [point] for method, point in ends[settings.learners[number - 1]].items()}
+            tried = {method: points[:1] for method, points in ends[settings.learners[number - 1]].items()}
         else:
             tried = {method: draw(method, settings) for method in METHODS}
         listed += _trials(settings, learner, tried, 0)
         for round_, count in enumerate(settings.later if number else settings.neighbours):
-            centre = _best(settings, learner, tried, recorded, profile)
+            centre = _ranked(settings, learner, tried, recorded, profile)
             order = [number, round_] if round_ else [number]
             new = {
-                method: beside(point, method, tried[method], settings, count, order) for method, point in centre.items()
+                method: beside(points[0], method, tried[method], settings, count, order)
+                for method, points in centre.items()
             }
             listed += _trials(settings, learner, new, max(map(len, tried.values()), default=0))
             tried = {method: tried[method] + new[method] for method in new}
-        ends[learner] = _best(settings, learner, tried, recorded, profile)
+        ends[learner] = _ranked(settings, learner, tried, recorded, profile)
     return listed, ends
 
 
@@ -127,17 +128,17 @@ def _trials(settings: Tuning, learner: str, points: dict[str, list[Point]], afte
     ]
 
 
-def _best(
+def _ranked(
     settings: Tuning, learner: str, points: dict[str, list[Point]], recorded: dict[str, Any], profile: str
-) -> dict[str, Point]:
-    """The best point of each method whose trials are all recorded."""
+) -> dict[str, list[Point]]:
+    """The points of each method whose trials are all recorded, the best first; of equals, the first tried."""
     found = {}
     base = replace(settings.base, learner=learner)
     for method, each in points.items():
         trials = [_job(base, method, i, point, settings.size) for i, point in enumerate(each)]
         if all(state(profile, job) == "present" for job in trials):
             accuracies = [validation_accuracy(recorded[job.name]) for job in trials]
-            found[method] = each[accuracies.index(max(accuracies))]
+            found[method] = [each[i] for i in sorted(range(len(each)), key=lambda i: -accuracies[i])]
     return found
 
 

@@ -44,7 +44,7 @@ from paper_figures import (
     report,
     second_set,
     signals,
-    static_scale,
+    static_settings,
     table1,
     table2,
     table3,
@@ -74,7 +74,7 @@ PARTS = {  # heading -> exhibits, in order of appearance
     ),
     "Open questions": (
         validation_size, signals, diversity_gain, off_manifold, filtering, objectives, learners, transfer, second_set,
-        length, static_scale, theory_practice,
+        length, static_settings, theory_practice,
     ),
     "Theory": THEORY,
     "On this machine": (live,),

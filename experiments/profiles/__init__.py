@@ -18,7 +18,7 @@ from experiments.scaling import Scaling
 from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
-from experiments.static_scale import StaticScale
+from experiments.static_settings import StaticSettings
 from experiments.theory import Theory
 from experiments.theory_practice import TheoryPractice
 from experiments.transfer import Transfer
@@ -50,7 +50,7 @@ class Profile:
     learners: Learners
     second_set: SecondSet
     length: Length
-    static_scale: StaticScale
+    static_settings: StaticSettings
     theory_practice: TheoryPractice
     live: Live
 

@@ -24,7 +24,7 @@ from experiments.scaling import Preset, Scaling
 from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
-from experiments.static_scale import StaticScale
+from experiments.static_settings import StaticSettings
 from experiments.theory import Theory
 from experiments.theory_practice import TheoryPractice
 from experiments.transfer import Transfer
@@ -128,7 +128,7 @@ PROFILE = Profile(
         over_sampling=4.0,
     ),
     length=Length("convnet", iterations=16000, seeds=FEWER),
-    static_scale=StaticScale(scales=(1.0, 1.25), seeds=FEWER),
+    static_settings=StaticSettings(scales=(1.0, 1.25), seeds=FEWER),
     theory_practice=TheoryPractice(
         studies=("scaling-equal-convnet", "scaling-tuned-convnet", "scaling-equal-vit", "scaling-tuned-vit"),
         selection="scaling-equal-convnet",

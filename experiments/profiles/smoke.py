@@ -23,7 +23,7 @@ from experiments.scaling import Preset, Scaling
 from experiments.second_set import SecondSet
 from experiments.selection import Selection
 from experiments.signals import Signals
-from experiments.static_scale import StaticScale
+from experiments.static_settings import StaticSettings
 from experiments.theory import Theory
 from experiments.theory_practice import TheoryPractice
 from experiments.transfer import Transfer
@@ -82,7 +82,7 @@ PROFILE = Profile(
     learners=Learners(GROWING.apply(BASE), SEEDS, {"plain_vit": "test_vit?patch_size=14"}),
     second_set=SecondSet(BASE, SEEDS, static_sizes=(100, 300), presets=(GROWING,), over_sampling=2.0),
     length=Length("convnet", iterations=200, seeds=SEEDS),
-    static_scale=StaticScale(scales=(1.0, 1.25), seeds=SEEDS),
+    static_settings=StaticSettings(scales=(1.0, 1.25), seeds=SEEDS),
     theory_practice=TheoryPractice(
         ("scaling-equal-convnet",),
         "scaling-equal-convnet",

@@ -114,7 +114,7 @@ def test_names_are_unique(name):
     names = [(job.study, job.name) for job in jobs_of(profile(name))]
     assert len(names) == len(set(names))
     # Tuned runs are results of the scaling and comparison studies; the model is fitted to what has been measured.
-    of_others = {"tuned", "length", "static_scale", "theory_practice"}
+    of_others = {"tuned", "length", "static_settings", "theory_practice"}
     assert {study.split("-")[0] for study, _ in names} == set(STUDIES) - of_others
 
 

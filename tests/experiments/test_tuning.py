@@ -3,10 +3,10 @@ from dataclasses import asdict, replace
 import pytest
 
 from dp.config import PracticeConfig
-from experiments import length, results, runs, static_scale, tuned, tuning
+from experiments import length, results, runs, static_settings, tuned, tuning
 from experiments.length import Length
 from experiments.profiles import profile
-from experiments.static_scale import StaticScale
+from experiments.static_settings import StaticSettings
 from experiments.tuned import Tuned
 from experiments.tuning import METHODS, Tuning, draw
 
@@ -25,11 +25,11 @@ def configs(settings: Tuning) -> dict[str, PracticeConfig]:
     return {job.name: runs.settings_of(job.config) for job in tuning.jobs(settings, "p")}
 
 
-def record(settings: Tuning, best: set[str]) -> None:
-    """Pretend that all trials were run, as they come; those named in `best` were better than the others."""
+def record(settings: Tuning, best: set[str], second: frozenset[str] = frozenset()) -> None:
+    """Pretend that all trials were run, as they come; those named in `best` were best, the others alike."""
     while new := [job for job in tuning.jobs(settings, "p") if results.state("p", job) != "present"]:
         for job in new:
-            accuracy = 90.0 if job.name in best else 80.0
+            accuracy = 90.0 if job.name in best else 85.0 if job.name in second else 80.0
             results.record("p", job, {"outcomes": [{"validation_accuracy": accuracy}]}, 1.0)
 
 
@@ -188,15 +188,22 @@ def test_longer_runs_are_the_largest_tuned_ones_in_all_but_the_iterations():
     assert length.jobs(Length("convnet", 16000, (0,)), settings, SETTINGS, "p") == []
 
 
-def test_static_runs_at_other_scales_are_the_largest_tuned_ones_in_all_but_the_scale():
-    record(SETTINGS, {"convnet-static-03", "vit-static-02"})
-    settings = Tuned((0, 1, 2), static_sizes=(32000, 1000), dp_sizes=(1000, 8000), size=4000)
+def test_other_static_settings_are_the_second_best_and_other_scales():
+    record(SETTINGS, {"convnet-static-03", "vit-static-02"}, second=frozenset({"vit-static-01"}))
+    settings = Tuned((0, 1, 2), static_sizes=(32000, 8000, 1000), dp_sizes=(1000, 8000), size=4000)
     compared = {job.name: job for job in tuned.jobs(settings, SETTINGS, "p") if job.study == "scaling-tuned-vit"}
     searched = compared["static-32000-seed0"].config["guidance_scale"]
     scales = (searched, searched + 1)
-    others = static_scale.jobs(StaticScale(scales, seeds=(0, 2)), settings, SETTINGS, "p")
+    others = static_settings.jobs(StaticSettings(scales, seeds=(0, 2)), settings, SETTINGS, "p")
     mine = {job.name: job for job in others if job.config["learner"] == "vit"}
-    assert list(mine) == [f"static-32000-vit-scale-{searched + 1:g}-seed{seed}" for seed in (0, 2)]
-    for job, seed in zip(mine.values(), (0, 2), strict=True):
+    names = ("static-32000-vit-second", f"static-32000-vit-scale-{searched + 1:g}", "static-8000-vit-second")
+    assert list(mine) == [f"{name}-seed{seed}" for seed in (0, 2) for name in names]
+    trial = configs(SETTINGS)["vit-static-01"]
+    for seed in (0, 2):
+        scaled = mine[f"{names[1]}-seed{seed}"]
         expected = compared[f"static-32000-seed{seed}"].config | {"guidance_scale": searched + 1}
-        assert job.study == "static_scale" and job.config == expected
+        assert scaled.study == "static_settings" and scaled.config == expected
+        for size in (32000, 8000):
+            run = runs.settings_of(mine[f"static-{size}-vit-second-seed{seed}"].config)
+            longest = compared[f"static-{size}-seed{seed}"].config["iterations"]
+            assert run == replace(trial, n_initial=size, seed=seed, iterations=longest)

@@ -421,24 +421,26 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     assert costs["no filter, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"
 
 
-def test_static_runs_at_other_scales_are_beside_the_searched_one(chain, drawn):
-    table = drawn["static_scale"].table
-    searched = {row["runs"].split(",")[0]: row for row in table if row["runs"].endswith("searched")}
-    assert set(searched) == {"ConvNet", "ViT"} and len(table) > 2
-    for row in table:
-        learner = row["runs"].split(",")[0]
-        tuned = read(chain, f"scaling-tuned-{learner.lower()}", "static-80-")
-        if row is searched[learner]:
-            assert row["difference"] is None
-            continue
-        scale = row["runs"].rpartition(" ")[2]
-        others = read(chain, "static_scale", f"static-80-{learner.lower()}-scale-{scale}-")
+def test_other_static_settings_are_beside_the_searched_ones(chain, drawn):
+    exhibit = drawn["static_settings"]
+    rows = {row["runs"]: row for row in exhibit.table}
+    found = read(chain, "static_settings", "static-80-")
+    stems = {name.rpartition("-seed")[0] for name in found}
+    assert {stem for stem in stems if "second" in stem} == {f"static-80-{each}-second" for each in ("convnet", "vit")}
+    assert len(stems) > 2 and sum(name.endswith("searched") for name in rows) == 2 == len(rows) - len(stems)
+    for stem in stems:
+        others = read(chain, "static_settings", f"{stem}-")
+        config = others[f"{stem}-seed0"]["config"]
+        learner = {"convnet": "ConvNet", "vit": "ViT"}[config["learner"]]
+        row = rows[f"{learner}, 80 images, scale {config['guidance_scale']:g}, learning rate {config['lr']:g}"]
+        tuned = read(chain, f"scaling-tuned-{config['learner']}", "static-80-")
         gaps = [
             other["outcomes"][-1]["test_accuracy"] - base["outcomes"][-1]["test_accuracy"]
             for other, base in zip(others.values(), tuned.values(), strict=True)
         ]
         assert row["difference"] == f"{np.mean(gaps):+.2f}" and row["seeds"] == len(gaps) == 2
-        assert f"{np.mean(gaps):+.2f}" in drawn["static_scale"].answer
+        assert "second" in stem or f"{np.mean(gaps):+.2f}" in exhibit.answer
+    assert exhibit.answer.count("settings second in the search") == 2
 
 
 def test_longer_runs_are_beside_the_tuned_ones_of_their_seeds(chain, drawn, tmp_path, monkeypatch):
