@@ -34,7 +34,7 @@ def make(profile: str) -> Exhibit:
         group = [curve[omega] for curve in curves.values() if omega in curve]
         base = curves["none"].get(omega)
         rows += [line | _judged(each) for line, each in zip(table(group, base), group, strict=True)]
-        answers.append(clear([each for each in group if each is not base], base))
+        answers.append(clear([each for each in group if each is not base], base).removesuffix("."))
     with style():
         figure, axes = plt.subplots(1, 2, figsize=at_width(6.75, 2.9), layout="constrained")
         _draw(axes[0], curves, lambda each: list(each.accuracies().values()), "real test accuracy (%)")
@@ -48,7 +48,7 @@ def make(profile: str) -> Exhibit:
         "refused image gets two more attempts. Label right: share of the additions that a classifier of real images "
         "takes for what their label says; it decides nothing. Cost: counted operations of generating and judging an "
         "image of the additions, in those of generating a candidate. ConvNet, guidance scale 3, mean and standard "
-        f"deviation over {seeds(len(each.runs) for each in found)}. Compared at each omega: {' '.join(answers)}",
+        f"deviation over {seeds(len(each.runs) for each in found)}. Compared at each omega: {'; '.join(answers)}.",
         [line | more for each in found for line, more in zip(points([each]), _by_run(each), strict=True)],
         figure,
         table=rows,
