@@ -4,7 +4,7 @@ from statistics import mean
 from typing import Any
 
 from experiments.efficiency import Efficiency, efficiency
-from experiments.intervals import mean_interval
+from experiments.intervals import difference_interval, mean_interval
 from experiments.outcomes import curve, outcomes
 from experiments.results import load
 from experiments.verdicts.verdict import times
@@ -23,27 +23,31 @@ def make(profile: str) -> Exhibit:
         _, images, learner, way = name.rpartition("-seed")[0].split("-", 3)
         group = groups.setdefault((learner, int(images)), {})
         group.setdefault(way, _variant(result)).runs[result["config"]["seed"]] = result
-    shown: list[Variant] = []
+    shown: dict[str, list[Variant]] = {}
     lines, said = [], []
     for (learner, size), others in sorted(groups.items()):
         searched = _searched(profile, learner, size, list(others.values()))
         lines += table([searched, *others.values()], searched)
         said += [_said(each, searched) for way, each in others.items() if way != "second"]
-        shown += [searched, *others.values()]
-    ratios = [_ratios(profile, learner, groups) for learner in dict.fromkeys(learner for learner, _ in groups)]
+        shown.setdefault(learner, []).extend([searched, *others.values()])
+    ratios = [_ratios(profile, learner, groups) for learner in shown]
+    leads = [_lead(profile, learner, each) for learner, each in shown.items()]
+    drawn = [each for of_learner in shown.values() for each in of_learner]
     kept = ("runs", "test %", "difference", "95% interval", "seeds")
     return Exhibit(
         "static_settings",
         "Question: was static training's search right, for more images than it searched with?",
         f"{DRAWN} Static training at the settings that the search found (one run a trial, fewer images), and at "
         "others: the search's second best, and another guidance scale for the largest set. Differences are of runs "
-        f"with one seed, {seeds(len(each.runs) for each in shown)}. Data efficiency: runs of DP as in table 5, of the "
+        f"with one seed, {seeds(len(each.runs) for each in drawn)}. Data efficiency: runs of DP as in table 5, of the "
         "static sizes and the seeds that are here.",
-        points(shown),
-        figure_of(shown),
+        points(drawn),
+        figure_of(drawn),
         table=[{name: line[name] for name in kept} for line in lines],
         answer=f"change of test accuracy in points: {'; '.join(said) or 'no runs at other scales yet'}. Static images "
-        f"over DP images at static's best accuracy: {'; '.join(each for each in ratios if each) or 'no runs yet'}.",
+        f"over DP images at static's best accuracy: {'; '.join(filter(None, ratios)) or 'no runs yet'}. DP at its best "
+        "minus the best of these static runs, which their test accuracy chose, in points: "
+        f"{'; '.join(filter(None, leads)) or 'no runs yet'}.",
     )
 
 
@@ -94,6 +98,17 @@ def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, 
         f"{LEARNERS[learner]}, settings second in the search {_times(efficiency(others, dp))}, "
         f"first {_times(efficiency(best, dp))}"
     )
+
+
+def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
+    """DP at its best size against the best of the static runs, of the same seeds."""
+    static = max((each.accuracies() for each in shown), key=lambda runs: mean(runs.values()))
+    dp = curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in static], "DP")
+    if not dp or len(static) < 2:
+        return ""
+    best = max(dp.values(), key=mean)
+    low, high = difference_interval(best, list(static.values()))
+    return f"{LEARNERS[learner]} {mean(best) - mean(static.values()):+.2f} (95% {low:+.2f} to {high:+.2f})"
 
 
 def _times(found: Efficiency) -> str:
