@@ -3,7 +3,7 @@
 Question   Does training longer change who wins when each method is tuned?
 Feeds      the figure "length"
 Command    python -m experiments run length
-Time       about 25 minutes on 2 cores (50 core-minutes), estimated
+Time       about half an hour on 2 cores (54 core-minutes)
 Expected   static training gains more: it has more images, and a probe had it so (docs/experiments.md)
 
 Nothing but the iterations differs from the runs of the tuned study, with which these are compared at the same seeds.

@@ -3,9 +3,9 @@
 Question   Was static training's search right, for more images than it searched with?
 Feeds      the figure "static_settings"
 Command    python -m experiments run static_settings
-Time       about an hour on 2 cores (110 core-minutes), estimated
+Time       about 40 minutes on 2 cores (76 core-minutes)
 Expected   a smaller guidance scale makes images more diverse, of which a larger set has more to give; the search's
-           second best, a few hundredths of a point behind, may well be better for some sizes
+           second best, little behind in one run, may well be better for some sizes
 
 Every method's settings were searched with one run a trial, all of one size. Larger static sets are trained here at the
 search's second best settings, the largest also at other guidance scales, nothing else changed; they are compared with

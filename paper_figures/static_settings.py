@@ -104,9 +104,9 @@ def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
     """DP at its best size against the best of the static runs, of the same seeds."""
     static = max((each.accuracies() for each in shown), key=lambda runs: mean(runs.values()))
     dp = curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in static], "DP")
-    if not dp or len(static) < 2:
+    best = max(dp.values(), key=mean, default=[])
+    if min(len(best), len(static)) < 2:
         return ""
-    best = max(dp.values(), key=mean)
     low, high = difference_interval(best, list(static.values()))
     return f"{LEARNERS[learner]} {mean(best) - mean(static.values()):+.2f} (95% {low:+.2f} to {high:+.2f})"
 

@@ -26,7 +26,7 @@ def configs(settings: Tuning) -> dict[str, PracticeConfig]:
 
 
 def record(settings: Tuning, best: set[str], second: frozenset[str] = frozenset()) -> None:
-    """Pretend that all trials were run, as they come; those named in `best` were best, the others alike."""
+    """Pretend that all trials were run, as they come; `best` were best, `second` next, the others alike."""
     while new := [job for job in tuning.jobs(settings, "p") if results.state("p", job) != "present"]:
         for job in new:
             accuracy = 90.0 if job.name in best else 85.0 if job.name in second else 80.0
