@@ -1,9 +1,11 @@
 """What makes training faster changes nothing but rounding, and a run may go on without it."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from dp import precision
 from dp.config import PracticeConfig
 from dp.data import ImageSet
 from dp.practice import practise
-from dp.precision import Compute
+from dp.precision import Compute, number_format
 from dp.run_folder import RunFolder
 from tests.dp.small import small_generator
 
@@ -101,6 +103,16 @@ def test_images_of_any_number_of_channels_are_laid_out(channels):
     assert torch.equal(laid_out, images)
     seen = nn.Conv2d(channels, 4, 3)(laid_out)
     assert seen.is_contiguous(memory_format=torch.channels_last) and not seen.is_contiguous()
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or not Path("/proc/cpuinfo").exists(),
+    reason="reads what Linux says of an x86 processor",
+)
+def test_a_processor_that_would_emulate_bfloat16_computes_in_float32():
+    flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")).split()
+    native = "avx512_bf16" in flags
+    assert number_format(torch.device("cpu")) == (torch.bfloat16 if native else torch.float32)
 
 
 def test_a_missing_compiler_is_told_in_a_line(tmp_path):
