@@ -51,7 +51,8 @@ def sample(
             output = guidance.guide(x, output, int(t))
         else:
             output = predict(x_t, t)
-        x_t = scheduler.step(output, t, x_t, eta=eta, generator=generator).prev_sample
+        # Not the scheduler's own step: that of a guided one, with a guidance left in it, would guide once more.
+        x_t = DDIMScheduler.step(scheduler, output, t, x_t, eta=eta, generator=generator).prev_sample
     return x_t
 
 

@@ -219,7 +219,7 @@ class Generator:
             return self._sample_exactly(conditions, rngs, guide)
         scale = {"guidance_scale": self.guidance_scale} if "guidance_scale" in self._accepts else {}
         count = {"batch_size": len(labels)} if "batch_size" in self._accepts else {}
-        self.pipe.scheduler.guidance = guide
+        users_own, self.pipe.scheduler.guidance = self.pipe.scheduler.guidance, guide
         try:
             images = self.pipe(
                 **conditions,
@@ -231,13 +231,22 @@ class Generator:
                 return_dict=False,
             )[0]
         finally:
-            self.pipe.scheduler.guidance = None
+            self.pipe.scheduler.guidance = users_own
         if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
             images = torch.from_numpy(images).permute(0, 3, 1, 2)
         return self.finished(images)
 
     def finished(self, images: Tensor) -> Tensor:
-        """Images float [B, C, H, W] in [0, 1] -> uint8, resized."""
+        """Images float [B, C, H, W] in [0, 1] -> uint8, resized.
+
+        Raises:
+            UserError: an image is not of finite numbers; as bytes it would be black.
+        """
+        if not images.isfinite().all():
+            raise UserError(
+                f"precision: the pipeline makes images that are not finite numbers in {_network(self.pipe).dtype}; "
+                "take bfloat16 or float32"
+            )
         if self.resize is not None:
             images = self.resize(images.float()).clamp(0, 1)
         return images.float().mul(255).round().to(torch.uint8)

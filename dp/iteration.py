@@ -71,7 +71,7 @@ def train_iteration(config: PracticeConfig, state: State, batch: Batch) -> None:
     state.optimizer.step()
     state.iteration += 1
     state.ema.update(state.learner, step=state.iteration)
-    state.losses.append(loss[0])
+    state.losses.append(loss[0].clone())  # it may be a view of all gradients, which would stay in memory with it
 
 
 def part_loss(config: PracticeConfig, state: State, part: int, images: Tensor, labels: Tensor) -> Tensor:

@@ -114,7 +114,10 @@ def run(
     real, held_out = source.real_sets(shape, validation, test, imagenet)
     shifted = source.imagenet_sets(shape[1], None, ood)
     check_room(needs(shape))
-    with RunFolder.open(folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory) as store:
+    batch = getattr(generator, "batch_size", 1)
+    with RunFolder.open(
+        folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory, batch=batch
+    ) as store:
         if not result.exists():
             total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
             with tqdm(total=total, unit="it", desc="practising", disable=mute) as bar:

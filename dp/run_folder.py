@@ -50,18 +50,21 @@ FORMAT = 1
 CHECKPOINT_SECONDS = 60.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last one by SLURM, if told to
 PORTION = 100  # images made between two looks at whether the process is to stop
+MAY_CHANGE = ("generation_batch", "memory")  # settings of how a run computes, not of what
 
 
 class RunFolder:
     """A `Store` in a folder; open it with `RunFolder.open`."""
 
-    def __init__(self, folder: Path, config: PracticeConfig, shards: PoolFolder, in_memory: bool):
+    def __init__(self, folder: Path, config: PracticeConfig, shards: PoolFolder, in_memory: bool, batch: int):
         """See `open`."""
         self.folder = folder
         self.config = config
         self.shards = shards
         self.in_memory = in_memory
+        self._portion = -(-PORTION // batch) * batch
         self._stop: int | None = None  # the signal that asked to stop
+        self._stops_later = False  # in training and while images are made; elsewhere a signal ends the process at once
         self._saved = time.monotonic()
         self._logged = 0
 
@@ -77,6 +80,7 @@ class RunFolder:
         shard_size: int = SHARD_SIZE,
         encoding: Encoding = "PNG",
         in_memory: bool = True,
+        batch: int = 1,
     ) -> Iterator["RunFolder"]:
         """Enter a new folder, or one of a run with the same settings; SIGTERM and Ctrl-C then end in a checkpoint.
 
@@ -91,6 +95,7 @@ class RunFolder:
             shard_size: images in a file of the pool.
             encoding: of the pool's images.
             in_memory: whether training holds the pool in memory or reads from disk (see `dp.pool.on_disk`).
+            batch: images that the generator makes at once; it is asked for so many, or for a multiple.
 
         Raises:
             UserError: the folder is another run's, or a run is going on in it.
@@ -105,7 +110,7 @@ class RunFolder:
         wait()
         if rank() != 0:
             pool = PoolFolder.open(folder / "pool", writable=True, rank=rank())
-        run = cls(folder, config, pool, in_memory)
+        run = cls(folder, config, pool, in_memory, batch)
         handlers = {number: signal.signal(number, run._on_signal) for number in SIGNALS}
         try:
             yield run
@@ -116,6 +121,7 @@ class RunFolder:
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
         """The samples of a round: shards that are there already are kept, the others are made."""
+        training, self._stops_later = self._stops_later, True
         if state is not None and rank() == 0 and round_ == len(self.shards.rounds):
             self._save_learner(state, round_)
         for slots in self.shards.shards_missing(round_, count, rank(), world()):
@@ -125,6 +131,9 @@ class RunFolder:
             self.shards.commit(round_, count)
             shutil.rmtree(scores_folder(self.folder, round_), ignore_errors=True)
         self._wait()
+        self._stops_later = training
+        if not training:
+            self._end_if_asked(self._stop)
         return self.shards.read_round(round_, images=self.in_memory)
 
     def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
@@ -147,9 +156,9 @@ class RunFolder:
 
     def _portions(self, numbers: range) -> Iterator[range]:
         """The numbers, some at a time, until the process is told to stop."""
-        for first in numbers[::PORTION]:
+        for first in numbers[:: self._portion]:
             self._end_if_asked(self._stop)  # the checkpoint is from before the addition, finished files are kept
-            yield range(first, min(first + PORTION, numbers.stop))
+            yield range(first, min(first + self._portion, numbers.stop))
 
     def pool(self, initial: Samples) -> TrainingPool:
         """In memory, or on disk."""
@@ -169,6 +178,9 @@ class RunFolder:
             with (self.folder / "log.jsonl").open("a") as file:
                 file.writelines(json.dumps(entry) + "\n" for entry in state.log[self._logged :])
             self._logged = len(state.log)
+        if state.iteration == self.config.iterations:
+            self._stops_later = False
+            self._end_if_asked(self._stop)
 
     def save(self, state: State) -> None:
         """Write the checkpoint of the run or of a branch."""
@@ -223,6 +235,7 @@ class RunFolder:
                 partial.write_text("".join(json.dumps(entry) + "\n" for entry in fresh.log))
             self._logged = len(fresh.log)
         self._wait()  # nobody goes on and writes what others are still reading
+        self._stops_later = fresh.iteration < self.config.iterations
         return fresh
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -237,7 +250,9 @@ class RunFolder:
         write_tensors(learner_file(self.folder, round_), tensors)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._stop = number  # acted upon between iterations and between portions of images
+        self._stop = number
+        if not self._stops_later:
+            raise Stopped(number)
 
     def _end_if_asked(self, stop: int | None) -> None:
         if stop is not None:
@@ -339,6 +354,8 @@ def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator,
 def claim(folder: Path, settings: dict[str, Any], kind: str = "run") -> None:
     """Write the settings of a run (or of a pool of its own) into a new folder, or make sure that they are the folder's.
 
+    Those of `MAY_CHANGE` may be others than before, and are written anew.
+
     Raises:
         UserError: the folder has other settings, or something else is in it.
     """
@@ -348,11 +365,14 @@ def claim(folder: Path, settings: dict[str, Any], kind: str = "run") -> None:
             raise UserError(f"{folder}: not a {kind}'s folder (no settings.json) and not empty; give a new one")
         write_json(path, {"format": FORMAT} | settings)
         return
-    different = _differences(read_settings(folder), json.loads(json.dumps(settings)))
+    found, wanted = read_settings(folder), json.loads(json.dumps(settings))
+    different = _differences(found, wanted)
     if different:
         raise UserError(
             f"{folder}: another {kind}'s folder ({'; '.join(different)}); use its settings or another folder"
         )
+    if found != wanted:
+        write_json(path, {"format": FORMAT} | settings)
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any], inside: str = "") -> list[str]:
@@ -362,7 +382,7 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any], inside: str = ""
         there, asked = found.get(name), wanted.get(name)
         if isinstance(there, dict) and isinstance(asked, dict):
             different += _differences(there, asked, f"{inside}{name}.")
-        elif there != asked:
+        elif there != asked and name not in MAY_CHANGE:
             different.append(f"{inside}{name}: {_brief(there)} there, {_brief(asked)} asked for")
     return different
 

@@ -39,9 +39,13 @@ class EntropyGuidedDDIMScheduler(DDIMScheduler):
 
     @classmethod
     def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
-        """As for any scheduler; UserError if the configuration is of a model that has no DDIM steps."""
+        """As for any scheduler; UserError if the configuration is of a model that has no DDIM steps.
+
+        Samples are clipped only if the configuration says so: those of samplers that know no clipping (Euler,
+        DPM-Solver, UniPC) say nothing, and DDIM clips by default, which spoils latents.
+        """
         _check_config(config)
-        return super().from_config(config, **kwargs)
+        return super().from_config({"clip_sample": False, **config}, **kwargs)
 
     @functools.wraps(DDIMScheduler.set_timesteps)  # pipelines look at its signature too
     def set_timesteps(self, *args: Any, **kwargs: Any) -> None:

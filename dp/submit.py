@@ -32,7 +32,7 @@ from dp.processes import check_share
 
 SUBMITTABLE = ("run", "generate")
 REQUEUES = 1000  # as often as need be; what limits a job is the length of its run
-STOP_SECONDS = 120  # before the time limit: enough to finish an iteration and write a checkpoint
+STOP_SECONDS = 120  # before the time limit: enough to finish an iteration, write a checkpoint and queue again
 SHUTDOWN_SECONDS = 100  # of these are the processes' own, before torchrun kills them
 PORTS = range(20_000, 30_000)  # of the meeting point, by the job's number
 
@@ -52,7 +52,7 @@ class Launch:
         self._code: int | None = None
 
     def __call__(self) -> None:
-        """Until the command ends. Where it fails, the first node says so; the others' failures end its torchrun too."""
+        """Until the command ends; where it fails, srun ends the other nodes, which would wait for this one for long."""
         from submitit import JobEnvironment
 
         job = JobEnvironment()
@@ -73,8 +73,9 @@ class Launch:
         signal.signal(signal.SIGTERM, self._on_sigterm)  # submitit ignores it
         threading.Thread(target=self._wait, daemon=True).start()
         self._until_ended()
-        if job.global_rank == 0:
-            sys.exit(self._code)
+        if self._code and job.global_rank:
+            time.sleep(STOP_SECONDS)  # if all were told to stop, the first node is to queue again before srun ends it
+        sys.exit(self._code)
 
     def checkpoint(self) -> Any:
         """submitit calls this when the time is nearly over: stop with a checkpoint; returns what shall queue again."""
@@ -150,7 +151,10 @@ def submit(
     if cluster == "slurm":
         executor.update_parameters(
             cpus_per_task=cpus_per_gpu * gpus_per_node,
-            slurm_srun_args=[f"--cpus-per-task={cpus_per_gpu * gpus_per_node}"],  # srun does not take it from sbatch
+            slurm_srun_args=[
+                f"--cpus-per-task={cpus_per_gpu * gpus_per_node}",  # srun does not take it from sbatch
+                "--kill-on-bad-exit=1",
+            ],
             slurm_signal_delay_s=STOP_SECONDS,
             slurm_additional_parameters=options,
         )

@@ -93,7 +93,10 @@ def efficiency(static: Curve, dp: Curve, short: float = 0.0) -> Efficiency:
 
 
 def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:
-    """One for each DP size; see `Equivalent`."""
+    """One for each DP size; see `Equivalent`.
+
+    DP's spread is that of the size alone: small pools vary far more than large ones.
+    """
     found = []
     for size, accuracy in means(dp).items():
 
@@ -101,7 +104,9 @@ def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:
             return (size_reaching(static, dp[size]) or np.inf) / size
 
         n = size_reaching(means(static), accuracy)
-        found.append(Equivalent(size, accuracy, n, n / size if n else None, drawn_interval(ratio, static, dp)))
+        found.append(
+            Equivalent(size, accuracy, n, n / size if n else None, drawn_interval(ratio, static, {size: dp[size]}))
+        )
     return found
 
 
@@ -116,7 +121,7 @@ def fit(curve: Curve) -> tuple[float, float, float] | None:
             lambda n, a, b, c: a - b * n**-c,
             sizes / unit,
             values,
-            p0=(values[-1] + 1, values[-1] - values[0] + 1, 0.5),
+            p0=(min(values[-1] + 1, 100), max(values[-1] - values[0], 0) + 1, 0.5),
             bounds=((0, 0, 0.01), (100, 100, 5)),
         )
     except (RuntimeError, OptimizeWarning):

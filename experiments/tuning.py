@@ -199,6 +199,11 @@ def beside(
     return [*chosen, *itertools.islice(others, count - len(chosen))]
 
 
+def additions_of(images: int, about: int) -> int:
+    """The number of additions nearest to `about` that divides the images to be added."""
+    return min((k for k in range(1, images) if images % k == 0), key=lambda k: abs(k - about))
+
+
 def apply(base: PracticeConfig, method: str, point: Point, size: int) -> PracticeConfig:
     """The run at a point of a method's space, ending with `size` images."""
     config = replace(
@@ -214,7 +219,7 @@ def apply(base: PracticeConfig, method: str, point: Point, size: int) -> Practic
         return replace(config, n_initial=size, rounds=0, n_per_round=0)
     n_initial = round(size * point["initial"])
     rest = size - n_initial
-    rounds = min((k for k in range(1, rest) if rest % k == 0), key=lambda k: abs(k - point["additions"]))
+    rounds = additions_of(rest, point["additions"])
     return replace(
         config,
         n_initial=n_initial,

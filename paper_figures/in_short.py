@@ -45,9 +45,12 @@ def effect(verdict: dict[str, Any]) -> str:
         return ""
     if known is None:
         return f"never reached ({between(interval)}{verdict['unit'] * bool(interval[1])})"
-    low, high = interval or (None, None)
-    # Theory has neither seeds nor an interval.
-    spread = "" if low is None or low == high else f" ({low:.3g} to {high:.3g})"
+    if interval is None or interval[0] == interval[1]:  # theory has neither seeds nor an interval
+        spread = ""
+    elif verdict["unit"] == "x":
+        spread = f" ({between(interval)})"
+    else:
+        spread = " ({:.3g} to {:.3g})".format(*interval)
     return f"{known:.3g}{' ' * (verdict['unit'] == 'points')}{verdict['unit']}{spread}"
 
 

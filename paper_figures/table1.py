@@ -15,24 +15,22 @@ STUDIES = ("comparison", "scaling", "tuned")
 def make(profile: str) -> Exhibit:
     """From the comparison and scaling studies."""
     mask = hard_images(profile, [f"comparison-{learner}" for learner in LEARNERS])
-    rows = []
+    rows: Rows = []
+    best = []
     for learner in LEARNERS:
         compared = outcomes(profile, f"comparison-{learner}")
         real = sorted((row for row in compared if row["method"] == "real"), key=lambda row: row["pool_size"])
         rows += [{"settings": "", **row} for row in real]
         for setting in SETTINGS:
             pruned = [row for row in compared if row["method"] == "prune" and row["variant"] == setting]
-            rows += [
-                {"settings": setting, **row} for row in chosen(outcomes(profile, _study(setting, learner)), pruned)
-            ]
+            whole = [row for row in (*outcomes(profile, _study(setting, learner)), *pruned) if full(row)]
+            rows += [{"settings": setting, **row} for row in chosen(whole)]
+            if whole:
+                best.append(f"{LEARNERS[learner]}, {setting}: {_best(whole)}")
     if not rows:
         raise missing("comparison", profile)
     groups = grouped(rows, "learner", "settings", "method", "pool_size", "n_initial")
     table = [{**_what(group[0]), **_measured(group, mask)} for group in groups.values()]
-    best = [
-        f"{LEARNERS[learner]}, {setting}: {_best(each)}"
-        for (learner, setting), each in grouped([row for row in rows if row["settings"]], "learner", "settings").items()
-    ]
     hard = (
         f"the {mask.sum():,} test images that most of the real-trained reference learners get wrong, so that learners "
         "trained on real images are at a disadvantage there, the more the more they are like those; a learner that is "
@@ -46,7 +44,7 @@ def make(profile: str) -> Exhibit:
         "changed test images, which stand for ImageNet-Sketch, -R and -V2; hard, which stands for ImageNet-A: "
         f"{hard if mask.any() else 'no reference learners yet'}. Equal: one guidance scale and one set of settings; "
         "tuned: each method at the best that its own search found (the table of the search). Real-data training has "
-        "the equal settings and was not tuned. Highest test accuracy without real training images: "
+        "the equal settings and was not tuned. Highest test accuracy without real training images, of all sizes run: "
         f"{'; '.join(best) or 'none yet'}. "
         "Stands for table 1, whose rows are below (DP with "
         f"lambda_cfg = 2). {NOT_COMPARABLE}",
@@ -60,13 +58,17 @@ def _study(setting: str, learner: str) -> str:
     return f"scaling-{setting}-{learner}"
 
 
-def chosen(rows: Rows, pruned: Rows) -> Rows:
+def full(row: dict[str, Any]) -> bool:
+    """Whether a run, not a branch of one."""
+    return row["branch_iteration"] is None
+
+
+def chosen(rows: Rows) -> Rows:
     """Static at the size of the pruned runs and at its largest, the pruned runs, DP at that size and at its largest."""
-    full = [row for row in (*rows, *pruned) if row["branch_iteration"] is None]
-    small = {row["pool_size"] for row in full if row["method"] == "prune"}
+    small = {row["pool_size"] for row in rows if row["method"] == "prune"}
     found: Rows = []
     for method in ("static", "prune", "DP"):
-        mine = [row for row in full if row["method"] == method]
+        mine = [row for row in rows if row["method"] == method]
         sizes = {row["pool_size"] for row in mine}
         found += [
             row

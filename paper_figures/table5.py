@@ -51,7 +51,7 @@ def compare(static: Curve, dp: Curve) -> Rows:
             "static's best %": round(max(float(np.mean(values)) for values in static.values()), 2),
             "static images as good": "not reached" if each.static_size is None else round(each.static_size),
             "fewer": None if each.ratio is None else round(each.ratio, 2),
-            "95% interval": " to ".join(dict.fromkeys(map(_ratio, each.interval))),
+            "95% interval": None if each.interval[0] < 0 else " to ".join(dict.fromkeys(map(_ratio, each.interval))),
         }
         for each in equivalents(static, dp)
     ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments.tuning import METHODS, SHARED, validation_accuracy
+from experiments.tuning import GROWING, METHODS, SHARED, additions_of, validation_accuracy
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import LEARNERS, grouped, results_of
 
@@ -44,11 +44,24 @@ def make(profile: str) -> Exhibit:
 
 def _ends(table: Rows) -> str:
     found = []
+    lengths = {row["iterations"] for row in table}
     for row in (row for row in table if row["best"]):
-        at = [f"{axis} {row[axis]:g}" for axis, values in RANGES.items() if row[axis] in (min(values), max(values))]
+        ranges = RANGES | {"iterations": lengths} | _of_growing(row)
+        at = [f"{axis} {row[axis]:g}" for axis, values in ranges.items() if row[axis] in (min(values), max(values))]
         if at:
             found.append(f"{row['learner']}, {row['method']}: {', '.join(at)}")
     return "; ".join(found) or "none"
+
+
+def _of_growing(row: dict[str, Any]) -> dict[str, list[int]]:
+    """The numbers N and k that the search chooses from, for a run that grows to this row's size."""
+    if not row["k"]:
+        return {}
+    added = row["k"] * row["P"]
+    return {
+        "N": [round((row["N"] + added) * share) for share in GROWING["initial"]],
+        "k": [additions_of(added, about) for about in GROWING["additions"]],
+    }
 
 
 def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:

@@ -121,8 +121,6 @@ class PoolFolder:
         if not writable:
             return cls(folder, pool_manifest.load(folder).layout, None, None)
         if rank:
-            if not pool_lock.is_held(folder / LOCK):
-                raise UserError(f"{folder}: rank {rank} may write only while rank 0 has it open; open it there first")
             return cls(folder, pool_manifest.load(folder).layout, rank, None)
         pool_manifest.load(folder)  # no lock file in a folder that is no pool
         lock = pool_lock.acquire(folder / LOCK)

@@ -20,7 +20,7 @@ def acquire(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise UserError(f"{path}: cannot be locked: {error.strerror}; give the run a folder it may write to") from None
-    if not _try_lock(handle, fcntl.LOCK_EX):
+    if not _try_lock(path, handle):
         holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
         os.close(handle)
         raise UserError(
@@ -32,23 +32,17 @@ def acquire(path: Path) -> int:
     return handle
 
 
-def is_held(path: Path) -> bool:
-    """Whether some process holds the lock."""
+def _try_lock(path: Path, handle: int) -> bool:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        return not _try_lock(handle, fcntl.LOCK_SH)  # shared: those who ask at once do not meet each other
-    finally:
-        os.close(handle)
-
-
-def _try_lock(handle: int, kind: int) -> bool:
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        os.close(handle)
+        raise UserError(
+            f"{path}: the file system has no locks ({error.strerror}), which keep a second run out; use another, or "
+            "mount it with flock"
+        ) from None
     return True
 
 

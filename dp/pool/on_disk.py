@@ -1,6 +1,7 @@
 """A pool that is trained on without being in memory: images are decoded when a mini-batch asks for them."""
 
 import copy
+import fcntl
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,16 @@ class DiskPool:
     def _mapped(self, listed: Listed) -> pa.Table:
         path = self.cache / f"{listed.sha256}.arrow"
         if not path.exists():
+            self._copy(listed, path)
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
+
+    def _copy(self, listed: Listed, path: Path) -> None:
+        """Make the Arrow file, unless another process of this machine has done so in the meantime."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with (self.cache / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                return
             name = str(self.folder.folder / listed.file)
             table = records(self.folder.content(listed), name, self.folder.layout)
             images = table["image"].combine_chunks().field("bytes").cast(pa.large_binary())
@@ -106,4 +117,3 @@ class DiskPool:
             with atomic(path) as partial, pa.OSFile(str(partial), "wb") as file:
                 with pa.ipc.new_file(file, kept.schema) as writer:
                     writer.write_table(kept)
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()

@@ -7,7 +7,7 @@ import numpy as np
 from experiments.intervals import difference_interval
 from experiments.outcomes import outcomes, shift_means
 from experiments.verdicts.scaling import scaling_rows
-from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, in_words, of_all, untested
+from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, in_words, of_all, untested, with_interval
 
 
 def shifted_images(profile: str) -> Verdict:
@@ -33,7 +33,7 @@ def shifted_images(profile: str) -> Verdict:
     if not found:
         return untested("C5", "no DP and real-data runs with shift sets")
     main = found.get(f"{MAIN}-outline") or next(iter(found.values()))
-    parts = ", ".join(f"{in_words(name)} {each['gain']:+.1f}" for name, each in found.items())
+    parts = ", ".join(f"{in_words(name)} {with_interval(each, 1)}" for name, each in found.items())
     return Verdict(
         "C5",
         of_all([above(each["interval"], 0) for each in found.values()]),

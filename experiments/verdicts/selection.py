@@ -7,7 +7,18 @@ import numpy as np
 from experiments.intervals import Interval, difference_interval, drawn_interval
 from experiments.outcomes import curve, outcomes
 from experiments.results import load
-from experiments.verdicts.verdict import LEARNERS, Verdict, above, in_words, of_all, several_seeds, times, untested
+from experiments.verdicts.verdict import (
+    LEARNERS,
+    Part,
+    Verdict,
+    above,
+    in_words,
+    of_all,
+    several_seeds,
+    times,
+    untested,
+    with_interval,
+)
 
 
 def guidance_cost(profile: str) -> Verdict:
@@ -64,14 +75,15 @@ def cheaper_than_pruning(profile: str) -> Verdict:
     tuned = pruning_tuned(profile)
     for name, each in tuned.items():
         aside += (
-            f"; {in_words(name)}, tuned, DP minus pruning with {each['images']:,} images: {each['gain']:+.2f} points"
+            f"; {in_words(name)}, tuned, DP minus pruning with {each['images']:,} images: {with_interval(each)} points"
         )
     return Verdict(
         "C7",
         of_all([above(interval, 1), above(gain_interval, 0)] + [above(each["interval"], 0) for each in tuned.values()]),
         f"one addition at equal settings: operations of pruning's best ratio ({best:g}"
         f"{', the largest measured' * (best == max(prune))}) over those of the cheapest guidance as good: "
-        f"{times(ratio, interval)}; best guided minus best pruned accuracy {gain:+.2f} points{aside}",
+        f"{times(ratio, interval)}; best guided minus best pruned accuracy "
+        f"{with_interval({'gain': gain, 'interval': gain_interval})} points{aside}",
         ratio,
         interval,
         min(len(each) for each in runs.values()),
@@ -122,26 +134,26 @@ def cost_at_equal_accuracy(
 
 
 def too_much_selection(profile: str) -> Verdict:
-    """C8: an interior optimum over the ratio, over omega and in theory: the strongest selection is worse than the best.
+    """C8: an interior optimum over the ratio, over omega and in theory: some selection is best, and more is worse.
 
-    Each holds if the interval of the best strength's lead over the strongest is above 0. Where the strongest is the
-    best it does not hold if the interval of its lead over the next best is above 0, and is undecided otherwise.
+    Each holds if the best strength is better than none (ratio 1 or omega 0) and than the strongest, both leads beyond
+    their intervals. Where the best is one of these ends it does not hold if the interval of its lead over the next best
+    is above 0, and is undecided otherwise.
     """
     runs = selection_runs(profile)
+    plain = {0.0: runs["prune-1"]} if "prune-1" in runs else {}
     found: dict[str, dict[str, Any]] = {}
     for way in ("prune", "exact", "cheap"):
         strengths = _ways(runs, way)
         if not strengths:
             continue
-        tests = {strength: _tests(each) for strength, each in strengths.items()}
-        best, *others = sorted(tests, key=lambda s: np.mean(tests[s]), reverse=True)
-        strongest = max(tests)
-        over = difference_interval(tests[best], tests[others[0] if best == strongest else strongest])
+        tests = {s: _tests(each) for s, each in (strengths if way == "prune" else plain | strengths).items()}
+        best = max(tests, key=lambda s: np.mean(tests[s]))
         found[way] = {
             "best": best,
-            "lead": float(np.mean(tests[best]) - np.mean(tests[strongest])),
-            "interval": (0.0, 0.0) if best == strongest else over,
-            "holds": (False if above(over, 0) else None) if best == strongest else above(over, 0),
+            "lead": float(np.mean(tests[best]) - np.mean(tests[max(tests)])),
+            "interval": (0.0, 0.0) if best == max(tests) else difference_interval(tests[best], tests[max(tests)]),
+            "holds": _is_interior(tests, best),
         }
     rows = load(profile, "theory").get("figure5c", {}).get("rows", [])
     curves: dict[str, dict[float, float]] = {}
@@ -152,12 +164,12 @@ def too_much_selection(profile: str) -> Verdict:
             mine[row["oversampling_ratio"]] = row["test_accuracy"]
     for name, mine in curves.items():
         best, lead = max(mine, key=lambda s: mine[s]), 100 * (max(mine.values()) - mine[max(mine)])
-        found[name] = {"best": best, "lead": lead, "interval": (lead, lead)}
+        found[name] = {"best": best, "lead": lead, "interval": (lead, lead), "holds": min(mine) < best < max(mine)}
     if not {"prune", "exact"} <= found.keys():
         return untested("C8", "no pruned and guided runs")
     measured = {name: each for name, each in found.items() if not name.startswith("theory")}
     fixed, tuned = (
-        [each["lead"] > 0 for name, each in found.items() if name.startswith("theory") and ("tuned" in name) == wanted]
+        [each["holds"] for name, each in found.items() if name.startswith("theory") and ("tuned" in name) == wanted]
         for wanted in (False, True)
     )
     main = found["exact"]
@@ -178,6 +190,15 @@ def too_much_selection(profile: str) -> Verdict:
         ("selection", "theory/figure5c"),
         {"optima": found},
     )
+
+
+def _is_interior(tests: dict[float, list[float]], best: float) -> Part:
+    """Whether the best strength is beyond its intervals better than both ends; see `too_much_selection`."""
+    ends = {min(tests), max(tests)}
+    if best in ends:
+        following = max((strength for strength in tests if strength != best), key=lambda s: np.mean(tests[s]))
+        return False if above(difference_interval(tests[best], tests[following]), 0) else None
+    return True if all(above(difference_interval(tests[best], tests[end]), 0) for end in ends) else None
 
 
 def selection_runs(profile: str) -> dict[str, list[dict[str, Any]]]:

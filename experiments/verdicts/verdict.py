@@ -1,5 +1,6 @@
 """What a verdict is, and what the rules share."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,6 +72,12 @@ def between(interval: Interval) -> str:
     """The interval of a ratio in words; 0 stands for what is never reached."""
     low, high = interval
     return f"{low:.1f} to {high:.1f}" if low else f"from never up to {high:.1f}" if high else "never"
+
+
+def with_interval(found: dict[str, Any], digits: int = 2) -> str:
+    """A difference ("gain") and its interval, if it has bounds, in words: "+1.07 (95% +0.04 to +2.10)"."""
+    gain, low, high = (f"{value:+.{digits}f}" for value in (found["gain"], *found["interval"]))
+    return gain if math.isinf(found["interval"][0]) else f"{gain} (95% {low} to {high})"
 
 
 def in_words(name: str) -> str:

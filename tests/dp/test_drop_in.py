@@ -9,10 +9,12 @@ from diffusers import (
     AutoencoderTiny,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     KandinskyV22Pipeline,
     LDMPipeline,
     StableDiffusionImg2ImgPipeline,
+    UniPCMultistepScheduler,
 )
 from torch import nn
 
@@ -314,6 +316,20 @@ def test_inference_mode_is_no_obstacle(call, classifier):
     expected = sample()
     with torch.inference_mode():
         assert torch.equal(sample(), expected)
+
+
+@pytest.mark.parametrize("sampler", [DPMSolverMultistepScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler])
+def test_latents_of_a_sampler_that_knows_no_clipping_are_not_clipped(sampler):
+    """DDIM with perfect predictions of the noise ends at the latents, however large."""
+    latents = 4 * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    config = sampler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").config
+    scheduler = EntropyGuidedDDIMScheduler.from_config(config)
+    scheduler.set_timesteps(50)
+    x = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
+    for t in scheduler.timesteps:
+        abar = scheduler.alphas_cumprod[t]
+        x = scheduler.step((x - abar.sqrt() * latents) / (1 - abar).sqrt(), t, x).prev_sample
+    assert latents.abs().max() > 9 and torch.allclose(x, latents, atol=1e-3)
 
 
 def test_a_scheduler_of_another_kind_is_refused(call, classifier):

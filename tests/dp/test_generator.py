@@ -1,3 +1,4 @@
+import copy
 from dataclasses import fields
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from dp.config import PracticeConfig
 from dp.errors import UserError
 from dp.generator import Generator
-from dp.guidance import GuidanceConfig, entropy
+from dp.guidance import GuidanceConfig, entropy, entropy_guidance
 from dp.imagenet import class_list
 from dp.linear_decoder import LinearDecoder
 from dp.randomness import stream
@@ -107,6 +108,26 @@ def test_guided_images_are_harder(generator):
         assert (after > before).all()
 
 
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_a_guidance_of_the_users_own_neither_adds_to_the_generators_nor_is_lost(generator, gradient):
+    guidance = GuidanceConfig(0.5, gradient=gradient)
+    expected = generator.generate(LABELS, SEEDS, learner, guidance)
+    own = generator.pipe.scheduler.guidance = entropy_guidance(generator.pipe, learner, omega=0.9)
+    try:
+        assert torch.equal(generator.generate(LABELS, SEEDS, learner, guidance).images, expected.images)
+        assert generator.pipe.scheduler.guidance is own
+    finally:
+        generator.pipe.scheduler.guidance = None
+
+
+def test_images_of_no_numbers_are_refused(tiny_pipe):
+    """They would be black ones; a VAE in half precision makes them."""
+    pipe = copy.deepcopy(tiny_pipe)
+    pipe.vae.decoder.conv_out.bias.data.fill_(torch.nan)
+    with pytest.raises(UserError, match=r"precision: the pipeline makes images that are not finite numbers in torch\."):
+        Generator(pipe, 2.0, 2).generate(LABELS, SEEDS)
+
+
 def test_a_raw_linear_decoder_guides_too(tiny_pipe):
     cheap = Generator(tiny_pipe, 2.0, 4, batch_size=4, decoder=LinearDecoder(4, 1, 4))
     images = cheap.generate(LABELS, SEEDS, learner, GuidanceConfig(0.5)).images
@@ -133,7 +154,10 @@ def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):
     assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < 50
 
 
-def test_other_seed_or_label_is_another_image(generator):
+def test_other_seed_or_label_is_another_image(tiny_pipe):
+    pipe = copy.deepcopy(tiny_pipe)
+    pipe.unet.class_embedding.weight.data *= 100  # as small as it is at random, a label changes less than a grey level
+    generator = Generator(pipe, guidance_scale=2.0, steps=4, batch_size=4)
     base = generator.generate(LABELS[:1], [1]).images
     assert not torch.equal(base, generator.generate(LABELS[:1], [2]).images)
     assert not torch.equal(base, generator.generate(LABELS[:1] + 1, [1]).images)

@@ -23,8 +23,8 @@ from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.practice import practise
 from dp.round_images import image_maker
-from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, repair_pool
-from dp.samples import concatenate
+from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool
+from dp.samples import Samples, concatenate
 from dp.state import InMemory, start
 from tests.dp.small import small_generator
 
@@ -198,6 +198,74 @@ def test_another_runs_folder_is_refused(uninterrupted):
     differs = r"another run's folder \(config.guidance.omega: 0.5 there, 0.0 asked for; config.iterations: 60 there, 61"
     with pytest.raises(UserError, match=differs):
         run(uninterrupted, replace(CONFIG, guidance=GuidanceConfig(0.0, (0.0, 1.0)), iterations=61))
+
+
+def test_what_changes_no_result_may_change(tmp_path):
+    """After a GPU's memory did not do, say; the settings are then those of the last command."""
+    for batch in (8, 2):
+        settings = SETTINGS | {"source": {"generation_batch": batch}, "storage": {"memory": batch > 2}}
+        with RunFolder.open(tmp_path, settings, CONFIG, CLASSES, (1, 32, 32)):
+            assert read_settings(tmp_path) == json.loads(json.dumps(settings))
+
+
+@pytest.mark.parametrize(("batch", "asked"), [(1, [100, 30]), (48, [130]), (20, [100, 30]), (64, [128, 2])])
+def test_images_are_asked_for_by_whole_batches(tmp_path, batch, asked):
+    portions = []
+
+    def make(slots: range) -> Samples:
+        portions.append(len(slots))
+        return image_maker(CONFIG, NoImages(), 0)(slots)
+
+    with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32), batch=batch) as store:
+        store.round(None, 0, 130, make)
+    assert portions == asked
+
+
+class NoImages:
+    """A generator of black ones."""
+
+    num_classes = 10
+
+    def generate(self, labels, seeds, learner=None, guidance=None, other=None, round_=0, progress=None) -> Samples:
+        none, nan = torch.zeros_like(labels), torch.full(labels.shape, torch.nan)
+        images = torch.zeros(len(labels), 1, 32, 32, dtype=torch.uint8)
+        return Samples(
+            images, labels, torch.tensor(seeds), none, torch.zeros(len(labels)), nan, nan, none.to(torch.int8) - 1, none
+        )
+
+
+def test_outside_of_training_a_signal_stops_at_once(tmp_path):
+    """In it the next checkpoint does, or the next look between portions of images; see the kills above."""
+    with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32)) as store:
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        store._stop = None
+        state = store.resume(start(CONFIG, Pool(image_maker(CONFIG, NoImages(), 0)(range(4))), 10))
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Stopped):
+            store.iteration(state)
+        assert checkpoint_file(tmp_path).exists()
+
+
+def test_the_final_evaluation_can_be_stopped_and_is_made_up_for(tmp_path, uninterrupted):
+    def evaluation() -> ImageSet:
+        if not (tmp_path / "asked").exists():
+            (tmp_path / "asked").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        return real_images()
+
+    for ends in (True, False):
+        with RunFolder.open(tmp_path / "run", SETTINGS, CONFIG, CLASSES, (1, 32, 32), shard_size=8) as store:
+            try:
+                outcomes, _ = practise(CONFIG, small_generator(), real_images(), evaluation, store=store)
+            except Stopped as stopped:
+                assert ends and stopped.number == signal.SIGTERM
+                continue
+            assert not ends
+            store.finish({"outcomes": [each.numbers() for each in outcomes]})
+    assert_same(tmp_path / "run", uninterrupted)
 
 
 @pytest.mark.parametrize("old", [True, False])

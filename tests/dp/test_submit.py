@@ -105,7 +105,8 @@ def test_slurm_is_asked_for_what_the_processes_need(tmp_path, monkeypatch):
     script = (tmp_path / "script").read_text()
     for option in ("nodes=2", "gpus-per-node=4", "time=180", "cpus-per-task=24", "partition=gpu", "signal=USR2@120"):
         assert f"#SBATCH --{option}\n" in script, script
-    assert "--cpus-per-task=24 " in next(line for line in script.splitlines() if line.startswith("srun "))
+    srun = next(line for line in script.splitlines() if line.startswith("srun "))
+    assert "--cpus-per-task=24 " in srun and "--kill-on-bad-exit=1 " in srun
 
 
 def test_without_slurm_it_says_so(tmp_path, monkeypatch):

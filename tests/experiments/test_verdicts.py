@@ -128,7 +128,7 @@ def test_sizes_of_one_seed_are_not_more_seeds(folder):
 
 @pytest.mark.parametrize(
     ("guided", "plain", "verdict"),
-    [(60.0, 80.0, "holds here"), (80.0, 60.0, "holds in part"), (100.0, 60.0, "does not hold here")],
+    [(60.0, 80.0, "holds here"), (80.0, 60.0, "does not hold here"), (60.0, 60.0, "not decided here")],
 )
 def test_hardness(folder, guided, plain, verdict):
     run = {"n_initial": 1000, "rounds": 3, "n_per_round": 1000}
@@ -170,6 +170,13 @@ def test_selection_that_is_the_better_the_stronger_and_pruning_that_wins(folder)
     cost, optimum = verdicts.cheaper_than_pruning("p"), verdicts.too_much_selection("p")
     assert cost.verdict == optimum.verdict == "does not hold here"
     assert cost.effect is None and optimum.effect == 0
+
+
+def test_selection_that_hurts_from_the_start_has_no_optimum(folder):
+    selection({1: 85.0, 4: 83.0, 18: 80.0}, {0.1: 84.0, 0.3: 83.0, 0.7: 81.0})
+    found = verdicts.too_much_selection("p")
+    assert found.verdict == "does not hold here"
+    assert {way: each["best"] for way, each in found.more["optima"].items()} == {"prune": 1, "exact": 0, "cheap": 0}
 
 
 def test_the_strongest_selection_as_the_best_by_luck_leaves_open_whether_more_would_hurt(folder):

@@ -1,5 +1,6 @@
 """Disks that are full, read-only or slow: nothing is lost."""
 
+import errno
 import os
 import resource
 import shutil
@@ -45,6 +46,17 @@ def test_a_folder_without_write_permission_is_read_but_not_written(original):
         unprivileged(act)
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o755)
+
+
+@pytest.mark.parametrize("open_it", [PoolFolder.create, lambda folder, *_: PoolFolder.open(folder, writable=True)])
+def test_a_file_system_without_locks_is_told_from_a_full_one(folder, tmp_path, monkeypatch, open_it):
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    place = tmp_path / "new" if open_it == PoolFolder.create else folder
+    with pytest.raises(UserError, match=r"\.lock: the file system has no locks \(Function not .*mount it with flock"):
+        open_it(place, CLASSES, SHAPE)
 
 
 @pytest.mark.parametrize("name", ["round-0002/.00000.parquet", "round-0002/.slots.json", ".manifest.json"])

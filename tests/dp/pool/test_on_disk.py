@@ -1,6 +1,8 @@
 """A pool that is trained on from disk gives what one in memory gives."""
 
 import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -67,7 +69,7 @@ def test_files_of_the_cache_are_shared_and_not_made_twice(tmp_path):
     with write(tmp_path / "pool", 2) as folder:
         DiskPool(folder, 2, tmp_path / "cache")
         times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
-        assert len(times) == 6 and not [name for name in times if name.startswith(".")]
+        assert len(times) == 7 and [name for name in times if name.startswith(".")] == [".lock"]
         again = DiskPool(folder, 2, tmp_path / "cache")
         assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == times
         # A shard that is gone does not matter to who has it in the cache, and is named to who has not.
@@ -75,6 +77,21 @@ def test_files_of_the_cache_are_shared_and_not_made_twice(tmp_path):
         assert torch.equal(again.rows(torch.tensor([39]))[0], some(20, 1).images[-1:])
         with pytest.raises(UserError, match=r"round-0001/00002\.parquet: missing"):
             DiskPool(folder, 2, tmp_path / "elsewhere")
+
+
+def test_what_asks_for_a_shard_at_once_maps_the_same_file(tmp_path, monkeypatch):
+    """As the processes of a node do; a second copy would be a second one in memory."""
+    read, slow = [], PoolFolder.content
+
+    def content(self, listed):
+        read.append(listed.file)
+        time.sleep(0.05)  # until all have found it missing
+        return slow(self, listed)
+
+    monkeypatch.setattr(PoolFolder, "content", content)
+    with write(tmp_path / "pool", 1) as folder, ThreadPoolExecutor(4) as threads:
+        pools = list(threads.map(lambda _: DiskPool(folder, 1, tmp_path / "cache"), range(4)))
+    assert len(read) == 3 and all(len(pool) == 20 for pool in pools)
 
 
 def test_a_copy_shares_what_is_mapped_and_nothing_that_comes_later(tmp_path):
