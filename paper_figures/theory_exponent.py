@@ -19,7 +19,7 @@ def make(profile: str) -> Exhibit:
     rows = theory_rows(profile, "exponent")
     caption = (
         "Test error against the rows searched (left) and selected (middle), on log axes: lines are exact, markers "
-        "simulated with bars of two standard errors; in the legend the slope between the last two sizes (the last "
+        "simulated with bars of two standard errors; in the legend the slope through the last three sizes (the last "
         "local exponent). Adaptive, k rounds: each prunes with the classifier of the round before. Right: mean "
         "slopes for inputs whose eigenvalues fall as a power, the true direction in the largest of them (aligned) or "
         f"spread over all (flat). {answer(rows)}"

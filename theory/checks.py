@@ -28,8 +28,11 @@ def real(name: str, value: Any, low: float, high: float, *, open_low: bool = Fal
     Raises:
         ArgumentError: If the value is a string, complex, boolean, NaN, or out of range.
     """
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf" or not array.size:
         raise ArgumentError(
             f"{name}: found {_short(value)}, expected a real number. Give a number or an array of numbers."
         )

@@ -45,7 +45,9 @@ class ExactError:
         finite_size: Estimate of what the limit leaves out, relative to the squared angle: the fit's fluctuation
             along the pruner, one direction among d, which weighs most when hard selection leaves little variance
             there. For spectra with many large eigenvalues the limit is close below about 0.1; above 1 a very
-            selective rule should be simulated instead. It does not tell of a covariance with few large eigenvalues.
+            selective rule should be simulated instead. It tells neither of a covariance with few large eigenvalues
+            nor of the interpolation threshold: at a small ridge, when the kept rows ``n p`` are within a few of their
+            standard deviations ``sqrt(n p (1 - p))`` of d, simulate.
     """
 
     test_error: Array

@@ -168,6 +168,10 @@ def _cosines(alignment: float, generator_alignment: float) -> tuple[float, float
 
 def _each_round(rules: Sequence[Rule], pools: Sequence[ArrayLike], ridge: float | Sequence[float]) -> list[float]:
     """The ridge of every round, after checking that the lists agree."""
+    if not isinstance(pools, Sequence | np.ndarray):
+        raise ArgumentError(f"pools: found {pools!r}, expected a list, one pool a round.")
+    if not isinstance(rules, Sequence):
+        raise ArgumentError(f"rules: found {rules!r}, expected a list, one rule a round.")
     if len(rules) != len(pools) or not rules:
         raise ArgumentError(f"pools: found {len(pools)} for {len(rules)} rules, expected one pool a round.")
     ridges = real("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit.")

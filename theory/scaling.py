@@ -29,6 +29,7 @@ from theory.selection import KeepEasy, KeepHard, Rule
 
 FRACTIONS = tuple(float(f) for f in np.geomspace(0.01, 1, 41))
 RIDGES = (0.0, *(float(r) for r in np.geomspace(1e-8, 1e1, 37)))
+FINER = 4  # times the search is narrowed to between the neighbours of the best ridge so far
 BUDGETS = ("selected", "pool")
 TRUSTED = 0.03  # largest finite_size of a rule that the search may choose
 
@@ -73,7 +74,7 @@ def best_isotropic(
         n: Rows of the budget.
         budget: ``"selected"`` or ``"pool"``: what ``n`` counts.
         fractions: Kept fractions searched, in (0, 1], [F], with 1 among them; a single one is evaluated as it is.
-        ridges: Ridges searched, at least 0, [K]; a single one is used as it is.
+        ridges: Ridges searched, at least 0, [K], and then more finely around the best; a single one is used as it is.
         relative_ridge: Whether the penalty is ``p`` times these (a ridge per kept row) or these themselves.
         easy: Whether keep-easy rules are searched too.
         alignment: As in :func:`theory.isotropic_error`.
@@ -188,15 +189,17 @@ def local_exponents(
     Raises:
         ArgumentError: If there are fewer points than the window needs, or a value is out of range.
     """
-    x = np.log(real("n", n, 0, np.inf, open_low=True))
-    error = real("test_error", test_error, 0, 1, open_low=True)
-    if x.ndim != 1 or x.shape != error.shape or not 3 <= window <= len(x) or np.any(np.diff(x) <= 0):
+    x = np.log(real("n", n, 0, 1e300, open_low=True))
+    error, window = real("test_error", test_error, 0, 1, open_low=True), integer("window", window, 3)
+    if x.ndim != 1 or x.shape != error.shape or window > len(x) or np.any(np.diff(x) <= 0):
         raise ArgumentError(
             f"n: found {x.shape} sizes for {error.shape} errors and a window of {window}, expected increasing sizes, "
             "one error each, at least one window of 3 or more."
         )
     y = np.log(error)
-    noise = None if standard_error is None else real("standard_error", standard_error, 0, np.inf) / error
+    noise = None if standard_error is None else real("standard_error", standard_error, 0, np.inf)
+    if noise is not None and noise.shape != error.shape:
+        raise ArgumentError(f"standard_error: found shape {noise.shape}, expected {error.shape}, one for each error.")
     slopes, spreads = np.empty(len(x)), np.empty(len(x))
     for i in range(len(x)):
         start = min(max(i - window // 2, 0), len(x) - window)
@@ -208,7 +211,7 @@ def local_exponents(
             residual = y[part] - y[part].mean() - slopes[i] * centred
             spreads[i] = np.sqrt(residual @ residual / (window - 2) / (centred @ centred))
         else:
-            spreads[i] = np.sqrt(weight**2 @ noise[part] ** 2)
+            spreads[i] = np.sqrt(weight**2 @ (noise[part] / error[part]) ** 2)
     return -slopes, spreads
 
 
@@ -258,24 +261,48 @@ def _search(
     if budget not in BUDGETS:
         raise ArgumentError(f"budget: found {budget!r}, expected 'selected' or 'pool'.")
     p = _listed("fractions", real("fractions", fractions, 0, 1, open_low=True))[:, None]  # [F, 1]
-    ridge_grid = _listed("ridges", real("ridges", ridges, 0, 1e300))
+    grid = np.unique(_listed("ridges", real("ridges", ridges, 0, 1e300)))
     if len(p) > 1 and not np.any(p == 1):
         raise ArgumentError("fractions: expected 1 (keep all) among them. Add it.")
-    penalty = (p if relative_ridge else np.ones_like(p)) * ridge_grid  # [F, ridges]
+    unit = p if relative_ridge else np.ones_like(p)
     pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
     ends = [KeepHard.keeping(p), KeepEasy.keeping(p)] if easy else [KeepHard.keeping(p)]
-    exact = [evaluate(rule, pool, penalty) for rule in ends]
     always = (p == 1) | (len(p) == 1)  # nothing to leave out where one fraction is asked for
-    trusted = [np.where((x.finite_size <= TRUSTED) | always, x.test_error, np.inf) for x in exact]
-    error = np.concatenate(trusted, axis=-2)  # [..., ends F, ridges]
-    shape = error.shape[:-2]
-    flat = error.reshape(*shape, -1)
+
+    def errors(ridges: Array) -> Array:
+        """For ridges [..., ends F, K], infinite where the limit is not trusted."""
+        found = []
+        for rule, mine in zip(ends, np.split(ridges, len(ends), axis=-2), strict=True):
+            exact = evaluate(rule, pool, unit * mine)
+            found.append(np.where((exact.finite_size <= TRUSTED) | always, exact.test_error, np.inf))
+        return np.concatenate(found, axis=-2)
+
+    tried = np.broadcast_to(grid, (len(ends) * len(p), len(grid)))
+    error = errors(tried)
+    tried = np.broadcast_to(tried, error.shape)
+    # An imperfect pruner's bias vanishes at one ridge only; at the nearest of a coarse grid a spurious floor remains.
+    for _ in range(FINER if len(grid) > 1 else 0):
+        between = _around_best(tried, error)
+        tried = np.concatenate([tried, between], axis=-1)
+        error = np.concatenate([error, errors(between)], axis=-1)
+    flat = error.reshape(*error.shape[:-2], -1)
     chosen = flat.argmin(-1)
-    end, ridge = np.divmod(chosen, len(ridge_grid))
+    best, ridge = (
+        np.take_along_axis(values.reshape(flat.shape), chosen[..., None], -1)[..., 0] for values in (error, tried)
+    )
+    end = chosen // error.shape[-1]
     fraction = np.asarray(p[end % len(p), 0])
-    best = np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
-    used = penalty[end % len(p), ridge]
-    return Best(best, fraction, (end >= len(p)) & (fraction < 1), used)
+    return Best(best, fraction, (end >= len(p)) & (fraction < 1), ridge * unit[end % len(p), 0])
+
+
+def _around_best(ridges: Array, error: Array) -> Array:
+    """Ridges evenly between the two next to the best of those tried, in logarithms: [..., 7] for [..., K]."""
+    order = np.argsort(ridges, axis=-1)
+    ridges, error = (np.take_along_axis(values, order, -1) for values in (ridges, error))
+    best = error.argmin(-1)[..., None]
+    logs = np.log(np.where(ridges > 0, ridges, ridges[..., 1:2] / 10))
+    low, high = (np.take_along_axis(logs, np.clip(best + step, 0, ridges.shape[-1] - 1), -1) for step in (-1, 1))
+    return np.exp(low + (high - low) * np.linspace(0, 1, 9)[1:-1])
 
 
 def _listed(name: str, values: Array) -> Array:

@@ -25,9 +25,10 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import erf, erfc, erfcinv, erfinv, gammainc, gammaincc
 
-from theory.checks import ArgumentError, Array, real
+from theory.checks import ArgumentError, Array, number, real
 
 PDF0 = 1 / np.sqrt(2 * np.pi)  # standard normal density at 0
+SOME = "Keep some rows: give a fraction above 0 and at most 1."
 _TAIL = 13.0  # the standard normal mass beyond is below 1e-37
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 
@@ -243,7 +244,8 @@ class Tempered(_QuadratureRule):
     @classmethod
     def keeping(cls, fraction: float, omega: float, scale: float = 1.0) -> Tempered:
         """The rule of exponent ``omega`` that keeps ``fraction`` of the pool, in (0, 1]."""
-        target = float(_fraction(fraction))
+        target = number("kept fraction", fraction, 1e-100, 1, advice=SOME)
+        omega, scale = number("omega", omega, -1e6, 1e300), number("scale", scale, 1e-300, 1e300)
         edge = abs(omega) * scale * _TAIL + 1
 
         def excess(log_level: float) -> float:
@@ -253,7 +255,7 @@ class Tempered(_QuadratureRule):
             raise ArgumentError(
                 f"omega: found {omega:g}, too steep to meet a kept fraction. Use keep-hard or keep-easy."
             )
-        low = np.log(target) - edge
+        low = np.log(target) - (edge if omega < 0 else 0)  # from omega 0 on nothing is kept more often than the level
         return cls(omega, float(np.exp(edge if target >= 1 else brentq(excess, low, edge, xtol=1e-14))), scale)
 
     def keep_probability(self, t: Array) -> Array:
@@ -268,7 +270,7 @@ class UserRule(_QuadratureRule):
 
     Args:
         function: Maps an array of standardised margins to an array of the same shape with values in [0, 1]; symmetric
-            in its argument. Jumps are found and resolved.
+            in its argument. Jumps are found and resolved; a band narrower than about 0.01 may be missed.
 
     Raises:
         ArgumentError: If the function is not symmetric, leaves [0, 1], gives NaN, changes the shape, or keeps
@@ -367,7 +369,7 @@ def _angles(alignment: ArrayLike) -> tuple[Array, Array, Array]:
 
 
 def _fraction(value: ArrayLike) -> Array:
-    return real("kept fraction", value, 1e-100, 1, advice="Keep some rows: give a fraction above 0 and at most 1.")
+    return real("kept fraction", value, 1e-100, 1, advice=SOME)
 
 
 def _some_kept(p: Array) -> None:

@@ -6,6 +6,7 @@ import pytest
 from theory import (
     ArgumentError,
     KeepAll,
+    KeepEasy,
     KeepHard,
     accumulated_rounds,
     banded,
@@ -82,6 +83,26 @@ def test_exponents_of_large_samples():
         best = best_isotropic(d=1e6, n=n, budget="pool", alignment=rho, fractions=grid)
         slope, _ = local_exponents(n, best.test_error, window=9)
         assert slope[4] == pytest.approx(want, abs=0.02)
+
+
+@pytest.mark.parametrize("alignment", [0.95, 0.99, 0.999])
+def test_a_tuned_ridge_leaves_the_hard_rows_no_floor(alignment):
+    """The bias of an imperfect pruner vanishes at one ridge, which a coarse grid misses."""
+    n = 512.0 * 4.0 ** np.arange(3, 9)
+    best = best_isotropic(d=512, n=n, budget="selected", fractions=(0.3,), easy=False, alignment=alignment)
+    exponents, _ = local_exponents(n, best.test_error, window=3)
+    assert exponents[-1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_imperfect_pruner_of_easy_rows_leaves_an_error_that_no_ridge_removes():
+    ridges = np.geomspace(1e-12, 1e2, 500)
+    easy, every = (
+        isotropic_error(rule, d=500, n=[[1e8], [1e10]], ridge=ridges, alignment=0.9).test_error.min(-1)
+        for rule in (KeepEasy.keeping(0.5), KeepAll())
+    )
+    assert easy == pytest.approx(0.103, abs=1e-3) and every[1] < 1e-4
+    simulated = banded(KeepEasy.keeping(0.5), d=50, n=200_000, ridge=1e-3, alignment=0.9, replicates=20, seed=0)
+    assert simulated.mean == pytest.approx(0.103, abs=5e-3)
 
 
 def test_rounds_add_half_an_exponent_each():

@@ -85,6 +85,12 @@ def test_rules_keep_the_fraction_asked_for(fraction):
         assert float(rule.kept_fraction) == pytest.approx(fraction, rel=1e-9)
 
 
+@pytest.mark.parametrize(("omega", "scale"), [(4.0, 5.0), (20.0, 1.0), (-4.0, 5.0), (0.5, 1.0)])
+@pytest.mark.parametrize("fraction", [0.02, 0.5, 0.9])
+def test_tempered_rules_keep_the_fraction_asked_for_however_steep(omega, scale, fraction):
+    assert Tempered.keeping(fraction, omega, scale).kept_fraction == pytest.approx(fraction, abs=1e-9)
+
+
 def test_tempered_at_zero_exponent_keeps_at_random():
     k, everything = Tempered(0.0, 0.3).moments(0.6), KeepAll().moments(0.6)
     for name in FIELDS:
