@@ -3,7 +3,7 @@
 # Set PYTHON to choose an interpreter.
 fail() { echo "error: $*" >&2; exit 2; }
 
-for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
         python=$candidate
         break

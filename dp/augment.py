@@ -71,9 +71,6 @@ class ResizedCrop:
         return F.horizontal_flip(crop) if mirror < 0.5 else crop
 
 
-Augmentation = Shift | ResizedCrop
-
-
 def mixing(mixup: float, cutmix: float, num_classes: int) -> RandomChoice | Identity:
     """Mixup and CutMix, one or the other at random where both are on: (images, labels) -> (images, label weights).
 

@@ -134,11 +134,6 @@ def latent_diffusion(name: str = SD15, size: int = 512) -> dict[str, Cost]:
     return costs
 
 
-def stable_diffusion_15(size: int = 512) -> dict[str, Cost]:
-    """`latent_diffusion` of Stable Diffusion 1.5."""
-    return latent_diffusion(SD15, size)
-
-
 def _decode(decoder: Any) -> Callable[[Tensor], Tensor]:
     return lambda latents: decoder.decode(latents).sample
 

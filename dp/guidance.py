@@ -58,8 +58,9 @@ class GuidanceConfig:
 
     Attributes:
         omega: strength, >= 0; 0 guides nothing.
-        interval: noise levels (low, high) in [0, 1]: guides where low <= t / T < high. The default is the late, less
-            noisy part: earlier on, guidance changes the class of an image rather than making it harder.
+        interval: noise levels (low, high) in [0, 1]: guides where low <= t / T < high. (0.0, 0.4), the default of
+            `GuidanceConfig`, is the late, less noisy part, where guidance hardly changes the class of an image; a run
+            guides at all levels unless told otherwise, as in the paper.
         every: guides the first of the steps inside the interval and every k-th after it.
         relative: rescales each sample's gradient to the length of its noise prediction, so that omega is the fraction
             of that which changes; otherwise the raw gradient is taken (equation 7).

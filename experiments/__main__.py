@@ -79,8 +79,8 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
         studies: as for run; or single results, such as dynamics/additions-1-seed0.
         profile_name: cpu or smoke.
         workers: as for run.
-        tolerance: by which numbers may differ, as a share of them, such as 1e-6 on another kind of processor; 0 is
-            bit for bit.
+        tolerance: by which numbers may differ, as a share of them, such as 1e-3 on another kind of processor (the later
+            in a run, the more they do); 0 is bit for bit.
     """
     from experiments.check import check as compare
 

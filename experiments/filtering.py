@@ -1,7 +1,6 @@
 """Filtering: can harmful outliers be told from informative hard images?
 
 Question   What does each filter change at a moderate omega and at one that is too large? Does one allow a larger omega?
-           (open question Q2)
 Feeds      the figure "filtering"
 Command    python -m experiments run filtering
 Time       about an hour and ten minutes on 2 cores

@@ -1,7 +1,7 @@
 """Off the manifold: when does guidance leave the images that the generator was trained on?
 
 Question   What share of guided images is rejected by a classifier of real images, or far from any real image, and how
-           does that go with the final accuracy? Which omega is safe, without real labels? (question Q5)
+           does that go with the final accuracy? Which omega is safe, without real labels?
 Feeds      the figure "off_manifold"
 Command    python -m experiments run off_manifold
 Time       about 45 minutes on 2 cores

@@ -1,7 +1,6 @@
 """Signals: can it run with no real images at all?
 
 Question   What do plateau signals without real images lose against real validation, and against a fixed schedule?
-           (open question Q1)
 Feeds      the figure "signals"
 Command    python -m experiments run signals
 Time       about half an hour on 2 cores

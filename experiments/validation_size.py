@@ -1,6 +1,6 @@
 """Validation size: how many real images does patience need?
 
-Question   What do 50 or 250 real validation images change, where the default is 5,000? (open question Q4)
+Question   What do 50 or 250 real validation images change, where the default is 5,000?
 Feeds      the figure "validation_size"
 Command    python -m experiments run validation_size
 Time       about 15 minutes on 2 cores

@@ -12,7 +12,7 @@
 # # Learning from hard examples, exactly
 #
 # A linear classifier is trained on the part of a synthetic pool that a pruner keeps. What is its test error? This notebook
-# tells the story in ten minutes; it needs numpy, scipy and matplotlib, and runs in under a minute.
+# tells the story in ten minutes; it needs the extra `plots` (`pip install '.[plots]'`), and runs in under a minute.
 # The model is that of arXiv 2502.15588, Section 3; the derivation is in `docs/theory.md`.
 
 # %%

@@ -12,7 +12,7 @@
 # # A run of Deliberate Practice from scratch
 #
 # Algorithm 1 of the paper, start to end, in about five minutes on two cores: a classifier trains on generated clothes
-# only; when a few real images say that it has stopped improving, it asks for harder ones. Beside it the two runs that it
+# only; when real validation images say that it has stopped improving, it asks for harder ones. Beside it the two runs that it
 # must be compared with: static training, which has all its images from the start, and omega = 0, which adds plain images
 # by the same rule. Needs nothing but the repository. The loop itself is `dp/practice.py`, and `docs/method.md` has it
 # beside the paper's text.
@@ -42,7 +42,8 @@ plt.rcParams.update({"figure.dpi": 70, "axes.spines.top": False, "axes.spines.ri
 # ## Settings
 #
 # N = 400 images at the start, k = 6 additions of P = 100. Everything else is as in the recorded experiments
-# (`experiments/profiles/cpu.py`), but that the runs are a sixth as long: this shows how it works, not which is better.
+# (`experiments/profiles/cpu.py`), but that the runs are a sixth as long, and so are validated more often (every 20
+# iterations) with a patience of 1: this shows how it works, not which is better.
 
 # %%
 practice = PracticeConfig(

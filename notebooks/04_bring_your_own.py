@@ -167,7 +167,7 @@ print(f"{len(state.pool)} generated images, {outcomes[-1].test_accuracy:.0f}% of
 #
 # A pool in a run folder is exported as a folder of pictures, or as Parquet files that `datasets` loads:
 #
-#     dp pool export RUN/pool FOLDER
+#     dp pool export RUN/pool --out FOLDER
 #
 # In memory they are plain tensors: `state.pool.samples.images`, with label, seed, round, omega and entropy of each.
 

@@ -112,11 +112,6 @@ class Row:
         return f"table {self.table}" if self.table is not None else f"figure {self.figure}"
 
     @property
-    def per_gpu_batch(self) -> int:
-        """Images of a mini-batch that one GPU sees."""
-        return self.config.batch_size // self.gpus
-
-    @property
     def final_size(self) -> int:
         """N + kP."""
         return self.config.n_initial + self.config.rounds * self.config.n_per_round

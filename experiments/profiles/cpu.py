@@ -1,4 +1,4 @@
-"""The default: real images (Fashion-MNIST), measured on a laptop; its results are in the repository.
+"""The default: real images (Fashion-MNIST), of a size for a laptop; its results are in the repository.
 
 make figures                      # draws what is recorded
 make reproduce                    # computes what is absent or stale, all studies

@@ -17,7 +17,6 @@ from dp.costs import (
     operations,
     sd15_parts,
     sd15_timesteps,
-    stable_diffusion_15,
     training_step,
 )
 from dp.guidance import Guidance, GuidanceConfig
@@ -36,7 +35,7 @@ def test_a_linear_layer_is_counted_as_by_hand():
     [("unet", 0.80, 1.73), ("vae", 2.51, 5.06), ("tiny", 0.141, 0.283)],
 )
 def test_stable_diffusion_at_512_pixels(part, forward, gradient):
-    counted = stable_diffusion_15()[part]
+    counted = latent_diffusion()[part]
     assert counted.forward / TERA == pytest.approx(forward, rel=0.01)
     assert counted.gradient / TERA == pytest.approx(gradient, rel=0.01)
 
@@ -47,7 +46,7 @@ def test_a_vit_b_16():
 
 
 def test_the_linear_decoder_is_one_convolution():
-    assert stable_diffusion_15()["linear"].forward == 2 * (64 * 64) * (9 * 4) * (3 * 8 * 8)
+    assert latent_diffusion()["linear"].forward == 2 * (64 * 64) * (9 * 4) * (3 * 8 * 8)
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,9 @@ def test_names_tell_rows_apart():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.table} {row.name}")
 def test_settings_of_every_row(row):
     config = row.config
-    assert (row.per_gpu_batch, config.lr) == {"imagenet100": (64, 0.003), "imagenet1k": (128, 0.0016)}[row.task]
-    assert config.batch_size == 32 * row.per_gpu_batch == 32 * config.micro_batch
+    per_gpu = config.batch_size // row.gpus
+    assert (per_gpu, config.lr) == {"imagenet100": (64, 0.003), "imagenet1k": (128, 0.0016)}[row.task]
+    assert config.batch_size == 32 * per_gpu == 32 * config.micro_batch
     assert (config.mixup, config.cutmix, config.crop, config.backstop) == (0.5, 1.0, 224, False)
     assert config.guidance_scale == 1 + (2 if row.table == 1 else 3)  # 1 + lambda_cfg
     assert config.guidance.omega == 0.05 or row.method != "DP" or row.table == 3 or row.figure == 5
