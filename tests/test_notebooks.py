@@ -9,6 +9,7 @@ import jupytext
 import nbformat
 import pytest
 
+from experiments.results import folder
 from experiments.verdicts import verdicts
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -28,6 +29,11 @@ def test_a_notebook_is_its_source_executed(source):
 
 def test_the_results_notebook_shows_the_verdicts_there_are_now():
     notebook = nbformat.read(FOLDER / "05_results.ipynb", as_version=4)
+    listed = next(cell for cell in notebook.cells if cell.cell_type == "code").outputs[0].text.splitlines()
+    folders = sorted(path for path in folder("cpu").iterdir() if path.is_dir())
+    assert [line.split() for line in listed if line] == [
+        [each.name, str(len(list(each.glob("*.json")))), "results"] for each in folders
+    ]
     printed = notebook.cells[-1].outputs[0].text.splitlines()
     assert {line[:5].strip(): line[5:25].strip() for line in printed} == {
         each.id: each.verdict for each in verdicts("cpu")
