@@ -4,7 +4,8 @@ The loop of a pipeline, with the network called inside a graph at the guided ste
 a guided step more than `dp.schedulers`, and as much memory as that; docs/guidance.md has what it gains.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -43,17 +44,30 @@ def sample(
     scheduler.set_timesteps(steps, device=noise.device)
     guidance.renew()
     x_t = noise * scheduler.init_noise_sigma
-    for t in scheduler.timesteps:
-        if guidance.active(int(t)):
-            with torch.enable_grad():
-                x = x_t.detach().requires_grad_()
-                output = predict(x, t)
-            output = guidance.guide(x, output, int(t))
-        else:
-            output = predict(x_t, t)
-        # Not the scheduler's own step: that of a guided one, with a guidance left in it, would guide once more.
-        x_t = DDIMScheduler.step(scheduler, output, t, x_t, eta=eta, generator=generator).prev_sample
+    with _unguided(scheduler):
+        for t in scheduler.timesteps:
+            if guidance.active(int(t)):
+                with torch.enable_grad():
+                    x = x_t.detach().requires_grad_()
+                    output = predict(x, t)
+                output = guidance.guide(x, output, int(t))
+            else:
+                output = predict(x_t, t)
+            x_t = scheduler.step(output, t, x_t, eta=eta, generator=generator).prev_sample
     return x_t
+
+
+@contextmanager
+def _unguided(scheduler: Any) -> Iterator[None]:
+    """Without the guidance that a guided scheduler may have: its steps would guide once more."""
+    kept = getattr(scheduler, "guidance", None)
+    if kept is not None:
+        scheduler.guidance = None
+    try:
+        yield
+    finally:
+        if kept is not None:
+            scheduler.guidance = kept
 
 
 def check(scheduler: Any) -> None:
