@@ -20,20 +20,20 @@ from typing import Any
 import torch
 
 from dp.config import PracticeConfig, plain
-from dp.data import train_images, validation_images
+from dp.data import BUNDLE, train_images, validation_images
 from dp.diversity import diversity
 from dp.errors import run_command
 from dp.evaluate import logits_of
 from dp.files import write_json
 from dp.generator import Generator
 from dp.learner import normalise
-from dp.oracle import bundled_oracle, features
+from dp.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.pipelines import BUNDLED, LatentClassPipeline, bundled_pipeline
 from dp.precision import best_device
 from dp.round_images import image_maker
 from dp.train_generator import GeneratorConfig, encode_all, new_scheduler, train_unet
 from experiments.results import BUILD, ROOT, Job
-from experiments.runs import outcomes_of, practice_job, settings_of
+from experiments.runs import generator_files, outcomes_of, practice_job, settings_of
 from experiments.scaling import Preset
 
 FOLDER = ROOT / "experiments" / "assets" / "generators"
@@ -74,9 +74,11 @@ def jobs(settings: Generators) -> list[Job]:
     for label, (generator, scale) in choices.items():
         stem = label.replace(" ", "-")
         of_all = {"generator": generator, "guidance_scale": scale}
-        weights = (folder_of(generator) / "unet" / "diffusion_pytorch_model.safetensors",)
+        weights = generator_files(folder_of(generator))
         measured = of_all | {"images": IMAGES, "inference_steps": settings.static.inference_steps}
-        found.append(Job("generators", f"diversity-{stem}", measured, compute_diversity, weights))
+        found.append(
+            Job("generators", f"diversity-{stem}", measured, compute_diversity, (*weights, BUNDLED_ORACLE, BUNDLE))
+        )
         for seed in settings.seeds:
             static = replace(plain(settings.static), n_initial=size, rounds=0, n_per_round=0)
             runs = {"static": static, "DP": settings.preset.apply(settings.dp)}

@@ -23,7 +23,7 @@ from dp.data import validation_images
 from dp.diversity import diversity
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
-from dp.oracle import bundled_oracle, features
+from dp.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.pictures import denoised_estimates, guided_grid, pictures, png
 from dp.pipelines import bundled_generator
 from dp.pool.memory import Pool
@@ -60,7 +60,8 @@ def jobs(settings: Grids) -> list[Job]:
     """One result."""
     job = practice_job("grids", "grids", settings.run)
     shown = {name: value for name, value in asdict(settings).items() if name != "run"}
-    return [replace(job, config=job.config | shown, compute=compute, estimate=3 * job.estimate)]
+    depends = (*job.depends, BUNDLED_ORACLE)
+    return [replace(job, config=job.config | shown, compute=compute, depends=depends, estimate=3 * job.estimate)]
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ Command    python -m experiments run off_manifold
 Time       about 45 minutes on 2 cores
 Expected   the share rises with omega, sooner at early steps; accuracy peaks where it is still small
 
-Images of many strengths and windows are measured with one learner in mid-training, the same seeds for all. Rejected: an
-oracle, trained on real images, sees another class than the label. Far: the nearest real validation image, in the
-oracle's features, is farther than for 95% of other real images. Without real labels: share of images that the generator
-itself would rather have of another class (its own noise-prediction errors, `dp.filters`). And full runs at the same
-settings.
+Images of many strengths and windows are measured with one learner, the same seeds for all; it was trained for half as
+long as the runs, on their initial images, cool-down included. Rejected: an oracle, trained on real images, sees another
+class than the label. Far: the nearest real validation image, in the oracle's features, is farther than for 95% of other
+real images. Without real labels: share of images that the generator itself would rather have of another class (its own
+noise-prediction errors, `dp.filters`). And full runs at the same settings.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from dp.filters import DiffusionClassifier, LatentDiffusion
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.learner import whole
-from dp.oracle import bundled_oracle, features
+from dp.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.pipelines import bundled_generator
 from dp.practice import practise
 from dp.randomness import seed_for
@@ -63,7 +63,8 @@ def jobs(settings: OffManifold) -> list[Job]:
         static = replace(settings.base, seed=seed, rounds=0, n_per_round=0, branch_sizes=())  # no rounds, no guidance
         job = practice_job("off_manifold", f"measured-seed{seed}", replace(static, iterations=static.iterations // 2))
         more = {"windows": [list(each) for each in settings.windows], "images": settings.images}
-        found.append(replace(job, config=job.config | more, compute=compute))
+        depends = (*job.depends, BUNDLED_ORACLE)
+        found.append(replace(job, config=job.config | more, compute=compute, depends=depends))
         for window, omegas in settings.windows:
             for omega in omegas:
                 guidance = replace(settings.base.guidance, omega=omega, interval=window)

@@ -2,7 +2,8 @@
 
 A result's file name says which run it is. It is of use while the configuration in it, and the checksums of the files
 it was made from, are those asked for; else it is stale and is computed anew. A setting that did not exist yet when a
-result was made counts as having its default: a new setting's default must mean what was done before.
+result was made counts as having its default: a new setting's default must mean what was done before. A file that was
+not known yet to matter counts as unchanged.
 
 A result ends with a checksum of all that is before it, so that a file that was cut short or edited is not believed.
 """
@@ -78,7 +79,7 @@ def state(profile: str, job: Job) -> str:
     made_with = _completed(found.get("config", {}), job.defaults)
     # Through JSON, as the file has been: tuples become lists.
     asked_for = json.loads(json.dumps(job.config))
-    return "present" if made_with == asked_for and found.get("inputs") == job.inputs else "stale"
+    return "present" if made_with == asked_for and found["inputs"].items() <= job.inputs.items() else "stale"
 
 
 def _completed(config: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -91,8 +92,19 @@ def _completed(config: dict[str, Any], defaults: dict[str, Any]) -> dict[str, An
 
 
 def load(profile: str, study: str) -> dict[str, dict[str, Any]]:
-    """All results of a study, by file stem; empty if there are none."""
-    return {path.stem: _read(path) for path in sorted((folder(profile) / study).glob("*.json"))}
+    """All results of a study, by file stem; empty if there are none.
+
+    Raises:
+        UserError: a file is damaged, or a copy of another result.
+    """
+    found = {path: _read(path) for path in sorted((folder(profile) / study).glob("*.json"))}
+    for path, result in found.items():
+        if (result["study"], result["name"]) != (study, path.stem):
+            raise UserError(
+                f"{path}: it is the result {result['study']}/{result['name']}, under another name; remove it, or give "
+                "it its name back"
+            )
+    return {path.stem: result for path, result in found.items()}
 
 
 def record(

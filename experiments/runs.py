@@ -19,9 +19,9 @@ from dp.files import atomic
 from dp.generator import Generator
 from dp.guidance import entropy
 from dp.learner import whole
-from dp.oracle import bundled_oracle
+from dp.oracle import BUNDLED_ORACLE, bundled_oracle
 from dp.pictures import hardness, png
-from dp.pipelines import BUNDLED, bundled_generator
+from dp.pipelines import BUNDLED, DECODERS, bundled_generator
 from dp.pool.memory import Pool
 from dp.practice import practise
 from dp.real_data import RealData
@@ -31,11 +31,18 @@ from dp.state import InMemory, State
 from experiments.results import BUILD, Job
 from experiments.shift_sets import shift_sets
 
-# What a run's outcome depends on besides its configuration.
-GENERATOR_FILES = (
-    BUNDLED / "unet" / "diffusion_pytorch_model.safetensors",
-    BUNDLED / "vae" / "diffusion_pytorch_model.safetensors",
-)
+
+def weights_of(folder: Path) -> Path:
+    """The file of a model's weights in diffusers' layout."""
+    return folder / "diffusion_pytorch_model.safetensors"
+
+
+def generator_files(folder: Path) -> tuple[Path, ...]:
+    """The weights of a generator."""
+    return weights_of(folder / "unet"), weights_of(folder / "vae")
+
+
+GENERATOR_FILES = generator_files(BUNDLED)
 CHUNK = 200  # plain images are kept in files of this many
 
 
@@ -60,6 +67,10 @@ def practice_job(
     """
     values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose != "result" else {}) | more
     files = (*GENERATOR_FILES, BUNDLE)
+    if config.decoder != "vae":
+        files += (weights_of(DECODERS / config.decoder),)
+    if more.get("judged"):
+        files += (BUNDLED_ORACLE,)
     return Job(study, name, values, compute_practice, files, asdict(PracticeConfig()), practice_seconds(config))
 
 

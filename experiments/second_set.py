@@ -31,11 +31,11 @@ from dp.state import State
 from dp.train_generator import GeneratorConfig, train_pipeline
 from experiments.digits import PATH, mnist, other_digits
 from experiments.results import BUILD, ROOT, Job
-from experiments.runs import practice_job, settings_of
+from experiments.runs import generator_files, practice_job, settings_of
 from experiments.scaling import Preset
 
 FOLDER = ROOT / "experiments" / "assets" / "generators" / "mnist"
-WEIGHTS = tuple(FOLDER / part / "diffusion_pytorch_model.safetensors" for part in ("unet", "vae"))
+WEIGHTS = generator_files(FOLDER)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from types import ModuleType
 import tyro
 from tqdm import tqdm
 
-from dp.errors import run_command
+from dp.errors import UserError, run_command
 from experiments.profiles import profile as named
 from paper_figures import (
     cluster_grid,
@@ -60,7 +60,7 @@ from paper_figures import (
     tuning,
     validation_size,
 )
-from paper_figures.exhibit import Exhibit, Missing, make_all, save
+from paper_figures.exhibit import FILES, Exhibit, Missing, make_all, save
 from paper_figures.paths import FIGURES, REPORT, RUNS
 from paper_figures.readme import update as update_readme
 
@@ -93,9 +93,9 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
         readme: put the results table and the picture of the cpu profile into the README too.
     """
     named(profile)  # or UserError
-    if runs is None and any(RUNS.glob("*/result.json")):
-        runs = RUNS
-    measured = cluster_runs.read(runs) if runs is not None else None
+    if readme and (profile != "cpu" or theory):
+        raise UserError("readme: it shows the cpu profile's results; leave --profile and --theory out")
+    measured = cluster_runs.read(runs) if runs is not None else _in_repository()
     parts = {"Theory": THEORY} if theory else PARTS
     with tqdm(total=sum(map(len, parts.values())), desc="drawing", leave=False) as bar:
         found = {heading: make_all(_counted(modules, bar), profile) for heading, modules in parts.items()}
@@ -111,6 +111,8 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
     every = [each for part in found.values() for each in part]
     for each in every:
         if isinstance(each, Missing):
+            for suffix in FILES:  # of another profile, or of results that are there no longer
+                (FIGURES / f"{each.name}.{suffix}").unlink(missing_ok=True)
             print(f"{each.name}: not made yet: {each.why}", file=sys.stderr)
     print(f"{sum(isinstance(each, Exhibit) for each in every)} figures and tables in {FIGURES}")
     if not theory:
@@ -118,6 +120,17 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
         print(f"report: {REPORT}")
     if readme:
         update_readme(FIGURES)
+
+
+def _in_repository() -> cluster_runs.Runs | None:
+    """The finished runs of the paper's rows in runs/; it may also hold runs of other kinds alone."""
+    if not any(RUNS.glob("*/result.json")):
+        return None
+    try:
+        return cluster_runs.read(RUNS)
+    except UserError as error:
+        print(f"not shown: {error}", file=sys.stderr)
+        return None
 
 
 def _counted(modules: Iterable[ModuleType], bar: tqdm) -> Iterator[ModuleType]:

@@ -57,7 +57,7 @@ def _of_axis(axis: Axes) -> Iterator[Point]:
             if np.isfinite([x, y, left, up]).all() and 0 <= left <= 1 and 0 <= up <= 1:
                 plus = f" ± {spread[i]:.3g}" if spread is not None and spread[i] > 0 else ""
                 row = rows.get(round(y), "")
-                text = f"{row}: {x:.4g}{plus}" if row else f"{prefix}{y:.4g}{plus} at {_number(x)}"
+                text = f"{row}: {prefix}{x:.4g}{plus}" if row else f"{prefix}{y:.4g}{plus} at {_number(x)}"
                 yield Point(left, 1 - up, text)
 
 

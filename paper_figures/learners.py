@@ -57,7 +57,7 @@ def make(profile: str) -> Exhibit:
         f"{seeds(map(len, groups.values()))}.",
         rows,
         figure,
-        table=[{name: value for name, value in line.items() if name != "low"} for line in table],
+        table=[{name: value for name, value in line.items() if name not in ("low", "high")} for line in table],
         answer=_answer(table),
     )
 
@@ -89,6 +89,7 @@ def _line(learner: str, groups: dict[tuple[Any, ...], Rows]) -> dict[str, Any]:
         "95% interval": f"{low:+.2f} to {high:+.2f}" if low is not None else None,
         "seeds": len(gains),
         "low": low,
+        "high": high,
     }
 
 
@@ -96,8 +97,16 @@ def _answer(table: Rows) -> str:
     known = [line for line in table if line["low"] is not None]
     if not known:
         return "open. No learner has two seeds of both yet, and so no interval."
-    better = [line["learner"] for line in known if line["low"] > 0]
-    rest = [line["learner"] for line in known if line["learner"] not in better]
-    return f"DP is ahead of static training beyond its 95% interval with: {', '.join(better) or 'none'}" + (
-        f"; not with: {', '.join(rest)}." if rest else "."
+    better, worse = (
+        [line["learner"] for line in known if sign * line[end] > 0] for sign, end in ((1, "low"), (-1, "high"))
+    )
+    rest = [line["learner"] for line in known if line["learner"] not in (*better, *worse)]
+    return (
+        f"DP is ahead of static training beyond its 95% interval with: {', '.join(better) or 'none'}"
+        + "".join(
+            f"; {word}: {', '.join(each)}"
+            for word, each in (("behind it with", worse), ("undecided with", rest))
+            if each
+        )
+        + "."
     )

@@ -44,7 +44,8 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         "off_manifold",
         "Question: when does guidance leave the images that the generator was trained on?",
-        f"Shares of {images:,} images of the same seeds over omega, guided by a learner in mid-training (omega 0: "
+        f"Shares of {images:,} images of the same seeds over omega, guided by a learner trained for half as long as "
+        "the runs, on their initial images, cool-down included (omega 0: "
         "plain images), and the test accuracy of full runs at these settings; means and standard deviations over "
         f"{seeds(map(len, settings.values()))}. Rejected: a classifier of real images sees another class than the "
         "label. Far: farther from the nearest real image, in the features of that classifier, than 95% of other "

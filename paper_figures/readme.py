@@ -47,6 +47,12 @@ def filled(text: str, profile: str = "cpu") -> str:
 
 
 def update(figures: Path) -> None:
-    """Write the table and copy the picture."""
+    """Write the table and copy the picture.
+
+    Raises:
+        UserError: figure 4 was not drawn.
+    """
+    if not (figures / "figure4.png").exists():
+        raise UserError("readme: figure 4 has no results yet; python -m experiments run scaling tuned makes them")
     README.write_text(filled(README.read_text()))
     shutil.copy(figures / "figure4.png", PICTURE)

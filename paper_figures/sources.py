@@ -23,6 +23,7 @@ class Source:
         absent: those that are neither there nor unreadable, by study/name.
         stale: those made with other settings or other weights than the profile's.
         damaged: a line for each file that is not as it was written.
+        left_over: files in the study's folders that the profile asks for no longer, by study/name; they are drawn too.
         commits: that made them, abbreviated.
         seconds: of all runs together, as measured by each, on whatever else that machine was doing.
     """
@@ -34,6 +35,7 @@ class Source:
     absent: tuple[str, ...]
     stale: tuple[str, ...]
     damaged: tuple[str, ...]
+    left_over: tuple[str, ...]
     commits: tuple[str, ...]
     seconds: float
 
@@ -46,10 +48,10 @@ def source(study: str, profile: str) -> Source:
     try:
         jobs = jobs_of(profile_of(profile), (study,), profile)
     except UserError as error:  # some studies ask what others have found: a file of those is damaged
-        return Source(command(study, profile), (), 0, 0, (), (), (str(error),), (), 0.0)
+        return Source(command(study, profile), (), 0, 0, (), (), (str(error),), (), (), 0.0)
     if not jobs:
         waits = f"what this study is to run depends on results that are absent; see {command('tuning', profile)}"
-        return Source(command(study, profile), (), 0, 0, (), (), (waits,), (), 0.0)
+        return Source(command(study, profile), (), 0, 0, (), (), (waits,), (), (), 0.0)
     return _of(command(study, profile), profile, jobs)
 
 
@@ -62,13 +64,15 @@ def _of(made_by: str, profile: str, jobs: list[Job]) -> Source:
             found["damaged"].append(str(error))
     folders = list(dict.fromkeys(job.study for job in jobs)) or [profile]
     commits: Counter[str] = Counter()
-    seconds = 0.0
+    seconds, left_over = 0.0, []
     wanted = {f"{job.study}/{job.name}" for job in jobs}
     for name in folders:
         try:
             results = load(profile, name)
         except UserError:
             continue  # its line is among the damaged
+        if jobs and (asked_for := _asked_for(profile)):
+            left_over += sorted({f"{name}/{stem}" for stem in results} - asked_for)
         for stem, result in results.items():
             if not jobs or f"{name}/{stem}" in wanted:
                 commits[(result["made_by"]["commit"] or "unknown")[:10]] += 1
@@ -83,9 +87,19 @@ def _of(made_by: str, profile: str, jobs: list[Job]) -> Source:
         tuple(found["absent"]),
         tuple(found["stale"]),
         tuple(found["damaged"]),
+        tuple(left_over),
         tuple(commit for commit, _ in commits.most_common()),
         seconds,
     )
+
+
+@cache
+def _asked_for(profile: str) -> set[str]:
+    """All results of a profile, by study/name; none if a damaged file, told elsewhere, leaves open which they are."""
+    try:
+        return {f"{job.study}/{job.name}" for job in jobs_of(profile_of(profile), (), profile)}
+    except UserError:
+        return set()
 
 
 def remarks(sources: Iterable[Source]) -> list[str]:
@@ -101,6 +115,11 @@ def remarks(sources: Iterable[Source]) -> list[str]:
             lines.append(
                 f"{len(each.stale)} results were made with other settings or weights than the profile has now "
                 f"({_names(each.stale)}); make them anew with {each.command}"
+            )
+        if each.left_over:
+            lines.append(
+                f"{len(each.left_over)} results are of runs that the profile does not ask for "
+                f"({_names(each.left_over)}), and are drawn all the same; remove them"
             )
         lines += each.damaged
     return lines

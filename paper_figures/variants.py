@@ -63,7 +63,9 @@ def baselines(profile: str, found: list[Variant]) -> dict[str, Variant]:
     Those that there are.
     """
     runs = [run for each in found for run in each.runs.values()]
-    sizes = next(run["config"] for run in runs if run["config"]["rounds"])
+    sizes = next((run["config"] for run in runs if run["config"]["rounds"]), None)
+    if sizes is None:
+        return {}
     final = sizes["n_initial"] + sizes["rounds"] * sizes["n_per_round"]
     stems = {"DP": f"DP-{sizes['n_initial']}", "omega = 0": f"omega0-{sizes['n_initial']}", "static": f"static-{final}"}
     results = load(profile, "scaling-equal-convnet")
@@ -163,7 +165,7 @@ def clear(found: list[Variant], baseline: Variant | None) -> str:
         for word, each in (("better", better), ("worse", worse))
         if each
     )
-    rest = f"; {len(same)} others cannot be told from it" if told and same else ""
+    rest = f"; {len(same)} other{'s' * (len(same) > 1)} cannot be told from it" if told and same else ""
     return (
         f"{told or f'none differs from {baseline.name}'}{rest} (intervals hold together at 95%, Dunnett's; "
         f"differences up to {widest:.1f} points may stay hidden)."

@@ -55,6 +55,7 @@ def test_a_file_depended_on_makes_a_result_stale(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "ROOT", tmp_path)
     weights = tmp_path / "weights"
     states = []
+    (tmp_path / "later").write_text("c")
     for content in ("a", "b", "a"):
         weights.write_text(content)
         results._checksum.cache_clear()
@@ -63,6 +64,8 @@ def test_a_file_depended_on_makes_a_result_stale(monkeypatch, tmp_path):
             run("p", [job], workers=1)
         states.append(results.state("p", job))
     assert states == ["present", "stale", "present"]
+    # A file that was not known to matter when the result was made counts as unchanged.
+    assert results.state("p", replace(job, depends=(weights, tmp_path / "later"))) == "present"
 
 
 def test_a_setting_that_did_not_exist_yet_counts_as_its_default(own_folder):
@@ -142,6 +145,21 @@ def test_results_that_come_out_again_are_told_from_those_that_do_not():
     assert len(lines) == 1 and lines[0].startswith("runs[1].value: recorded 0.")
 
 
+def test_a_setting_that_a_recorded_result_does_not_know_is_no_difference():
+    old = Job("study", "run", {"x": 2}, square)
+    run("p", [old], workers=1)
+    new = replace(old, config={"x": 2, "z": 0}, defaults={"z": 0})
+    assert check("p", [new]) == {"study/run": []}
+
+
+def test_a_copy_of_a_result_is_not_taken_for_another(own_folder):
+    run("p", jobs(), workers=1)
+    folder = own_folder / "p" / "study"
+    (folder / "run-9.json").write_bytes((folder / "run-1.json").read_bytes())
+    with pytest.raises(UserError, match=r"run-9\.json: it is the result study/run-1, under another name; remove it"):
+        results.load("p", "study")
+
+
 def test_differences_see_what_is_missing_and_how_many_there_are():
     one = {"a": [1, 2], "b": None, "made_by": {"seconds": 1}}
     assert list(differences(one, {"a": [1, 2], "b": None})) == []
@@ -156,6 +174,8 @@ def test_numbers_may_differ_by_the_tolerance_and_nothing_else_may():
     assert list(differences(one, {"a": [1.0 + 1e-7, 1e-7], "b": "123", "c": True}, 1e-6)) == []
     found = list(differences(one, {"a": [1.0 + 1e-5, 0.0], "b": "124", "c": 1.0000001}, 1e-6))
     assert [line.split(":")[0] for line in found] == ["a[0]", "b", "c"]
+    predictions = ("0123456789" * 10, "0123456789" * 9 + "0123456788")
+    assert not list(differences(*predictions, 0.01)) and list(differences(*predictions, 0.009))
 
 
 def test_nothing_to_check_is_told(own_folder):

@@ -92,6 +92,12 @@ def every_job(settings: Profile) -> Iterator[Job]:
         done |= {(job.study, job.name) for job in new}
 
 
+def forget() -> None:
+    """What is known of the results: they are others now."""
+    sources.source.cache_clear()
+    sources._asked_for.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory, fabricate):
     """The folder with results of every study, and a patch that has them read."""
@@ -120,7 +126,7 @@ def chain(tmp_path_factory, fabricate):
 @pytest.fixture(scope="module")
 def drawn(chain):
     """Exhibits by name, drawn and written."""
-    sources.source.cache_clear()
+    forget()
     found = make_all(EXHIBITS.values(), "smoke")
     assert [each.why for each in found if isinstance(each, Missing)] == []
     found = [save(each, chain / "figures") for each in found]
@@ -371,14 +377,29 @@ def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path,
     first.write_text(first.read_text().replace('"seed": 0', '"seed": 7'))
     last.unlink()
     monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
-    sources.source.cache_clear()
+    forget()
     found = make_all([EXHIBITS["figure4"], EXHIBITS["table3"]], "smoke")
     report.write(tmp_path / "report.html", "smoke", {"all": [save(found[0], tmp_path), found[1]]}, tmp_path)
-    sources.source.cache_clear()
+    forget()
     text = (tmp_path / "report.html").read_text()
     assert isinstance(found[1], Missing) and f"{first}: it is not as it was written" in found[1].why
     assert f"1 of 12 results of this study are not made yet (ablation/{last.stem})" in text
     assert text.count("data:image/png") == 1 and text.count(f"{first}: it is not as it was written") >= 2
+
+
+def test_results_that_nobody_asks_for_are_told(chain, drawn, tmp_path, monkeypatch):
+    """They are drawn: a seed that the profile has given up would otherwise go unnoticed."""
+    shutil.copytree(chain / "smoke", tmp_path / "smoke")
+    monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
+    known = results.load("smoke", "scaling-equal-convnet")["static-80-seed0"]
+    job = Job("scaling-equal-convnet", "static-80-seed9", known["config"] | {"seed": 9}, dict)
+    results.record("smoke", job, {name: known[name] for name in ("outcomes", "log", "additions")}, 1.0)
+    forget()
+    (line,) = sources.remarks([sources.source("scaling", "smoke")])
+    forget()
+    assert line.startswith(
+        "1 results are of runs that the profile does not ask for (scaling-equal-convnet/static-80-seed9)"
+    )
 
 
 CUT, EDITED = (lambda text: text[: len(text) // 2]), (lambda text: text.replace(": 1.", ": 2."))
@@ -394,12 +415,12 @@ def test_a_damaged_file_that_others_depend_on_leaves_the_rest(chain, drawn, stud
     path = next(each for each in sorted((tmp_path / "smoke" / study).iterdir()) if ": 1." in each.read_text())
     path.write_text(spoil(path.read_text()))
     monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
-    sources.source.cache_clear()
+    forget()
     names = ("table1", "table3", "table4", "tuning", "theory_practice", "theory_errata")
     found = make_all([EXHIBITS[name] for name in names], "smoke")
     shown = [save(each, tmp_path) if isinstance(each, Exhibit) else each for each in found]
     report.write(tmp_path / "report.html", "smoke", {"all": shown}, tmp_path)
-    sources.source.cache_clear()
+    forget()
     assert str(path) in (tmp_path / "report.html").read_text()
     assert isinstance(found[1], Exhibit)  # the ablation is whole
 
