@@ -191,7 +191,8 @@ class Generator:
                 logits = None if learner is None else judge(learner, images)
         except torch.OutOfMemoryError:
             raise UserError(
-                f"batch_size: {self.batch_size} images at once do not fit the memory of {device}; give a smaller one"
+                f"batch_size: {self.batch_size} images at once do not fit the memory of {device}; give a smaller one "
+                "(dp: --generation-batch)"
             ) from None
         before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)
         omega = torch.zeros(n) if guide is None else guidance.omega * shares_of(guidance, seeds)

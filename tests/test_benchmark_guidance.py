@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # benchmarks/ is not installed
 
 from benchmarks.guidance import markdown  # noqa: E402
-from benchmarks.guidance_choice import DROP, GOAL, KEPT, Curve, at_drop, compared, promising, recommended  # noqa: E402
+from benchmarks.guidance_choice import GOAL, KEPT, Curve, at_drop, compared, promising, recommended  # noqa: E402
 from benchmarks.guidance_cost import in_turns, middle, peak_memory, sd15_cost_ratio  # noqa: E402
 from benchmarks.guidance_quality import BATCH, VARIANTS, Study, Variant, kept, new_learner  # noqa: E402
 from dp.generator import Generator  # noqa: E402
@@ -113,24 +113,7 @@ def test_the_recorded_recommendation_is_the_one_its_numbers_give(recorded):
     fields = "gradient decoder every interval omega entropy_gain_fraction sd15_cost_ratio measured_cost_ratio"
     assert set(fields.split()) <= set(best)
     assert best["meets_goal"] == (best["entropy_gain_fraction"] >= KEPT and best["sd15_cost_ratio"] <= GOAL)
-    assert recorded["confirmed"][0]["name"] == recorded["exact"] and DROP > 0
-
-
-def test_recorded_entropy_rises_with_omega_and_falls_downwards(recorded):
-    for each in recorded["variants"]:
-        gains = each["curve"]["entropy_gain"]
-        assert all(gain > spread for gain, spread in zip(gains[1:], each["curve"]["entropy_gain_95"][1:], strict=True))
-    assert max(recorded["downwards"][0]["entropy_gain"][1:]) < 0
-
-
-def test_recorded_memory_does_not_grow_with_steps(recorded):
-    for gradient in ("x0", "unet"):
-        peaks = [each["megabytes"] for each in recorded["memory"] if each["gradient"] == gradient]
-        assert len(peaks) == 3 and max(peaks) < 1.02 * min(peaks)
-
-
-def test_the_generator_is_as_fast_as_the_pipeline(recorded):
-    assert abs(recorded["generator_over_stock"]["ratio"] - 1) < 0.02 and recorded["generator_over_stock"]["same_images"]
+    assert recorded["confirmed"][0]["name"] == recorded["exact"]
 
 
 def test_the_documented_table_is_the_recorded_one(recorded):

@@ -388,7 +388,8 @@ def test_a_read_only_folder(capsys, tmp_path):
     if root:
         os.seteuid(65534)
     try:
-        assert "Permission denied" in refused(capsys, ["run", str(tmp_path / "locked"), *SHORT])
+        told = refused(capsys, ["run", str(tmp_path / "locked"), *SHORT])
+        assert f"{tmp_path}/locked" in told and "Permission denied" in told
     finally:
         if root:
             os.seteuid(0)

@@ -126,7 +126,7 @@ def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diff
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(arguments, message, imagenet, tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=message) as caught:
         main(arguments.format(tmp=tmp_path, imagenet=imagenet).split())
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()

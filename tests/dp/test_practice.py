@@ -1,5 +1,7 @@
+import copy
 import json
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from dp.data import ImageSet
 from dp.errors import UserError
 from dp.generator import Generator
 from dp.guidance import GuidanceConfig
-from dp.learner import build_learner
+from dp.learner import build_learner, wsd
 from dp.practice import practise
 from dp.round_images import image_maker
 from dp.samples import Samples
@@ -137,6 +139,60 @@ def test_pruning_adds_the_hardest_of_many_plain_images(generator, real):
     assert pruned.labels.bincount().tolist() == [8] * 10
     assert state.additions[0]["candidates"] == 60
     assert pruned.entropy[40:60].mean() > unpruned.entropy[40:60].mean()
+
+
+class Script:
+    """A signal with these values, one a validation; remembers the averaged weights that it was shown last."""
+
+    name = "script"
+
+    def __init__(self, values: list[float], of_pool: bool):
+        self.values, self.of_pool, self.shown = values, of_pool, None
+
+    def __call__(self, learner, averaged, losses):
+        self.shown = copy.deepcopy(averaged.state_dict())
+        return self.values.pop(0)
+
+
+def same(one, other) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("of_pool", "expected"),
+    [
+        # Stable from iteration 10 to 80, so that additions are overdue at 27.5, 45 and 62.5. The one at 30 leaves the
+        # count of validations without a new best as it is, those that patience asks for set it to 0.
+        (False, [(30, "schedule"), (40, "patience"), (70, "patience")]),
+        # Measured on the pool: every addition begins a new count.
+        (True, [(30, "schedule"), (50, "schedule"), (70, "schedule")]),
+    ],
+)
+def test_patience_and_schedule_decide_when_and_the_averaged_weights_guide(generator, real, of_pool, expected):
+    config = replace(CONFIG, iterations=100, validate_every=10, patience=3, incremental=False, rounds=3)
+    script = Script([1.0, *[0.0] * 9], of_pool)
+
+    class Watched:
+        num_classes = 10
+
+        def generate(self, labels, seeds, learner=None, guidance=None, other=None, round_=0):
+            if round_:
+                assert same(learner.state_dict(), script.shown) and not same(other.state_dict(), script.shown)
+            return generator.generate(labels, seeds, learner, guidance, other, round_)
+
+    (outcome,), state = practise(config, Watched(), real, lambda: real, signal=script)
+    assert [(each["iteration"], each["trigger"]) for each in state.additions] == expected
+    assert len(state.pool) == 100 and same(outcome.learner.state_dict(), script.shown)
+
+
+def test_the_learning_rate_warms_up_is_stable_and_cools_down():
+    factors = [wsd(i, 1000, 0.1, 0.2) for i in range(1000)]
+    steps = [b - a for a, b in pairwise(factors)]
+    assert 0 < factors[0] < 0.02 and factors[100:800] == [1.0] * 700
+    assert all(step > 0 for step in steps[:100]) and all(step < 0 for step in steps[801:])
+    assert max(map(abs, steps)) < 0.011  # no jumps
+    assert factors[900] == pytest.approx(0.5) and 0 < factors[-1] < 1e-4
+    assert {wsd(i, 10, 0.0, 0.0) for i in range(10)} == {1.0}
 
 
 class Strict:

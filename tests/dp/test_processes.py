@@ -1,7 +1,6 @@
 """A run shared by several processes: the same images, the same learner, whatever happens to the processes."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -24,6 +23,7 @@ from dp.errors import UserError, run_command
 from dp.guidance import GuidanceConfig
 from dp.practice import practise
 from dp.run_folder import RunFolder
+from tests.dp.forked import CONTEXT, wait_for
 from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")
@@ -90,8 +90,7 @@ def spawned(target: Callable, world: int, *arguments: object) -> list:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    started = [context.Process(target=target, args=(rank, world, port, *arguments)) for rank in range(world)]
+    started = [CONTEXT.Process(target=target, args=(rank, world, port, *arguments)) for rank in range(world)]
     for each in started:
         each.start()
     return started
@@ -165,8 +164,7 @@ def test_a_process_is_killed_and_others_go_on_in_another_number(alone, tmp_path)
 def test_all_processes_stop_together_when_one_is_told_to(tmp_path, alone):
     started = start(tmp_path / "run", 2, replace(CONFIG, iterations=100_000, backstop=False, rounds=0, branch_sizes=()))
     log = tmp_path / "run" / "log.jsonl"
-    while not log.exists() or not log.read_text():
-        time.sleep(0.1)
+    wait_for(lambda: log.exists() and log.read_text() != "", started)
     os.kill(started[1].pid, signal.SIGTERM)
     for each in started:
         each.join(timeout=30)

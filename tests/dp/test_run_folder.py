@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from dp.config import PracticeConfig, plain
 from dp.data import ImageSet
 from dp.errors import Stopped, UserError
+from dp.generator import Generator
 from dp.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
 from dp.pool.memory import Pool
@@ -26,7 +27,7 @@ from dp.round_images import image_maker
 from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool
 from dp.samples import Samples, concatenate
 from dp.state import InMemory, start
-from tests.dp.small import small_generator
+from tests.dp.small import small_generator, small_pipeline
 
 CLASSES = tuple("abcdefghij")
 CONFIG = PracticeConfig(
@@ -219,6 +220,33 @@ def test_images_are_asked_for_by_whole_batches(tmp_path, batch, asked):
     with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32), batch=batch) as store:
         store.round(None, 0, 130, make)
     assert portions == asked
+
+
+def test_a_guided_batch_that_does_not_fit_is_made_smaller_by_the_same_command(tmp_path):
+    """The initial images, made by then, stay."""
+    config = replace(CONFIG, guidance=GuidanceConfig(0.5, (0.0, 1.0), gradient="unet"), rounds=1, branch_sizes=())
+
+    def run_with(batch: int) -> None:
+        generator = Generator(small_pipeline(), 1.5, 2, batch_size=batch)
+        forward = generator.pipe.unet.forward
+
+        def limited(sample, *arguments, **more):
+            if torch.is_grad_enabled() and len(sample) > 2 * 5:  # twice for classifier-free guidance
+                raise torch.OutOfMemoryError("out of memory")
+            return forward(sample, *arguments, **more)
+
+        generator.pipe.unet.forward = limited
+        settings = {"config": asdict(config), "source": {"generation_batch": batch}}
+        with RunFolder.open(tmp_path, settings, config, CLASSES, (1, 32, 32), shard_size=8) as store:
+            practise(config, generator, real_images(), None, store=store)
+
+    with pytest.raises(UserError, match=r"batch_size: 10 images at once do not fit .*; give a smaller one"):
+        run_with(10)
+    initial = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool" / "round-0000").iterdir()}
+    assert len(initial) == 6 and PoolFolder.open(tmp_path / "pool").rounds == [40]
+    run_with(5)
+    assert PoolFolder.open(tmp_path / "pool").rounds == [40, 20]
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool" / "round-0000").iterdir()} == initial
 
 
 class NoImages:

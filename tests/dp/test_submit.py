@@ -85,7 +85,10 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
         (["--sbatch", "gpu", "--", "run", "X"], "sbatch: got gpu, expected name=value"),
         (["--nodes", "0", "--", "run", "X"], "nodes: got 0, expected more than 0"),
         (["--nodes", "3", "--", "run", "X", "--micro-batch", "2"], "processes: got 24, but a batch has 32 parts"),
-        (["--", "run", "X", "--row", "4/static 130k", "--imagenet", "/no/where"], "command: /no/where: no such folder"),
+        (
+            ["--", "run", "X", *"--class-list imagenet100 --pipeline no/such --imagenet /no/where".split()],
+            "command: /no/where",
+        ),
     ),
 )
 def test_mistakes_are_told_before_anything_is_submitted(arguments, message, tmp_path, monkeypatch):

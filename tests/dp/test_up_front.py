@@ -21,7 +21,7 @@ SHORT = (
     "--n-initial 20 --n-per-round 10 --rounds 1 --iterations 20 --validate-every 10 --inference-steps 4 "
     "--guidance.interval 0 1"
 ).split()
-FULL = ["--n-initial", "10000000000"]  # more than any disk holds
+FULL = ["--n-initial", "10000000000"]  # more than the disk holds
 
 
 class Ended(NamedTuple):
@@ -109,7 +109,9 @@ def test_a_mistake_makes_nothing(files, words, message):
 
 
 def test_a_pipeline_that_cannot_be_fetched_makes_nothing(tmp_path):
-    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # as without a network, but refused at once
+    # As without a network, but refused at once, and whatever this machine's own settings are.
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    nowhere |= {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0"}
     words = ["generate", str(tmp_path / "made"), "--pipeline", "no/such", "--classes", "cat", "dog"]
     done = subprocess.run(
         [sys.executable, "-m", "dp", *words], env=os.environ | nowhere, capture_output=True, text=True

@@ -1,6 +1,6 @@
 """A run killed at any moment, and any number of processes, leave the folder of one run that nothing disturbed."""
 
-import multiprocessing
+import multiprocessing.process
 import os
 import random
 import signal
@@ -15,6 +15,7 @@ import torch
 from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
+from tests.dp.forked import CONTEXT, wait_for
 
 # A run, as source: the processes of these tests cannot import a test module.
 RUN = """
@@ -67,10 +68,6 @@ sys.addaudithook(on)
 run(folder)
 """
 )
-
-CONTEXT = multiprocessing.get_context("forkserver")
-# pandas: pyarrow imports it, where there is one, at its first array.
-CONTEXT.set_forkserver_preload(["pytest", "pandas", "torch", "PIL.PngImagePlugin", "dp.pool.folder"])
 
 
 def start(source: str, **names: object) -> multiprocessing.process.BaseProcess:
@@ -234,8 +231,7 @@ def test_one_run_a_folder_and_a_killed_one_lets_go(tmp_path):
     folder = tmp_path / "pool"
     hold = "\nPoolFolder.create(Path(folder), ('a', 'b'), (3, 6, 6), 4, exist_ok=True)\nimport time; time.sleep(60)"
     process = start(RUN + hold, folder=str(folder))
-    while not (folder / "manifest.json").exists():
-        time.sleep(0.005)
+    wait_for(lambda: (folder / "manifest.json").exists(), [process])
     message = f"two runs in one folder: process {process.pid} is writing here"
     for writer in (
         lambda: PoolFolder.open(folder, writable=True),
@@ -258,6 +254,7 @@ def test_one_run_a_folder_and_a_killed_one_lets_go(tmp_path):
 def test_a_reader_sees_whole_rounds_while_a_run_writes(tmp_path, undisturbed):
     expected, folder, seen = PoolFolder.open(undisturbed).read(), tmp_path / "pool", set()
     process = start(RUN + "run(folder)", folder=str(folder))
+    wait_for(lambda: (folder / "manifest.json").exists(), [process])
     while process.is_alive() or not seen:
         if (folder / "manifest.json").exists():
             images = PoolFolder.open(folder).read().images
