@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import json
 import os
 import re
 import runpy
@@ -14,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tyro
 from PIL import Image
@@ -24,6 +26,7 @@ from dp.errors import UserError
 from dp.imagenet import folders_of
 from experiments import __main__ as experiments
 from paper_figures import __main__ as paper_figures
+from theory import KeepEasy, KeepHard, best_isotropic, isotropic_error
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -309,6 +312,31 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for block in runnable:
         exec(compile(block, page, "exec"), names)
+
+
+def test_the_page_of_failures_has_the_numbers_that_were_measured():
+    page = " ".join((ROOT / "docs/failures.md").read_text().split())
+    found = json.loads((ROOT / "docs/failures/numbers.json").read_text())
+    for name, look, unit in (("recognised", "{:.0%}", "%"), ("entropy", "{:.2f}", " nats")):
+        *others, last = [look.format(each[name]).rstrip("%") for each in found["artefacts"]]
+        assert f"{', '.join(others)} and {last}{unit}" in page
+    for each in found["patience"].values():
+        many = {0: "none"}.get(each["additions"], f"{each['additions']} additions")
+        assert f"{many}, {each['validation_accuracy']:.1f}%" in page
+
+
+def test_the_page_of_theory_has_the_numbers_that_are_computed():
+    page = (ROOT / "docs/theory.md").read_text()
+    hard, easy = (
+        isotropic_error(rule.keeping(0.5), d=500, n=1e9, ridge=ridge, alignment=0.9).test_error.min()
+        for rule, ridge in ((KeepHard, [0.0]), (KeepEasy, np.geomspace(1e-9, 10, 300)))
+    )
+    tuned = [
+        1 - float(best_isotropic(d=512, n=1024, budget="selected", alignment=rho, fractions=[1 / ratio]).test_error)
+        for rho, ratio in ((1.0, 1.0), (1.0, 200.0), (0.9, 200.0), (0.6, 200.0))
+    ]
+    for value in (hard, easy, *tuned):
+        assert f"{value:.3f}" in page
 
 
 def test_the_readme_has_the_results_that_are_recorded():

@@ -40,7 +40,8 @@ def test_the_results_notebook_shows_the_verdicts_there_are_now():
     }
 
 
-SMALLER = {
+SMALLER: dict[str, dict[str, str]] = {
+    "01_theory": {},
     "02_guidance": {
         "1000": "20",
         "range(600)": "range(2)",
@@ -63,6 +64,7 @@ SMALLER = {
         "iterations=300": "iterations=20",
         "validate_every=30": "validate_every=2",
     },
+    "05_results": {},
 }
 
 
