@@ -52,7 +52,7 @@ SMALL = PracticeConfig(
     patience=1,
     batch_size=16,
     inference_steps=4,
-    guidance=GuidanceConfig(omega=0.2, interval=(0.0, 1.0)),
+    guidance=GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet"),  # as the recorded runs
 )
 
 
