@@ -195,4 +195,4 @@ def main(config: FitConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_command(lambda: main(tyro.cli(FitConfig, description=__doc__)))
+    run_command(lambda: main(tyro.cli(FitConfig, description=(__doc__ or "").partition("\n")[0])))
