@@ -364,7 +364,8 @@ def test_points_to_hover_over_are_where_the_points_are(chain, drawn):
         for each in drawn["figure4"].points
         if each.text.startswith("static") and f"{np.mean(values):.4g} " in each.text and each.text.endswith(" at 80")
     ][:1]
-    assert f"± {np.std(values, ddof=1):.3g} " in point.text
+    deviation = np.std(values, ddof=1)  # 0 where two seeds happen to classify as many images right
+    assert f"± {deviation:.3g} " in point.text if deviation else "±" not in point.text
     picture = plt.imread(chain / "figures" / "figure4.png")
     row, column = round(point.top * picture.shape[0]), round(point.left * picture.shape[1])
     around = picture[row - 4 : row + 5, column - 4 : column + 5, :3]

@@ -17,7 +17,7 @@ from paper_figures.figure9 import pairs
 from paper_figures.hover import describe, points
 from paper_figures.length import answer
 from paper_figures.shared import seeds, spread
-from paper_figures.table1 import chosen
+from paper_figures.table1 import chosen, full
 from paper_figures.table5 import compare
 from paper_figures.variants import Variant, clear
 
@@ -111,8 +111,9 @@ def test_pairs_leave_out_seeds_that_only_one_side_has():
 
 
 def test_table1_takes_the_size_of_pruning_and_the_largest():
-    rows = [row(m, n, 0) for m in ("static", "DP") for n in (10, 80, 160)] + [row("DP", 80, 0, branch=5)]
-    found = [(each["method"], each["pool_size"]) for each in chosen(rows, [row("prune", 80, 0)])]
+    rows = [row(m, n, 0) for m in ("static", "DP") for n in (10, 80, 160)] + [row("prune", 80, 0)]
+    assert not full(row("DP", 80, 0, branch=5)) and all(map(full, rows))
+    found = [(each["method"], each["pool_size"]) for each in chosen(rows)]
     assert found == [("static", 80), ("static", 160), ("prune", 80), ("DP", 80), ("DP", 160)]
 
 
