@@ -66,13 +66,10 @@ def _said(name: str, saved: dict[str, Any], gained: dict[str, Any]) -> str:
 def _fewer(found: dict[str, Any]) -> str:
     if found["ratio"] is None:
         said = "at no measured size"
+    elif found["ratio"] >= 1:
+        said = f"with {found['ratio']:.1f} times fewer images{' or still fewer' * found['at_least']}"
     else:
-        fewer, rest = found["ratio"] >= 1, " or still fewer" * found["at_least"]
-        said = (
-            f"with {found['ratio']:.1f} times fewer images{rest}"
-            if fewer
-            else f"with {1 / found['ratio']:.1f} times more"
-        )
+        said = f"with {1 / found['ratio']:.1f} times more images"
     low, high = found["interval"]
     return said if low is None else f"{said} (95% {between((low, high))})"
 
