@@ -42,6 +42,13 @@ def disk(monkeypatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**12))
 
 
+@pytest.fixture(params=[torch.float32, torch.bfloat16], ids=str)
+def arithmetic(request, monkeypatch) -> torch.dtype:
+    """Of mixed precision, whichever this machine's hardware computes in: the other is emulated."""
+    monkeypatch.setattr("dp.precision.number_format", lambda device: request.param)
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def imagenet(tmp_path_factory) -> Path:
     """Two images of each of ImageNet-100's classes, no two alike, in train and in val."""

@@ -168,8 +168,9 @@ def test_half_precision_pipelines_guide_in_float32(call, classifier, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", ["stable_diffusion", "dit", "ddim", "latent"])
-def test_the_generator_guides_half_precision_pipelines_in_their_own_format(call, name, dtype):
+def test_the_generator_guides_half_precision_pipelines_in_their_own_format(call, name, dtype, monkeypatch):
     """Also where the hardware would have a float32 pipeline compute in mixed precision."""
+    monkeypatch.setattr("dp.precision.number_format", lambda device: torch.bfloat16)
     pipe = small_pipeline() if name == "latent" else call(name)[0]
     seen = []
 

@@ -87,6 +87,7 @@ def test_the_diffusion_classifier_keeps_right_labels_and_refuses_wrong_ones(gene
     assert keep(wrongly_labelled(real), oracle, oracle).float().mean() <= 0.1
 
 
+@pytest.mark.usefixtures("arithmetic")
 def test_the_round_trip_keeps_right_labels_and_refuses_wrong_ones(generator, oracle, real):
     keep = RoundTrip(generator, tile=50)
     assert keep(real, oracle, oracle).float().mean() >= 0.75

@@ -101,6 +101,7 @@ def test_classes_of_imagenet_100_are_found_among_a_pipelines_1000(dit, tmp_path)
         Source(str(tmp_path), class_list="imagenet100", template="a {}").generator(config)
 
 
+@pytest.mark.usefixtures("arithmetic")
 def test_guided_images_are_harder(generator):
     before = generator.generate(LABELS, SEEDS, learner).entropy
     for gradient in ("x0", "unet"):
@@ -134,7 +135,7 @@ def test_a_raw_linear_decoder_guides_too(tiny_pipe):
     assert not torch.equal(images, cheap.generate(LABELS, SEEDS).images)
 
 
-def test_prompts_name_the_classes(stable_diffusion):
+def test_prompts_name_the_classes(stable_diffusion, arithmetic):
     """Text-to-image: the class names are the prompts, with a template of one's own."""
     labels = torch.tensor([0, 1, 1])
     named = Generator(stable_diffusion, 3.0, 3, batch_size=3, classes=("cat", "dog"))
@@ -144,8 +145,9 @@ def test_prompts_name_the_classes(stable_diffusion):
     assert not torch.equal(images, photo.generate(labels, [1, 2, 2]).images)
     rngs = [stream(seed) for seed in (1, 2, 2)]
     stock = stable_diffusion(["cat", "dog", "dog"], num_inference_steps=3, guidance_scale=3.0, generator=rngs)
-    # float32 there, mixed precision here
-    assert (images[0].permute(1, 2, 0).int() - torch.tensor(np.array(stock.images[0])).int()).abs().max() <= 8
+    # diffusers' own call is in float32
+    difference = (images[0].permute(1, 2, 0).int() - torch.tensor(np.array(stock.images[0])).int()).abs().max()
+    assert difference <= 1 if arithmetic == torch.float32 else 0 < difference <= 8
 
 
 def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):

@@ -62,6 +62,7 @@ def test_static_training_makes_no_additions_and_asks_for_test_once(generator, re
     assert asked == [1]
 
 
+@pytest.mark.usefixtures("arithmetic")
 def test_a_run_repeats_bit_for_bit(generator, real):
     runs = [practise(CONFIG, generator, real, lambda: real) for _ in range(2)]
     assert torch.equal(runs[0][1].pool.images, runs[1][1].pool.images)
@@ -117,6 +118,7 @@ def test_an_unknown_learner_is_named(generator, real):
         practise(replace(CONFIG, learner="vit_hugest"), generator, real, lambda: real)
 
 
+@pytest.mark.usefixtures("arithmetic")
 @pytest.mark.parametrize("learner", ["vit", "resnet10t"])
 def test_other_learners_run_and_guide(generator, real, learner):
     config = replace(CONFIG, learner=learner, iterations=8, validate_every=2, rounds=1)
