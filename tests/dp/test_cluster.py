@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderTiny
 
 from dp import run_command
 from dp.__main__ import main
@@ -20,6 +21,7 @@ from dp.imagenet import class_list, folders_of
 from dp.paper_rows import ROWS, key
 from dp.pipelines import load_pipeline
 from dp.pool.folder import PoolFolder
+from dp.source import Source
 from paper_figures import cluster_grid, cluster_runs
 from paper_figures.pictures import decode
 
@@ -27,7 +29,7 @@ SETTINGS = (
     "--class-list imagenet100 --learner vit_tiny_patch16_224 --crop 32 --side 40 --augment resized_crop --mixup 0.5 "
     "--cutmix 1.0 --n-initial 200 --n-per-round 100 --rounds 1 --iterations 12 --validate-every 3 --patience 1 "
     "--batch-size 32 --micro-batch 8 --inference-steps 2 --guidance.omega 0.3 --guidance.interval 0 1 "
-    "--storage.no-memory --storage.encoding JPEG --generation-batch 50 --branch-sizes 200"
+    "--storage.no-memory --storage.encoding JPEG --generation-batch 50 --branch-sizes 200 --precision bfloat16"
 ).split()
 
 
@@ -37,17 +39,32 @@ def pipeline(stable_diffusion, tmp_path) -> Path:
     return tmp_path / "pipeline"
 
 
+@pytest.fixture
+def tiny_decoder(tmp_path) -> Path:
+    """From latents [B, 4, h, w] to images [B, 3, 2h, 2w], as the pipeline's own."""
+    channels, blocks = (8, 8), (1, 1)
+    tiny = AutoencoderTiny(
+        encoder_block_out_channels=channels,
+        decoder_block_out_channels=channels,
+        num_encoder_blocks=blocks,
+        num_decoder_blocks=blocks,
+    )
+    tiny.save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
 def launch(processes: int, *arguments: str) -> subprocess.CompletedProcess:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     return subprocess.run([sys.executable, *torchrun, "-m", "dp", *arguments], capture_output=True, text=True)
 
 
-def test_one_process_and_two_leave_the_same_run(pipeline, imagenet, ood, tmp_path, capsys):
+def test_one_process_and_two_leave_the_same_run(pipeline, tiny_decoder, imagenet, ood, tmp_path, capsys):
     sets = ["--ood.v2", str(ood["v2"]), "--ood.r", str(ood["r"])]
     runs = {}
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        run = ["run", str(folder), "--pipeline", str(pipeline), "--imagenet", str(imagenet), *sets, *SETTINGS]
+        made_by = ["--pipeline", str(pipeline), "--tiny-decoder", str(tiny_decoder)]
+        run = ["run", str(folder), *made_by, "--imagenet", str(imagenet), *sets, *SETTINGS]
         if processes == 1:
             main(run)
         else:
@@ -94,6 +111,18 @@ def test_one_process_tells_a_mistake_for_all(tmp_path, folder, words, message):
     assert done.returncode == 1 and len(told) == 1 and message in told[0], done.stderr
     assert "[rank" not in done.stderr and "in run_command" not in done.stderr  # no traceback but torchrun's own
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full"]
+
+
+def test_a_tiny_decoder_from_a_folder_guides_in_the_vaes_stead(pipeline, tiny_decoder):
+    def learner(images):
+        return images.flatten(1)[:, :100] * 9
+
+    def guided(decoder: str) -> torch.Tensor:
+        source = Source(pipeline=str(pipeline), classes=("cat", "dog"), tiny_decoder=decoder, precision="bfloat16")
+        generator = source.generator(PracticeConfig(n_initial=2, n_per_round=2, rounds=1, inference_steps=3))
+        return generator.generate(torch.arange(2), [1, 2], learner, GuidanceConfig(0.3, interval=(0.0, 1.0))).images
+
+    assert not torch.equal(guided(str(tiny_decoder)), guided(""))
 
 
 def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diffusion, tmp_path):
