@@ -44,7 +44,7 @@ def write(path: Path, profile: str, parts: Mapping[str, Sequence[Shown]], figure
     """
     claims = as_json(verdicts(profile))
     every = [each for found in parts.values() for each in found]
-    body = [_claims(claims, {each.name: _short(each)[0] for each in every}), _answers(every)]
+    body = [_claims(claims, {each.name: _link_text(each, profile) for each in every}), _answers(every)]
     for heading, found in parts.items():
         body.append(f"<h2>{escape(heading)}</h2>" + "".join(_section(each, figures, profile) for each in found))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,12 @@ def _short(exhibit: Shown) -> tuple[str, str]:
     short, colon, rest = exhibit.title.partition(":")
     rest = rest.strip()
     return (rest[:1].upper() + rest[1:], "") if short == "Question" else (short, f"{colon} {rest}")
+
+
+def _link_text(exhibit: Shown, profile: str) -> str:
+    """What a claim calls an exhibit; a claim whose results are absent or stale must not look as sure as another."""
+    remarked = any(remarks([source(study, profile)]) for study in exhibit.studies)
+    return _short(exhibit)[0] + " (see the remarks there)" * remarked
 
 
 def _entry(exhibit: Shown) -> str:

@@ -108,18 +108,17 @@ def remarks(sources: Iterable[Source]) -> list[str]:
     for each in sources:
         if each.absent:
             lines.append(
-                f"{len(each.absent)} of {each.expected} results of this study are not made yet "
+                f"not made yet: {len(each.absent)} of {each.expected} results of this study "
                 f"({_names(each.absent)}); make them with {each.command}"
             )
         if each.stale:
             lines.append(
-                f"{len(each.stale)} results were made with other settings or weights than the profile has now "
-                f"({_names(each.stale)}); make them anew with {each.command}"
+                f"made with other settings or weights than the profile has now: {len(each.stale)} of {each.expected} "
+                f"results of this study ({_names(each.stale)}); make them anew with {each.command}"
             )
         if each.left_over:
             lines.append(
-                f"{len(each.left_over)} results are of runs that the profile does not ask for "
-                f"({_names(each.left_over)}), and are drawn all the same; remove them"
+                f"drawn though the profile does not ask for them: {_names(each.left_over)}; remove them"
             )
         lines += each.damaged
     return lines

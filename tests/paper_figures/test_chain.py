@@ -385,7 +385,8 @@ def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path,
     forget()
     text = (tmp_path / "report.html").read_text()
     assert isinstance(found[1], Missing) and f"{first}: it is not as it was written" in found[1].why
-    assert f"1 of 12 results of this study are not made yet (ablation/{last.stem})" in text
+    assert f"not made yet: 1 of 12 results of this study (ablation/{last.stem})" in text
+    assert text.count("(see the remarks there)") == 3  # C11; C1 and C2, since other learners' scaling is absent
     assert text.count("data:image/png") == 1 and text.count(f"{first}: it is not as it was written") >= 2
 
 
@@ -399,8 +400,8 @@ def test_results_that_nobody_asks_for_are_told(chain, drawn, tmp_path, monkeypat
     forget()
     (line,) = sources.remarks([sources.source("scaling", "smoke")])
     forget()
-    assert line.startswith(
-        "1 results are of runs that the profile does not ask for (scaling-equal-convnet/static-80-seed9)"
+    assert line == (
+        "drawn though the profile does not ask for them: scaling-equal-convnet/static-80-seed9; remove them"
     )
 
 
