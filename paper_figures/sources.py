@@ -117,9 +117,7 @@ def remarks(sources: Iterable[Source]) -> list[str]:
                 f"results of this study ({_names(each.stale)}); make them anew with {each.command}"
             )
         if each.left_over:
-            lines.append(
-                f"drawn though the profile does not ask for them: {_names(each.left_over)}; remove them"
-            )
+            lines.append(f"drawn though the profile does not ask for them: {_names(each.left_over)}; remove them")
         lines += each.damaged
     return lines
 
