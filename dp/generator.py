@@ -234,7 +234,7 @@ class Generator:
         finally:
             self.pipe.scheduler.guidance = users_own
         if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
-            images = torch.from_numpy(images).permute(0, 3, 1, 2)
+            images = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.pipe._execution_device)
         return self.finished(images)
 
     def finished(self, images: Tensor) -> Tensor:
@@ -244,10 +244,9 @@ class Generator:
             UserError: an image is not of finite numbers; as bytes it would be black.
         """
         if not images.isfinite().all():
-            raise UserError(
-                f"precision: the pipeline makes images that are not finite numbers in {_network(self.pipe).dtype}; "
-                "take bfloat16 or float32"
-            )
+            dtype = _network(self.pipe).dtype
+            advice = "take bfloat16 or float32" if dtype == torch.float16 else "check its weights, and omega"
+            raise UserError(f"pipeline: it makes images that are not finite numbers in {dtype}; {advice}")
         if self.resize is not None:
             images = self.resize(images.float()).clamp(0, 1)
         return images.float().mul(255).round().to(torch.uint8)

@@ -209,7 +209,13 @@ class Guidance:
             else:
                 x = x_t.detach().requires_grad_()
                 eps = predict_eps(x_t.detach(), output.detach(), abar_t, self.prediction)
-            value = self.objective(self.decode(predict_x0(x, eps, abar_t)))
+            images = self.decode(predict_x0(x, eps, abar_t))
+            if not images.isfinite().all():
+                raise UserError(
+                    f"decoder: it makes images that are not finite numbers at t = {t}; if it computes in float16 (the "
+                    "VAE of Stable Diffusion XL does not do there), take bfloat16 or float32, or another decoder"
+                )
+            value = self.objective(images)
             if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
                 found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise UserError(f"objective: gave {found}, expected one number an image, [{len(x)}]")

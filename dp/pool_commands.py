@@ -26,7 +26,7 @@ from dp.prune import SCORES, hardest
 from dp.randomness import IMAGES, seed_for
 from dp.round_images import classes_of
 from dp.run_command import source_settings
-from dp.run_folder import checkpoint_file, claim, learner_of, read_settings, repair_pool
+from dp.run_folder import checkpoint_file, claim, learner_of, read_settings, renew, repair_pool
 from dp.source import Source, source_from
 
 Folder = tyro.conf.Positional[Path]
@@ -82,6 +82,8 @@ def generate(
         }
         claim(pool, settings, "generated pool")
         folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
+        if not folder.rounds:
+            renew(pool, settings)
     processes.wait()
     if processes.rank() > 0:
         folder = PoolFolder.open(pool, writable=True, rank=processes.rank())
@@ -144,6 +146,7 @@ def pool_command(
     folder: Folder,
     out: Path | None = None,
     format: Literal["imagefolder", "datasets"] = "imagefolder",
+    generation_batch: int | None = None,
 ) -> None:
     """Look after a pool of images.
 
@@ -153,12 +156,16 @@ def pool_command(
         folder: the pool.
         out: where an export goes; absent or empty.
         format: of an export: pictures in one subfolder a class, or a folder for Hugging Face datasets.
+        generation_batch: of a repair: images made at once when these were made, if the run went on with another number.
     """
     if action == "repair":
         run_settings = read_settings(folder.parent, "config", "source", "imagenet")
         config = config_from(run_settings["config"])
         imagenet = run_settings["imagenet"]
-        generator = source_from(run_settings["source"]).origin(config, imagenet and Path(imagenet))
+        source = source_from(run_settings["source"])
+        if generation_batch is not None:
+            source = replace(source, generation_batch=generation_batch)
+        generator = source.origin(config, imagenet and Path(imagenet))
         made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
         print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")
         return

@@ -206,18 +206,21 @@ def practise(
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
     with torch.random.fork_rng():
         state = train(config, store.resume(fresh), signal, generator, store, keep, progress)
-        branches = [store.resume(copy.deepcopy(blank), size) for size in store.branches()]
-        for branch in branches:
+        finished = []
+        for size in store.branches():  # one after the other, and without its pool then: pools may be large
+            branch = store.resume(copy.deepcopy(blank), size)
             train(config, branch, signal, None, store, None, progress)
+            finished.append((len(branch.pool), _left_at(state, size), branch.ema.module))
+            del branch
+        finished.append((len(state.pool), None, state.ema.module))
     held_out = test() if test else None
     if held_out is not None:
         check_real("test", held_out, classes)
     outcomes = []
-    for each in [*branches, state]:
-        learner = whole(config, each.ema.module)
-        left_at = None if each.branch is None else _left_at(state, each.branch)
+    for size, left_at, averaged in finished:
+        learner = whole(config, averaged)
         result = None if held_out is None else accuracy(learner, held_out)
-        outcomes.append(Outcome(len(each.pool), left_at, accuracy(learner, validation), result, learner))
+        outcomes.append(Outcome(size, left_at, accuracy(learner, validation), result, learner))
     return outcomes, state
 
 

@@ -13,6 +13,7 @@ A checkpoint is written once a minute, before every addition, and when the proce
 """
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -50,7 +51,7 @@ FORMAT = 1
 CHECKPOINT_SECONDS = 60.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last one by SLURM, if told to
 PORTION = 100  # images made between two looks at whether the process is to stop
-MAY_CHANGE = ("generation_batch", "memory")  # settings of how a run computes, not of what
+MAY_CHANGE = ("generation_batch", "memory")  # of how a run computes; another batch changes images by rounding alone
 
 
 class RunFolder:
@@ -63,6 +64,7 @@ class RunFolder:
         self.shards = shards
         self.in_memory = in_memory
         self._portion = -(-PORTION // batch) * batch
+        self._process = os.getpid()
         self._stop: int | None = None  # the signal that asked to stop
         self._stops_later = False  # in training and while images are made; elsewhere a signal ends the process at once
         self._saved = time.monotonic()
@@ -105,6 +107,8 @@ class RunFolder:
             claim(folder, settings)
             # The pool's lock is the run's: whoever has it is alone in the folder.
             pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, True, encoding)
+            if not (folder / "result.json").exists():
+                renew(folder, settings)
             for leftover in folder.rglob(".*.partial"):
                 leftover.unlink(missing_ok=True)
         wait()
@@ -250,6 +254,8 @@ class RunFolder:
         write_tensors(learner_file(self.folder, round_), tensors)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # forked to load images: it ends with the process it loads for
+            return
         self._stop = number
         if not self._stops_later:
             raise Stopped(number)
@@ -354,7 +360,7 @@ def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator,
 def claim(folder: Path, settings: dict[str, Any], kind: str = "run") -> None:
     """Write the settings of a run (or of a pool of its own) into a new folder, or make sure that they are the folder's.
 
-    Those of `MAY_CHANGE` may be others than before, and are written anew.
+    Those of `MAY_CHANGE` may be others than before; see `renew`.
 
     Raises:
         UserError: the folder has other settings, or something else is in it.
@@ -365,14 +371,17 @@ def claim(folder: Path, settings: dict[str, Any], kind: str = "run") -> None:
             raise UserError(f"{folder}: not a {kind}'s folder (no settings.json) and not empty; give a new one")
         write_json(path, {"format": FORMAT} | settings)
         return
-    found, wanted = read_settings(folder), json.loads(json.dumps(settings))
-    different = _differences(found, wanted)
+    different = _differences(read_settings(folder), json.loads(json.dumps(settings)))
     if different:
         raise UserError(
             f"{folder}: another {kind}'s folder ({'; '.join(different)}); use its settings or another folder"
         )
-    if found != wanted:
-        write_json(path, {"format": FORMAT} | settings)
+
+
+def renew(folder: Path, settings: dict[str, Any]) -> None:
+    """Write the settings anew where those of `MAY_CHANGE` are others; by whoever has claimed and locked the folder."""
+    if read_settings(folder) != json.loads(json.dumps(settings)):
+        write_json(folder / SETTINGS, {"format": FORMAT} | settings)
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any], inside: str = "") -> list[str]:

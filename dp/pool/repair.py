@@ -97,7 +97,7 @@ def repair(pool: PoolFolder, make: Make) -> list[str]:
 def _differs(path: Path, written_by: str) -> str:
     here = writer()
     cause = (
-        "repair on the machine, with the weights and the settings that made the pool"
+        "repair on the machine, with the weights and the settings (also --generation-batch) that made the pool"
         if here == written_by
         else f"the file was written by {written_by}, this is {here}: repair with those versions"
     )

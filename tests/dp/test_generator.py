@@ -125,7 +125,7 @@ def test_images_of_no_numbers_are_refused(tiny_pipe):
     """They would be black ones; a VAE in half precision makes them."""
     pipe = copy.deepcopy(tiny_pipe)
     pipe.vae.decoder.conv_out.bias.data.fill_(torch.nan)
-    with pytest.raises(UserError, match=r"precision: the pipeline makes images that are not finite numbers in torch\."):
+    with pytest.raises(UserError, match=r"pipeline: it makes images that are not finite numbers in torch\."):
         Generator(pipe, 2.0, 2).generate(LABELS, SEEDS)
 
 

@@ -24,7 +24,7 @@ from dp.pool.memory import Pool
 from dp.pool.repair import check
 from dp.practice import practise
 from dp.round_images import image_maker
-from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool
+from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool, state_of
 from dp.samples import Samples, concatenate
 from dp.state import InMemory, start
 from tests.dp.small import small_generator, small_pipeline
@@ -201,12 +201,56 @@ def test_another_runs_folder_is_refused(uninterrupted):
         run(uninterrupted, replace(CONFIG, guidance=GuidanceConfig(0.0, (0.0, 1.0)), iterations=61))
 
 
-def test_what_changes_no_result_may_change(tmp_path):
-    """After a GPU's memory did not do, say; the settings are then those of the last command."""
+def test_how_a_run_computes_may_change(tmp_path):
+    """After a GPU's memory did not do, say; the settings are then those of the last command that computed."""
+
+    def enter(batch: int):
+        return RunFolder.open(tmp_path, SETTINGS | {"source": {"generation_batch": batch}}, CONFIG, CLASSES, (1, 32, 32))
+
+    def batch_there() -> int:
+        return read_settings(tmp_path)["source"]["generation_batch"]
+
     for batch in (8, 2):
-        settings = SETTINGS | {"source": {"generation_batch": batch}, "storage": {"memory": batch > 2}}
-        with RunFolder.open(tmp_path, settings, CONFIG, CLASSES, (1, 32, 32)):
-            assert read_settings(tmp_path) == json.loads(json.dumps(settings))
+        with enter(batch):
+            assert batch_there() == batch
+            with pytest.raises(UserError, match="two runs in one folder"), enter(4):
+                pass
+            assert batch_there() == batch
+    with enter(2) as store:
+        store.finish({})
+    with enter(4):
+        assert batch_there() == 2
+
+
+@pytest.mark.parametrize("size", [60, 80])
+def test_told_to_stop_in_any_branch_a_run_ends_after_a_checkpoint(tmp_path, size):
+    config, told = replace(CONFIG, branch_sizes=(60, 80)), []
+
+    def progress(state) -> None:
+        if state.branch == size and not told:
+            os.kill(os.getpid(), signal.SIGTERM)
+            told.append(state.iteration)  # in the midst of training nothing is raised
+
+    settings = {"config": asdict(config)}
+    with (
+        pytest.raises(Stopped),
+        RunFolder.open(tmp_path, settings, config, CLASSES, (1, 32, 32), shard_size=8) as store,
+    ):
+        practise(config, small_generator(), real_images(), None, store=store, progress=progress)
+    assert [state_of(tmp_path, size).iteration] == told
+    assert (state_of(tmp_path, 60).iteration == config.iterations) == (size == 80)
+
+
+def test_processes_that_load_images_leave_signals_to_the_run(tmp_path):
+    def loads() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os._exit(7)
+
+    with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32)):
+        child = multiprocessing.get_context("fork").Process(target=loads)
+        child.start()
+        child.join()
+    assert child.exitcode == 7
 
 
 @pytest.mark.parametrize(("batch", "asked"), [(1, [100, 30]), (48, [130]), (20, [100, 30]), (64, [128, 2])])
