@@ -205,7 +205,8 @@ def test_how_a_run_computes_may_change(tmp_path):
     """After a GPU's memory did not do, say; the settings are then those of the last command that computed."""
 
     def enter(batch: int):
-        return RunFolder.open(tmp_path, SETTINGS | {"source": {"generation_batch": batch}}, CONFIG, CLASSES, (1, 32, 32))
+        settings = SETTINGS | {"source": {"generation_batch": batch}}
+        return RunFolder.open(tmp_path, settings, CONFIG, CLASSES, (1, 32, 32))
 
     def batch_there() -> int:
         return read_settings(tmp_path)["source"]["generation_batch"]
