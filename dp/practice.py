@@ -206,7 +206,7 @@ def practise(
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
     with torch.random.fork_rng():
         state = train(config, store.resume(fresh), signal, generator, store, keep, progress)
-        finished = []
+        finished: list[tuple[int, int | None, nn.Module]] = []
         for size in store.branches():  # one after the other, and without its pool then: pools may be large
             branch = store.resume(copy.deepcopy(blank), size)
             train(config, branch, signal, None, store, None, progress)
