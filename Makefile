@@ -11,7 +11,7 @@ ROWS := table1 table2 table3 table4 table5 figure1 figure2 figure4 figure5 figur
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo "  make table4 PROFILE=imagenet100   the commands of the paper's scale, with cost and published accuracy; starts nothing"
-	@echo "                                    (tables 1 to 5, figures 1, 2, 4, 5, 9; PROFILE=imagenet1k)"
+	@echo "                                    (tables 1 to 4, figures 2, 4, 5, 9; PROFILE=imagenet1k: tables 1, 5, figures 1, 4)"
 
 figures: .venv/installed  ## every figure and table and build/report.html, from the recorded results (PROFILE=smoke computes small ones; RUNS=folder adds a cluster's)
 	@if [ $(PROFILE) = smoke ]; then $(PY) -m experiments run --profile smoke; fi

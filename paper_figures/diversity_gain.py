@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from experiments.intervals import line_interval, mean_interval, slope_interval
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, missing, results_of, seeds
-from paper_figures.style import COLOURS, at_width, style
+from paper_figures.style import COLOURS, PLATE, at_width, style
 
 STUDIES = ("generators",)
 MEASURES = {"recall": "recall of real images", "coverage": "coverage of real images"}
@@ -33,9 +33,9 @@ def make(profile: str) -> Exhibit:
                     color=COLOURS["DP"],
                 )  # fmt: skip
                 right = row[measure] > mean(each[measure] for each in rows)  # names point inwards
-                place: dict[str, Any] = {"xytext": (-4 if right else 4, 0), "ha": "right" if right else "left"}
+                place: dict[str, Any] = {"xytext": (-5 if right else 5, 5), "ha": "right" if right else "left"}
                 point = (row[measure], row["gain"])
-                axis.annotate(row["generator"], point, textcoords="offset points", fontsize=6, va="center", **place)
+                axis.annotate(row["generator"], point, textcoords="offset points", fontsize=6, bbox=PLATE, **place)
             of, gains = [row[measure] for row in rows], [row["gain"] for row in rows]
             at = np.linspace(min(of), max(of), 41)
             heights, bands = zip(*(line_interval(of, gains, each) for each in at), strict=True)

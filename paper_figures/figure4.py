@@ -64,7 +64,7 @@ def measured(axis: Axes, rows: Rows, title: str) -> None:
         if found:
             a, b, c = found
             off = np.sqrt(np.mean([(np.mean(v) - a + b * n**-c) ** 2 for n, v in values.items()]))
-            label = f"{method} (fit: c = {c:.2f}, {off:.1f} off)"
+            label = f"{method} (fit: c = {c:.2f}, {off:.1f} points off)"
         draw(axis, full, method, line="" if found or len(full) == 1 else "-", label=label)
         branches = {n: v for n, v in curve(rows, method, branches=True).items() if n not in full}
         if branches:

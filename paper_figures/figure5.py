@@ -36,8 +36,8 @@ def make(profile: str) -> Exhibit:
             axis.legend(loc=place)
         _costs(d1, rows, "operations", "counted operations of an added image (GFLOP)")
         _costs(d2, rows, "milliseconds", "measured time of an added image (ms)")
-        d1.set_title("(d) gain over cost, counted")
-        d2.set_title("(d) gain over cost, measured")
+        d1.set_title("(d) gain over counted cost")
+        d2.set_title("(d) gain over measured cost")
         for axis in (b, d2):
             axis.tick_params(labelleft=True)
     counts = [len(each) for each in grouped(rows, "way", "strength").values()]

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, grouped, missing, results_of, sd, seeds, spread
-from paper_figures.style import COLOURS, at_width, style
+from paper_figures.style import COLOURS, PLATE, at_width, style
 
 STUDIES = ("off_manifold",)
 WINDOWS = {"all": ("all noise levels", COLOURS["DP"], "o"), "late": ("late steps, t < 0.4 T", COLOURS["real"], "^")}
@@ -101,8 +101,8 @@ def _accuracies(axis: Axes, rows: Rows) -> None:
             axis.errorbar([row["rejected"] for row in mine], heights, spreads, color=colour, marker=marker, capsize=2,
                           label=name)  # fmt: skip
             for row, height in zip(mine, heights, strict=True):
-                look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour}
-                look |= {"xytext": (-3, 3), "ha": "right"} if window == "late" else {"xytext": (3, -7)}
+                look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour, "bbox": PLATE}
+                look |= {"xytext": (-5, 5), "ha": "right"} if window == "late" else {"xytext": (5, -9)}
                 axis.annotate(f"{row['omega']:g}", (row["rejected"], height), **look)
     axis.set(
         xlabel="rejected by a classifier of real images (%)\n(numbers: omega)", ylabel="real test accuracy of runs (%)"

@@ -30,6 +30,7 @@ MARKERS = {
 }
 
 
+PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}  # behind a name among bars and lines
 SHEET = Path(__file__).parent / "paper.mplstyle"
 WIDTH = 6.75  # inches, the text width of the paper; figures are drawn at this size, so fonts are what they say
 

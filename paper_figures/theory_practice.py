@@ -56,7 +56,7 @@ def make(profile: str) -> Exhibit:
         rows,
         figure,
         table=table,
-        answer=_answer(list(results.values())),
+        answer=_answer(list(results.values()), chosen),
     )
 
 
@@ -124,15 +124,24 @@ def _line(title: str, result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _answer(results: list[dict[str, Any]]) -> str:
+def _answer(results: list[dict[str, Any]], chosen: dict[str, Any] | None) -> str:
+    """No, if the model with its best selection is more than a point off practice, or has no gain where there is one."""
+    missed = max(result["practice"]["rms"] for result in results) > 1
+    over = ""
+    if chosen is not None:
+        ratios, measured, model = _gains(chosen)
+        missed = missed or (measured[-1] > 0) != (model[-1] > 0)
+        over = f" Pruning at ratio {ratios[-1]:g} gains {measured[-1]:+.1f} points, by the model {model[-1]:+.1f}."
+
     def off(name: str) -> str:
         points = [result[name]["rms"] for result in results]
         return f"{min(points):.1f} to {max(points):.1f}"
 
     return (
-        f"the model is {off('static')} points off static training, to which it is fitted (root mean square), and off "
-        f"DP {off('no_gain')} without selection, {off('practice')} with the best-fitting selection, and "
-        f"{off('practice_own_ceiling')} if practice's generator may be nearer to the truth as well."
+        f"{'no' if missed else 'nearly'}: the model is {off('static')} points off static training, to which it is fitted "
+        f"(root mean square), and off DP {off('no_gain')} without selection, {off('practice')} with the best-fitting "
+        f"selection; {off('practice_own_ceiling')} only if practice's generator may be nearer to the truth as well, "
+        f"which is fitted to DP itself.{over}"
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments.intervals import difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, above, below, of_all, untested
+from experiments.verdicts.verdict import Verdict, above, below, of_all, untested, with_interval
 
 MARGIN = 1.0  # points
 
@@ -22,13 +22,14 @@ def patience_and_sampling(profile: str) -> Verdict:
         return untested("C11", "no ablation runs")
     fixed = difference_interval(rows["base"], rows["patience-fixed"])
     newest = difference_interval(rows["newest-twice"], rows["base"])
+    twice = float(np.mean(rows["newest-twice"]) - np.mean(rows["base"]))
     effect = float(np.mean(rows["base"]) - np.mean(rows["patience-fixed"]))
     return Verdict(
         "C11",
         of_all([above(fixed, -MARGIN), below(newest, MARGIN)]),
-        "growing minus fixed patience, points of test accuracy; newest images twice as often: "
-        f"{np.mean(rows['newest-twice']) - np.mean(rows['base']):+.2f} (95% {newest[0]:+.2f} to {newest[1]:+.2f}); "
-        "how easy either is to tune was not measured",
+        f"growing minus fixed patience, points of test accuracy: {with_interval({'gain': effect, 'interval': fixed})}; "
+        f"newest images twice as often: {with_interval({'gain': twice, 'interval': newest})}; how easy either is to "
+        "tune was not measured",
         effect,
         fixed,
         min(map(len, rows.values())),

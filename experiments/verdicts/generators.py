@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from experiments.efficiency import means
 from experiments.intervals import difference_interval
 from experiments.results import load
-from experiments.verdicts.verdict import Verdict, above, of_all, untested
+from experiments.verdicts.verdict import Verdict, above, of_all, untested, with_interval
 
 
 def diverse_generator(profile: str) -> Verdict:
@@ -23,14 +23,17 @@ def diverse_generator(profile: str) -> Verdict:
     if len(recall) < 3 or recall.keys() != tests.keys():
         return untested("C12", "no static runs on generators of measured diversity")
     most, least = max(recall, key=lambda g: recall[g]), min(recall, key=lambda g: recall[g])
+    gain = float(np.mean(tests[most]) - np.mean(tests[least]))
     interval = difference_interval(tests[most], tests[least])
     rank = spearmanr([recall[g] for g in recall], [np.mean(tests[g]) for g in recall]).statistic
     return Verdict(
         "C12",
         of_all([above(interval, 0), rank > 0.5]),
-        f"static test accuracy on the most diverse generator ({most}, recall {recall[most]:.2f}) minus that on the "
-        f"least ({least}, {recall[least]:.2f}), points; rank correlation over {len(recall)} generators: {rank:.2f}",
-        float(np.mean(tests[most]) - np.mean(tests[least])),
+        "generators are the bundled one at several guidance scales, and others of its kind; static test accuracy on "
+        f"the most diverse ({most}, recall {recall[most]:.2f}) minus that on the least ({least}, {recall[least]:.2f}), "
+        f"points: {with_interval({'gain': gain, 'interval': interval})}; rank correlation over {len(recall)}: "
+        f"{rank:.2f}",
+        gain,
         interval,
         min(map(len, tests.values())),
         ("generators",),
@@ -38,6 +41,13 @@ def diverse_generator(profile: str) -> Verdict:
             "rank_correlation": float(rank),
             "recall": recall,
             "accuracy": {g: means({0: tests[g]})[0] for g in tests},
-            "gain_of_practice": {g: float(np.mean(practised[g]) - np.mean(tests[g])) for g in tests if g in practised},
+            "gain_of_practice": {
+                g: {
+                    "gain": float(np.mean(practised[g]) - np.mean(tests[g])),
+                    "interval": difference_interval(practised[g], tests[g]),
+                }
+                for g in tests
+                if g in practised
+            },
         },
     )

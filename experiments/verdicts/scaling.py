@@ -20,6 +20,7 @@ from experiments.verdicts.verdict import (
     several_seeds,
     times,
     untested,
+    with_interval,
 )
 
 NOT_TUNED = "; each method at its own best settings: no runs yet"
@@ -73,13 +74,14 @@ def beats_static(profile: str) -> Verdict:
         return untested("C2", "no static and DP runs")
     main = found.get(f"tuned-{MAIN}")
     parts = ", ".join(
-        f"{in_words(name)} {each['gain']:+.2f} points ({each['dp_size']:,} against {each['static_size']:,} images)"
+        f"{in_words(name)} {with_interval(each)} ({each['dp_size']:,} against {each['static_size']:,} images)"
         for name, each in found.items()
     )
     return Verdict(
         "C2",
         of_all([above(each["interval"], 0) for each in found.values()] + [None] * (main is None)),
-        f"test accuracy of the best DP size minus that of the best static size: {parts}{'' if main else NOT_TUNED}",
+        f"test accuracy of the best DP size minus that of the best static size, points: {parts}"
+        f"{'' if main else NOT_TUNED}",
         main["gain"] if main else None,
         main["interval"] if main else None,
         min(each["seeds"] for each in found.values()),
@@ -101,8 +103,9 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
         return Verdict(
             id_,
             of_all([above(found["interval"], 1), None]),
-            f"{in_words(learner)}, tuned: images {_times(found)}; iterations are not compared: they are set "
-            "beforehand here, and equal for many images. The prior work itself is on ImageNet: see table 1",
+            f"{in_words(learner)}, tuned, against this repository's static training: images {_times(found)}; "
+            "iterations are not compared: they are set beforehand here, and equal for many images. The prior work "
+            "itself is on ImageNet: see table 1",
             found["ratio"],
             found["interval"],
             found["seeds"],
@@ -142,7 +145,10 @@ def timing_alone(profile: str) -> Verdict:
     main = found.get(MAIN) or next(iter(found.values()))
     signs = {learner: (each["interval"][0] > 0, each["interval"][1] < 0) for learner, each in found.items()}
     kinds = {(True, False): ", a gain", (False, True): ", a loss", (False, False): ""}
-    said = ", ".join(f"{in_words(name)} {each['gap']:+.2f}{kinds[signs[name]]}" for name, each in found.items())
+    said = ", ".join(
+        f"{in_words(name)} {with_interval(each | {'gain': each['gap']})}{kinds[signs[name]]}"
+        for name, each in found.items()
+    )
     return Verdict(
         "C9",
         of_all(parts),

@@ -37,8 +37,8 @@ def linear_model(profile: str) -> Verdict:
         "C13",
         of_all(parts),
         f"theory at {largest:,.0f} selected rows, d = {rows[0]['d']}, rho = {aligned:g}: accuracy of keeping the "
-        f"hardest {best:.0%} minus that of keeping all, points; simulation differs from the exact curves by "
-        f"{100 * max(map(abs, gaps)):.2f} at most{law}",
+        f"hardest {best:.0%} minus that of keeping all, points: {gain:+.2f}; simulation differs from the exact curves "
+        f"by {100 * max(map(abs, gaps)):.2f} at most{law}",
         gain,
         (gain, gain),
         0,
