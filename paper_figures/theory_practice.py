@@ -139,8 +139,9 @@ def _answer(results: list[dict[str, Any]], chosen: dict[str, Any] | None) -> str
 
     return (
         f"{'no' if missed else 'nearly'}: the model is {off('static')} points off static training, to which it is "
-        f"fitted (root mean square), and off DP {off('no_gain')} without selection, {off('practice')} with the best-fitting "
-        f"selection; {off('practice_own_ceiling')} only if practice's generator may be nearer to the truth as well, "
+        f"fitted (root mean square), and off DP {off('no_gain')} without selection, {off('practice')} with the "
+        f"best-fitting selection; {off('practice_own_ceiling')} only if practice's generator may be nearer to the "
+        "truth as well, "
         f"which is fitted to DP itself.{over}"
     )
 

@@ -255,7 +255,7 @@ class Tempered(_QuadratureRule):
             raise ArgumentError(
                 f"omega: found {omega:g}, too steep to meet a kept fraction. Use keep-hard or keep-easy."
             )
-        # From omega 0 on nothing is kept more often than the level; at 0 it is the kept fraction itself, but for rounding.
+        # From omega 0 on nothing is kept more often than the level; at 0 that is the kept fraction, but for rounding.
         low = np.log(target) - (edge if omega < 0 else 1e-6)
         return cls(omega, float(np.exp(edge if target >= 1 else brentq(excess, low, edge, xtol=1e-14))), scale)
 
