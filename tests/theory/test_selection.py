@@ -80,7 +80,9 @@ def test_perfect_alignment(rho):
 @pytest.mark.parametrize("fraction", [1e-3, 0.1, 0.5, 0.999, 1.0])
 def test_rules_keep_the_fraction_asked_for(fraction):
     rules = [KeepHard.keeping(fraction), KeepEasy.keeping(fraction)]
-    rules += [Tempered.keeping(fraction, omega, scale) for omega, scale in ((2.0, 1.0), (-1.5, 1.0), (0.5, 3.0))]
+    rules += [
+        Tempered.keeping(fraction, omega, scale) for omega, scale in ((2.0, 1.0), (0.0, 1.0), (-1.5, 1.0), (0.5, 3.0))
+    ]
     for rule in rules:
         assert float(rule.kept_fraction) == pytest.approx(fraction, rel=1e-9)
 
