@@ -68,8 +68,8 @@ def _fewer(found: dict[str, Any]) -> str:
         said = "at no measured size"
     elif found["ratio"] >= 1:
         said = f"with {found['ratio']:.1f} times fewer images{' or still fewer' * found['at_least']}"
-    else:
-        said = f"with {1 / found['ratio']:.1f} times more images"
+    else:  # the interval is the ratio's
+        said = f"only with more images, a ratio of {found['ratio']:.1f}{' or more' * found['at_least']}"
     low, high = found["interval"]
     return said if low is None else f"{said} (95% {between((low, high))})"
 

@@ -9,6 +9,7 @@ from dp.errors import UserError
 from experiments.profiles import profile as profile_of
 from experiments.results import Job, folder, load, state
 from experiments.studies import jobs_of
+from experiments.tuning import found as found_by_search
 from paper_figures.shared import command
 
 
@@ -95,9 +96,12 @@ def _of(made_by: str, profile: str, jobs: list[Job]) -> Source:
 
 @cache
 def _asked_for(profile: str) -> set[str]:
-    """All results of a profile, by study/name; none if a damaged file, told elsewhere, leaves open which they are."""
+    """All results of a profile, by study/name; none if that is open: a file is damaged, or a search not finished."""
+    settings = profile_of(profile)
     try:
-        return {f"{job.study}/{job.name}" for job in jobs_of(profile_of(profile), (), profile)}
+        if found_by_search(settings.tuning, profile).keys() != set(settings.tuning.learners):
+            return set()
+        return {f"{job.study}/{job.name}" for job in jobs_of(settings, (), profile)}
     except UserError:
         return set()
 

@@ -18,7 +18,7 @@ from experiments.profiles import Profile, profile
 from experiments.results import Job
 from experiments.scaling import Preset
 from experiments.shift_sets import SHIFTS
-from experiments.studies import jobs_of
+from experiments.studies import STUDIES, jobs_of
 from paper_figures import report, sources
 from paper_figures.__main__ import EXHIBITS
 from paper_figures.exhibit import Exhibit, Missing, make_all, save
@@ -403,6 +403,11 @@ def test_results_that_nobody_asks_for_are_told(chain, drawn, tmp_path, monkeypat
     assert line == (
         "drawn though the profile does not ask for them: scaling-equal-convnet/static-80-seed9; remove them"
     )
+    # What follows a search is not known to be unasked for before the search is finished.
+    next((tmp_path / "smoke" / "tuning").iterdir()).unlink()
+    everything = [sources.source(study, "smoke") for study in STUDIES]
+    forget()
+    assert not any(each.left_over for each in everything)
 
 
 CUT, EDITED = (lambda text: text[: len(text) // 2]), (lambda text: text.replace(": 1.", ": 2."))

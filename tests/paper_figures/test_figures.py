@@ -15,6 +15,7 @@ from paper_figures.figure1 import bars
 from paper_figures.figure6_left import trajectory
 from paper_figures.figure9 import pairs
 from paper_figures.hover import describe, points
+from paper_figures.in_short import _fewer
 from paper_figures.length import answer
 from paper_figures.shared import seeds, spread
 from paper_figures.table1 import chosen, full
@@ -108,6 +109,18 @@ def test_pairs_leave_out_seeds_that_only_one_side_has():
     ]
     [only] = pairs("equal", "vit", rows)
     assert (only["seed"], only["difference"]) == (2, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "at_least", "said"),
+    [
+        (None, False, "at no measured size (95% from never up to 1.1)"),
+        (2.0, True, "with 2.0 times fewer images or still fewer (95% from never up to 1.1)"),
+        (0.8, False, "only with more images, a ratio of 0.8 (95% from never up to 1.1)"),
+    ],
+)
+def test_more_images_are_not_told_as_fewer(ratio, at_least, said):
+    assert _fewer({"ratio": ratio, "at_least": at_least, "interval": [0.0, 1.1]}) == said
 
 
 def test_table1_takes_the_size_of_pruning_and_the_largest():
