@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from paper_figures.exhibit import Exhibit, Rows
 from paper_figures.shared import Results, grouped, missing, results_of, sd, seeds, spread
-from paper_figures.style import COLOURS, PLATE, at_width, style
+from paper_figures.style import COLOURS, at_width, style
 
 STUDIES = ("off_manifold",)
 WINDOWS = {"all": ("all noise levels", COLOURS["DP"], "o"), "late": ("late steps, t < 0.4 T", COLOURS["real"], "^")}
@@ -101,9 +101,14 @@ def _accuracies(axis: Axes, rows: Rows) -> None:
             axis.errorbar([row["rejected"] for row in mine], heights, spreads, color=colour, marker=marker, capsize=2,
                           label=name)  # fmt: skip
             for row, height in zip(mine, heights, strict=True):
-                look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour, "bbox": PLATE}
-                look |= {"xytext": (-5, 5), "ha": "right"} if window == "late" else {"xytext": (5, -9)}
+                look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour}
+                look |= {"xytext": (4, -8)} if window == "late" else {"xytext": (-4, 4), "ha": "right"}
                 axis.annotate(f"{row['omega']:g}", (row["rejected"], height), **look)
+    axis.set_xscale("symlog", linthresh=1)  # most settings are near 1%, and a share may be 0
+    axis.set_xticks([0, 1, 2, 5, 10, 20, 50], ["0", "1", "2", "5", "10", "20", "50"])
+    axis.minorticks_off()
+    top = max((row["rejected"] for row in rows if row["accuracies"]), default=1)
+    axis.set_xlim(0, 1.3 * max(top, 1))
     axis.set(
         xlabel="rejected by a classifier of real images (%)\n(numbers: omega)", ylabel="real test accuracy of runs (%)"
     )
