@@ -31,7 +31,7 @@ $(ROWS):
 endif
 
 test: .venv/installed  ## the test suite, on all cores
-	@$(PY) -m pytest -n auto --dist loadfile
+	@$(PY) -m pytest -n auto --dist loadfile --max-worker-restart 0
 
 notebooks: .venv/installed  ## execute the notebooks into build/notebooks
 	@$(PY) -m jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb

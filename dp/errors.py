@@ -12,8 +12,11 @@ class UserError(Exception):
     """A wrong input: names the field or file, what was found, what was expected and what to do."""
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: everything is kept
-    """The process was told to stop by a signal, and has kept what it had."""
+class Stopped(BaseException):
+    """The process was told to stop by a signal, and has kept what it had.
+
+    Raised wherever the process is, it passes through `except Exception`, as KeyboardInterrupt does.
+    """
 
     def __init__(self, number: int):
         super().__init__(f"stopped by signal {number}")

@@ -24,7 +24,8 @@ class Efficiency:
         static_size: smallest static size with that mean accuracy.
         dp_size: smallest DP size with it; None if no DP run reaches it.
         ratio: static_size / dp_size, or None.
-        interval: of the ratio; not reached counts as 0.
+        interval: of the ratio; not reached counts as 0. Where DP may be as good already at its smallest size it has no
+            upper end (infinity).
         at_least: whether DP is as good already at its smallest size, so that fewer images might do.
     """
 
@@ -73,11 +74,19 @@ def size_reaching(curve: dict[int, float], target: float) -> float | None:
     return None
 
 
+def several(curve: Curve) -> Curve:
+    """The sizes that have two seeds or more, so that one of a single seed leaves the others their spread; all if none
+    has."""
+    return {size: values for size, values in curve.items() if len(values) > 1} or curve
+
+
 def efficiency(static: Curve, dp: Curve, short: float = 0.0) -> Efficiency:
     """Compare the curves at `short` points below static's best; see `Efficiency`.
 
-    Where static is flat its best size is a matter of luck, and the ratio with it; a little below it is not.
+    Where static is flat its best size is a matter of luck, and the ratio with it; a little below it is not. Sizes of a
+    single seed are left out (`several`).
     """
+    static, dp = several(static), several(dp)
 
     def sizes(static: dict[int, float], dp: dict[int, float]) -> tuple[float, float, float | None]:
         target = max(static.values()) - short
@@ -87,17 +96,18 @@ def efficiency(static: Curve, dp: Curve, short: float = 0.0) -> Efficiency:
         _, n, m = sizes(static, dp)
         return n / m if m else 0.0
 
+    def at_most(static: dict[int, float], dp: dict[int, float]) -> float:
+        return np.inf if sizes(static, dp)[2] == min(dp) else ratio(static, dp)
+
     target, static_size, dp_size = sizes(means(static), means(dp))
     reached = static_size / dp_size if dp_size else None
-    return Efficiency(target, static_size, dp_size, reached, drawn_interval(ratio, static, dp), dp_size == min(dp))
+    interval = drawn_interval(ratio, static, dp)[0], drawn_interval(at_most, static, dp)[1]
+    return Efficiency(target, static_size, dp_size, reached, interval, dp_size == min(dp))
 
 
 def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:
-    """One for each DP size; see `Equivalent`.
-
-    DP's spread is that of the size alone: small pools vary far more than large ones.
-    """
-    found = []
+    """One for each DP size; see `Equivalent`. Static sizes of a single seed are left out (`several`)."""
+    static, found = several(static), []
     for size, accuracy in means(dp).items():
 
         def ratio(static: dict[int, float], dp: dict[int, float], size: int = size) -> float:

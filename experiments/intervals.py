@@ -17,15 +17,23 @@ At = TypeVar("At")  # where a mean was measured: a size, a strength
 DRAWS = 2000
 
 
-def drawn_interval(statistic: Callable[..., float], *measured: dict[At, list[float]]) -> Interval:
+def drawn_interval(
+    statistic: Callable[..., float], *measured: dict[At, list[float]], one_spread: bool = False
+) -> Interval:
     """Of a statistic of means, one a size or strength and a value for each seed at every one of them.
 
     `statistic` gets the means of each of `measured`, drawn anew each time: normal about the measured mean, with a
-    spread that is one for all sizes of a curve, itself drawn from what the seeds say of it (so that the interval of a
-    single mean is Student's). Sizes are drawn independently. Without bounds if some curve has one seed only.
+    spread itself drawn from what the seeds say of it (so that the interval of a single mean is Student's). Sizes are
+    drawn independently. Without bounds if the seeds say nothing of a spread.
+
+    Args:
+        statistic: a number from a mean for each key of a curve, one such dict for each of `measured`.
+        measured: curves; a value for each seed at every size or strength.
+        one_spread: whether it is the same all along a curve: true of strengths at one size, which so few seeds tell
+            it better; of sizes it is not, small sets vary far more than large ones.
     """
     rng = np.random.default_rng(0)
-    drawn = [_drawn(curve, rng) for curve in measured]
+    drawn = [_drawn(curve, one_spread, rng) for curve in measured]
     if not all(drawn):
         return -math.inf, math.inf
     values = [statistic(*curves) for curves in zip(*drawn, strict=True)]
@@ -34,16 +42,17 @@ def drawn_interval(statistic: Callable[..., float], *measured: dict[At, list[flo
     return float(low), float(high)
 
 
-def _drawn(curve: dict[At, list[float]], rng: np.random.Generator) -> list[dict[At, float]]:
-    """Means of a curve as they may be, `DRAWS` times; none if no size has two seeds."""
-    freedom = sum(len(values) - 1 for values in curve.values())
-    if not freedom:
-        return []
-    squares = sum(len(values) * float(np.var(values)) for values in curve.values())
-    deviations = np.sqrt(squares / rng.chisquare(freedom, DRAWS))
-    means = [
-        np.mean(values) + deviations * rng.standard_normal(DRAWS) / math.sqrt(len(values)) for values in curve.values()
-    ]
+def _drawn(curve: dict[At, list[float]], one_spread: bool, rng: np.random.Generator) -> list[dict[At, float]]:
+    """Means of a curve as they may be, `DRAWS` times; none if a spread has no two seeds to tell it."""
+    parts = [list(curve.values())] if one_spread else [[values] for values in curve.values()]
+    means = []
+    for part in parts:
+        freedom = sum(len(values) - 1 for values in part)
+        if not freedom:
+            return []
+        squares = sum(len(values) * float(np.var(values)) for values in part)
+        deviations = np.sqrt(squares / rng.chisquare(freedom, DRAWS))
+        means += [np.mean(values) + deviations * rng.standard_normal(DRAWS) / math.sqrt(len(values)) for values in part]
     return [dict(zip(curve, row, strict=True)) for row in np.transpose(means).tolist()]
 
 

@@ -16,7 +16,7 @@ def in_short(claims: Rows) -> list[str]:
     return [
         *[_said(name, saved[name], gained[name]) for name in sorted(saved) if name in gained],
         *[
-            f"{title_of('tuned', learner)}, {each['seeds']} seeds or more: DP with {each['images']:,} images is "
+            f"{title_of('tuned', learner)}, {each['seeds']} seeds: DP with {each['images']:,} images is "
             f"{_points(each)} than keeping the hardest of more plain images."
             for learner, each in pruned.items()
         ],
@@ -56,7 +56,7 @@ def effect(verdict: dict[str, Any]) -> str:
 
 def _said(name: str, saved: dict[str, Any], gained: dict[str, Any]) -> str:
     return (
-        f"{title_of(*name.split('-'))}, {saved['seeds']} seeds or more: DP is as good as static training at its best "
+        f"{title_of(*name.split('-'))}, {saved['seeds']} seeds: DP is as good as static training at its best "
         f"{_fewer(saved)}, and within {NEAR:g} points of that {_fewer(saved['near'])}. DP at its own best "
         f"({gained['dp_size']:,} images) is {_points(gained)} than static training at its best "
         f"({gained['static_size']:,})."

@@ -1,10 +1,11 @@
 """Question: was static training's search right for more images than it searched with?"""
 
+import math
 from statistics import mean
 from typing import Any
 
-from experiments.efficiency import Efficiency, efficiency
-from experiments.intervals import difference_interval, mean_interval
+from experiments.efficiency import Efficiency, efficiency, several
+from experiments.intervals import drawn_interval, mean_interval
 from experiments.outcomes import curve, outcomes
 from experiments.results import load
 from experiments.verdicts.verdict import times
@@ -101,14 +102,17 @@ def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, 
 
 
 def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
-    """DP at its best size against the best of the static runs, of the same seeds."""
-    static = max((each.accuracies() for each in shown), key=lambda runs: mean(runs.values()))
-    dp = curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in static], "DP")
-    best = max(dp.values(), key=mean, default=[])
-    if min(len(best), len(static)) < 2:
+    """DP at its best size against the best of the static runs, of their seeds; chosen anew in every draw."""
+    static = {k: list(each.accuracies().values()) for k, each in enumerate(shown) if len(each.runs) > 1}
+    seeds = {seed for each in shown for seed in each.runs}
+    dp = several(curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in seeds], "DP"))
+    if not static or not dp:
         return ""
-    low, high = difference_interval(best, list(static.values()))
-    return f"{LEARNERS[learner]} {mean(best) - mean(static.values()):+.2f} (95% {low:+.2f} to {high:+.2f})"
+    low, high = drawn_interval(lambda dp, static: max(dp.values()) - max(static.values()), dp, static)
+    if math.isinf(low):
+        return ""
+    lead = max(map(mean, dp.values())) - max(map(mean, static.values()))
+    return f"{LEARNERS[learner]} {lead:+.2f} (95% {low:+.2f} to {high:+.2f})"
 
 
 def _times(found: Efficiency) -> str:

@@ -47,7 +47,11 @@ def _ends(table: Rows) -> str:
     lengths = {row["iterations"] for row in table}
     for row in (row for row in table if row["best"]):
         ranges = RANGES | {"iterations": lengths} | _of_growing(row)
-        at = [f"{axis} {row[axis]:g}" for axis, values in ranges.items() if row[axis] in (min(values), max(values))]
+        at = [
+            f"{axis} {row[axis]:g}"
+            for axis, values in ranges.items()
+            if len(set(values)) > 2 and row[axis] in (min(values), max(values))
+        ]
         if at:
             found.append(f"{row['learner']}, {row['method']}: {', '.join(at)}")
     return "; ".join(found) or "none"

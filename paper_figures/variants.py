@@ -168,5 +168,5 @@ def clear(found: list[Variant], baseline: Variant | None) -> str:
     rest = f"; {len(same)} other{'s' * (len(same) > 1)} cannot be told from it" if told and same else ""
     return (
         f"{told or f'none differs from {baseline.name}'}{rest} (intervals hold together at 95%, Dunnett's; "
-        f"differences up to {widest:.1f} points may stay hidden)."
+        f"the widest is {widest:.1f} points to either side)."
     )

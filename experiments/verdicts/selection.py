@@ -113,9 +113,15 @@ def pruning_tuned(profile: str) -> dict[str, dict[str, Any]]:
 def _lead(
     guided: dict[float, list[dict[str, Any]]], prune: dict[float, list[dict[str, Any]]]
 ) -> tuple[float, Interval]:
-    """Mean test accuracy of the best guidance minus that of the best pruning, with its interval."""
-    ours, theirs = (max((_tests(each) for each in way.values()), key=np.mean) for way in (guided, prune))
-    return float(np.mean(ours) - np.mean(theirs)), difference_interval(ours, theirs)
+    """Mean test accuracy of the best guidance minus that of the best pruning, with its interval, in every draw of which
+    both are chosen anew."""
+
+    def lead(ours: dict[float, float], theirs: dict[float, float]) -> float:
+        return max(ours.values()) - max(theirs.values())
+
+    curves = [{strength: _tests(runs) for strength, runs in way.items()} for way in (guided, prune)]
+    measured = [{strength: float(np.mean(tests)) for strength, tests in curve.items()} for curve in curves]
+    return lead(*measured), drawn_interval(lead, *curves, one_spread=True)
 
 
 def cost_at_equal_accuracy(
@@ -130,7 +136,7 @@ def cost_at_equal_accuracy(
 
     curves = [{strength: _tests(runs) for strength, runs in way.items()} for way in (prune, guided)]
     measured = [{strength: float(np.mean(tests)) for strength, tests in curve.items()} for curve in curves]
-    return ratio(*measured) or None, drawn_interval(ratio, *curves)
+    return ratio(*measured) or None, drawn_interval(ratio, *curves, one_spread=True)
 
 
 def too_much_selection(profile: str) -> Verdict:

@@ -1,6 +1,7 @@
 """What a verdict is, and what the rules share."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,9 +69,11 @@ def times(ratio: float | None, interval: Interval, at_least: bool = False) -> st
     return f"{said} (95% {between(interval)})"
 
 
-def between(interval: Interval) -> str:
-    """The interval of a ratio in words; 0 stands for what is never reached."""
+def between(interval: Sequence[float | None]) -> str:
+    """The interval of a ratio in words; 0 stands for what is never reached, infinity (or None) for no upper end."""
     low, high = interval
+    if high is None or math.isinf(high):
+        return f"{low:.1f} or more" if low else "from never up, without an end"
     return f"{low:.1f} to {high:.1f}" if low else f"from never up to {high:.1f}" if high else "never"
 
 

@@ -1,8 +1,10 @@
 """Processes of their own that start in milliseconds: copies of one that has imported everything."""
 
 import multiprocessing
+import socket
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -19,3 +21,19 @@ def wait_for(ready: Callable[[], bool], processes: Sequence[Any], seconds: float
         assert time.monotonic() < ends, "took too long"
         assert all(each.is_alive() for each in processes) or ready(), [each.exitcode for each in processes]
         time.sleep(0.005)
+
+
+def spawned(target: Callable, world: int, *arguments: object) -> list:
+    """Processes that find each other: target(rank, world, port, *arguments)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = [CONTEXT.Process(target=target, args=(rank, world, port, *arguments)) for rank in range(world)]
+    for each in started:
+        each.start()
+    return started
+
+
+def holds(folder: Path, pid: int | None) -> bool:
+    """Whether the process has begun to work in the folder of a pool."""
+    return (folder / ".lock").exists() and (folder / ".lock").read_text() == f"{pid}\n"

@@ -1,8 +1,6 @@
 """Accuracy of a learner on images in files and in memory, by one process and by several."""
 
-import multiprocessing
 import os
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from dp.data import ImageSet
 from dp.evaluate import accuracy, right
 from dp.image_tree import ImageTree
 from dp.imagenet import folders_of, measured, open_set
+from tests.dp.forked import spawned
 from tests.dp.image_files import save
 
 
@@ -82,6 +81,7 @@ class Comparing(nn.Module):
 def share(rank: int, world: int, port: int, real: ImageTree | ImageSet, folder: Path) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    evaluate.BATCH = 40
     processes.join()
     (folder / f"{world}-{rank}").write_text(str(accuracy(Comparing(), real)))
     processes.leave()
@@ -98,15 +98,7 @@ def test_any_number_of_processes_finds_the_same_accuracy(tmp_path, monkeypatch, 
     real = real if kind == "files" else ImageSet(torch.stack([image for image, _ in real]), real.labels)
     (tmp_path / "found").mkdir()
     for world in (2, 4):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        context = multiprocessing.get_context("fork")  # for the smaller batches
-        started = [
-            context.Process(target=share, args=(rank, world, port, real, tmp_path / "found")) for rank in range(world)
-        ]
-        for each in started:
-            each.start()
+        started = spawned(share, world, real, tmp_path / "found")
         for each in started:
             each.join()
         assert [each.exitcode for each in started] == [0] * world

@@ -4,9 +4,7 @@ import json
 import os
 import random
 import signal
-import socket
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +21,7 @@ from dp.errors import UserError, run_command
 from dp.guidance import GuidanceConfig
 from dp.practice import practise
 from dp.run_folder import RunFolder
-from tests.dp.forked import CONTEXT, wait_for
+from tests.dp.forked import spawned, wait_for
 from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")
@@ -83,17 +81,6 @@ def start(
     folder: Path, world: int, config: PracticeConfig = CONFIG, in_memory: bool = True, signal_: Own | None = None
 ) -> list:
     return spawned(one_process, world, folder, config, in_memory, signal_)
-
-
-def spawned(target: Callable, world: int, *arguments: object) -> list:
-    """Processes that find each other: target(rank, world, port, *arguments)."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = [CONTEXT.Process(target=target, args=(rank, world, port, *arguments)) for rank in range(world)]
-    for each in started:
-        each.start()
-    return started
 
 
 def run(folder: Path, world: int, config: PracticeConfig = CONFIG, in_memory: bool = True) -> None:

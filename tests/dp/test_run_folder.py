@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from dp.round_images import image_maker
 from dp.run_folder import RunFolder, checkpoint_file, read_checkpoint, read_settings, repair_pool, state_of
 from dp.samples import Samples, concatenate
 from dp.state import InMemory, start
+from tests.dp.forked import CONTEXT, holds, wait_for
 from tests.dp.small import small_generator, small_pipeline
 
 CLASSES = tuple("abcdefghij")
@@ -70,9 +72,8 @@ def process(folder: Path, config: PracticeConfig) -> None:
         os._exit(130)
 
 
-def started(folder: Path, config: PracticeConfig = CONFIG) -> multiprocessing.Process:
-    context = multiprocessing.get_context("fork")  # a start in milliseconds; nothing here has used threads
-    child = context.Process(target=process, args=(folder, config))
+def started(folder: Path, config: PracticeConfig = CONFIG) -> multiprocessing.process.BaseProcess:
+    child = CONTEXT.Process(target=process, args=(folder, config))
     child.start()
     return child
 
@@ -117,6 +118,7 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(uninterr
         folder = tmp_path / str(attempt)
         while True:
             child = started(folder)
+            wait_for(lambda f=folder, c=child: holds(f / "pool", c.pid), [child])
             child.join(timeout=rng.uniform(0, 0.6 * whole))
             if child.exitcode is not None:
                 break
@@ -161,23 +163,26 @@ def test_a_flipped_bit_is_found_and_repaired_exactly(uninterrupted, tmp_path, wh
     assert_same(tmp_path / "run", uninterrupted)
 
 
+def share(pool: PoolFolder, rank: int, world: int) -> None:
+    make = image_maker(CONFIG, small_generator(), 0)
+    for slots in pool.shards_missing(0, 40, rank, world):
+        portions = [make(range(i, min(i + world, slots.stop))) for i in range(slots.start, slots.stop, world)]
+        pool.write(0, slots.start, concatenate(portions))
+
+
+def other_share(folder: Path, rank: int, world: int) -> None:
+    torch.set_num_threads(1)
+    share(PoolFolder.open(folder, writable=True, rank=rank), rank, world)
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_any_number_of_processes_and_any_batch_make_the_same_pool(uninterrupted, tmp_path, world):
     """Each process makes its share of the shards; asked for in other portions, images are the same."""
     pool = PoolFolder.create(tmp_path / "pool", CLASSES, (1, 32, 32), shard_size=8)
-
-    def share(rank: int) -> None:
-        torch.set_num_threads(1)
-        own = pool if rank == 0 else PoolFolder.open(tmp_path / "pool", writable=True, rank=rank)
-        make = image_maker(CONFIG, small_generator(), 0)
-        for slots in own.shards_missing(0, 40, rank, world):
-            portions = [make(range(i, min(i + world, slots.stop))) for i in range(slots.start, slots.stop, world)]
-            own.write(0, slots.start, concatenate(portions))
-
-    others = [multiprocessing.get_context("fork").Process(target=share, args=(rank,)) for rank in range(1, world)]
+    others = [CONTEXT.Process(target=other_share, args=(tmp_path / "pool", rank, world)) for rank in range(1, world)]
     for child in others:
         child.start()
-    share(0)
+    share(pool, 0, world)
     for child in others:
         child.join()
         assert child.exitcode == 0
@@ -310,7 +315,7 @@ class NoImages:
 def test_outside_of_training_a_signal_stops_at_once(tmp_path):
     """In it the next checkpoint does, or the next look between portions of images; see the kills above."""
     with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32)) as store:
-        with pytest.raises(Stopped):
+        with pytest.raises(Stopped), suppress(Exception):  # as libraries do where they import one another
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(60)
         store._stop = None
@@ -379,10 +384,8 @@ def test_scores_of_candidates_are_kept_when_a_pruning_run_is_killed_or_told_to_s
     assert whole.exitcode == 0
     kept: dict[Path, int] = {}
     for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
-        child, ends = started(folder, config), time.monotonic() + 60
-        while len(found := sorted((folder / "scores-0001").glob("[0-9]*"))) < len(kept) + 5:
-            assert child.is_alive() and time.monotonic() < ends
-            time.sleep(0.002)
+        child, expected = started(folder, config), len(kept) + 5
+        wait_for(lambda n=expected: len(sorted((folder / "scores-0001").glob("[0-9]*"))) >= n, [child])
         os.kill(child.pid, number)
         child.join()
         assert child.exitcode == code

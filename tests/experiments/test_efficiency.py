@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from experiments.efficiency import efficiency, equivalents, fit, means, size_reaching
@@ -32,11 +34,30 @@ def test_a_little_below_a_plateau_its_longest_size_does_not_count():
 def test_a_win_at_the_smallest_size_is_a_lower_bound():
     found = efficiency({1000: [70.0], 16000: [75.0]}, {500: [75.5], 4000: [77.0]})
     assert found.at_least and found.ratio == 32
+    static = {1000: [70.0, 70.2, 69.8], 16000: [75.0, 75.1, 74.9]}
+    found = efficiency(static, {500: [79.5, 79.7, 79.3], 4000: [81.0, 81.2, 80.8]})
+    assert found.at_least and found.interval == pytest.approx((32, math.inf))
+
+
+def test_where_the_smallest_size_may_do_the_ratio_has_no_upper_end():
+    static = {1000: [70.0, 70.2, 69.8], 16000: [75.0, 75.1, 74.9]}
+    dp = {500: [74.8, 75.0, 74.6], 4000: [77.0, 77.1, 76.9]}
+    found = efficiency(static, dp)
+    assert not found.at_least and found.dp_size > 500
+    assert 1 < found.interval[0] < found.ratio and found.interval[1] == math.inf
+
+
+def test_a_size_of_one_seed_is_left_out():
+    static = {1000: [70.0, 70.2, 69.8], 16000: [75.0, 75.1, 74.9]}
+    dp = {1000: [73.0, 73.2, 72.8], 4000: [77.0, 77.2, 76.8]}
+    assert efficiency(static | {32000: [80.0]}, dp | {2000: [76.0]}) == efficiency(static, dp)
+    with_one = {each.dp_size: each for each in equivalents(static | {32000: [80.0]}, dp | {2000: [74.5]})}
+    assert with_one[1000] == equivalents(static, dp)[0] and math.isinf(with_one[2000].interval[0])
 
 
 def test_a_loss_is_reported_as_not_reached():
-    static = {1000: [70.0, 70.5], 16000: [75.0, 75.5]}
-    dp = {1000: [69.0, 69.5], 4000: [73.0, 73.5]}
+    static = {1000: [70.0, 70.2, 69.8], 16000: [75.0, 75.2, 74.8]}
+    dp = {1000: [69.0, 69.2, 68.8], 4000: [72.0, 72.2, 71.8]}
     found = efficiency(static, dp)
     assert found.ratio is None and found.dp_size is None and found.interval == (0.0, 0.0)
 

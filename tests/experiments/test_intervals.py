@@ -29,21 +29,28 @@ def test_a_single_seed_bounds_nothing_and_equal_seeds_agree():
     assert difference_interval([80.0, 80.0], [79.5, 79.5]) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("seeds", [2, 3])
-def test_a_drawn_interval_covers_what_follows_from_the_means(seeds):
+@pytest.mark.parametrize(("seeds", "spread_of_1"), [(2, 0.5), (3, 0.5), (5, 2.0)])
+def test_a_drawn_interval_covers_what_follows_from_the_means(seeds, spread_of_1):
+    """Whether one size varies more than the others or not; with one spread for all only if not."""
     rng, true = np.random.default_rng(seeds), {1: 70.0, 2: 74.0, 4: 75.0}
+    spread, one_spread = {1: spread_of_1, 2: 0.5, 4: 0.5}, spread_of_1 == 0.5
     covered = 0
     for _ in range(400):
-        curves = [{size: rng.normal(mean, 0.5, seeds).tolist() for size, mean in true.items()} for _ in range(2)]
-        low, high = drawn_interval(lambda a, b: a[4] - b[1], *curves)
+        curves = [
+            {size: rng.normal(mean, spread[size], seeds).tolist() for size, mean in true.items()} for _ in range(2)
+        ]
+        low, high = drawn_interval(lambda a, b: a[4] - b[1], *curves, one_spread=one_spread)
         covered += low < 5 < high
     assert 0.92 < covered / 400 < 0.99
 
 
-def test_a_drawn_interval_of_one_mean_is_students_and_needs_two_seeds_somewhere():
-    values = [79.0, 80.0, 81.5, 80.5, 79.7]
-    assert drawn_interval(lambda curve: curve[0], {0: values}) == pytest.approx(mean_interval(values), abs=0.15)
-    assert drawn_interval(lambda curve: curve[0], {0: [80.0], 1: [81.0]}) == (-math.inf, math.inf)
+def test_a_drawn_interval_of_one_mean_is_students_and_needs_two_seeds():
+    values, others = [79.0, 80.0, 81.5, 80.5, 79.7], [60.0, 70.0, 90.0, 80.0]
+    drawn = drawn_interval(lambda curve: curve[0], {0: values, 1: others})
+    assert drawn == pytest.approx(mean_interval(values), abs=0.15)
+    assert drawn_interval(lambda curve: curve[0], {0: values, 1: [81.0]}) == (-math.inf, math.inf)
+    assert -math.inf < drawn_interval(lambda curve: curve[1], {0: values, 1: [81.0]}, one_spread=True)[0] < 81
+    assert drawn_interval(lambda curve: curve[0], {0: [80.0], 1: [81.0]}, one_spread=True) == (-math.inf, math.inf)
 
 
 def test_the_intervals_of_a_line_cover_its_slope_and_height():

@@ -251,5 +251,9 @@ def test_a_comparison_of_one_seed_does_not_keep_the_others_from_a_verdict(folder
     scaling("scaling-equal-vit", STATIC, BAD)
     for path in folder.glob("scaling-equal-vit/DP-500-seed[12].json"):
         path.unlink()
+    left_out = verdicts.data_efficiency("p").more["comparisons"]["equal-vit"]
+    assert left_out["seeds"] == 3 and not left_out["at_least"]  # a size is, not the comparison
+    for path in folder.glob("scaling-equal-vit/DP-*-seed[12].json"):
+        path.unlink()
     found = verdicts.data_efficiency("p")
     assert found.verdict == "holds here" and found.more["comparisons"].keys() == {"tuned-convnet"}

@@ -15,7 +15,7 @@ import torch
 from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
-from tests.dp.forked import CONTEXT, wait_for
+from tests.dp.forked import CONTEXT, holds, wait_for
 
 # A run, as source: the processes of these tests cannot import a test module.
 RUN = """
@@ -161,11 +161,6 @@ def test_killed_at_random_times(tmp_path):
             folder = tmp_path / str(kills)
     run_here(folder, side=64)
     assert files(folder) == expected
-
-
-def holds(folder: Path, pid: int | None) -> bool:
-    """Whether the process has begun to work in the folder."""
-    return (folder / ".lock").exists() and (folder / ".lock").read_text() == f"{pid}\n"
 
 
 def test_half_written_files_and_foreign_shards_of_a_killed_run_are_removed(tmp_path, undisturbed):
