@@ -115,8 +115,9 @@ def _claims(found: Rows, shown: dict[str, str]) -> str:
         '<p class="caption">Equal settings: one guidance scale and one set of settings for all methods, as the paper '
         "compares; tuned: each method at the settings that its own search found. A verdict says whether the statement "
         "holds at this scale, on these images. It is computed from the results by the rules in experiments/verdicts: "
-        "an effect, its 95% interval over seeds (Student's t; of ratios by draws with one spread for all sizes, and no "
-        "further than the sizes measured allow) and the number of runs of each kind behind it. In part: "
+        "an effect, its 95% interval over seeds (Student's t; of ratios, and of the best of several sizes, by draws, "
+        "in each of which the best is chosen anew; a ratio has no upper end where the smallest size of DP may do) and "
+        "the number of runs of each kind behind it. In part: "
         "some parts of a claim (learners, settings) hold, others do not or are not decided. Not "
         "decided: intervals have both in them. C6 is counted for "
         "Stable Diffusion 1.5 and C13 computed; C7 to C11 are at the equal settings unless they say tuned. As JSON: "

@@ -128,7 +128,7 @@ PROFILE = Profile(
         over_sampling=4.0,
     ),
     length=Length("convnet", iterations=16000, seeds=FEWER),
-    static_settings=StaticSettings(scales=(1.0, 1.25), seeds=FEWER),
+    static_settings=StaticSettings(scales=(1.0, 1.25), seeds=SEEDS),
     theory_practice=TheoryPractice(
         studies=("scaling-equal-convnet", "scaling-tuned-convnet", "scaling-equal-vit", "scaling-tuned-vit"),
         selection="scaling-equal-convnet",
