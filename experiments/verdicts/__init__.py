@@ -70,7 +70,7 @@ def claims() -> dict[str, dict[str, Any]]:
 def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
     """JSON values: {id, claim, verdict, effect, unit, interval, seeds, sources, measured, shown_in} and what else.
 
-    What is not finite (the interval of a single seed) is null.
+    What is not finite (the interval of a single seed, a ratio's upper end that is not known) is null.
     """
     texts, listed = claims(), []
     for each in found:
