@@ -37,7 +37,8 @@ def test_best_bars_and_the_smallest_dp_that_is_better():
 
 
 def test_equivalent_sizes_that_are_not_reached():
-    below, above = compare(STATIC, {200: [71.0, 71.0], 300: [90.0, 90.0]})
+    static = {100: [70.99, 71.01], 400: [80.99, 81.01], 1600: [79.99, 80.01]}
+    below, above = compare(static, {200: [71.0, 71.0], 300: [90.0, 90.0]})
     assert below["static images as good"] == 100 and below["fewer"] == 0.5
     assert (above["static images as good"], above["fewer"], above["95% interval"]) == (
         "not reached",
