@@ -3,7 +3,7 @@
 Question   Was static training's search right, for more images than it searched with?
 Feeds      the figure "static_settings"
 Command    python -m experiments run static_settings
-Time       about 65 minutes on 2 cores (2 core-hours)
+Time       about 65 minutes on 2 cores (2.2 core-hours)
 Expected   a smaller guidance scale makes images more diverse, of which a larger set has more to give; the search's
            second best, little behind in one run, may well be better for some sizes
 

@@ -108,7 +108,7 @@ def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
     dp = several(curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in seeds], "DP"))
     if not static or not dp:
         return ""
-    low, high = drawn_interval(lambda dp, static: max(dp.values()) - max(static.values()), dp, static, one_spread=True)
+    low, high = drawn_interval(lambda dp, static: max(dp.values()) - max(static.values()), dp, static)
     if math.isinf(low):
         return ""
     lead = max(map(mean, dp.values())) - max(map(mean, static.values()))
