@@ -83,8 +83,8 @@ def pools(states: dict[str, State]) -> dict[str, dict[str, float]]:
             "validation_accuracy": state.log[-1]["validation_accuracy"],
         }
     size.set(xlabel="iteration", ylabel="images in the pool")
-    size.legend(title="patience", frameon=False)
     accuracy.set(xlabel="iteration", ylabel="real validation accuracy (%)", ylim=(60, None))
+    figure.legend(*size.get_legend_handles_labels(), title="patience", frameon=False, loc="outside right center")
     figure.savefig(FOLDER / "patience.png", dpi=110, metadata={"Software": None})
     return numbers
 
