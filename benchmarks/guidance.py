@@ -5,7 +5,7 @@ Command   python benchmarks/guidance.py                       (measures; writes 
           python benchmarks/guidance.py --small               (minutes, in build/ only; for trying it out)
 Time      about 50 minutes on one core; goes on where it stopped, from build/guidance/
 Expected  a way that keeps 90% of the exact variant's entropy gain at equal recognition, at a counted cost of at most
-          1.10 plain images on Stable Diffusion 1.5; dp.generator as fast as the pipeline called directly, within 2%
+          1.10 plain images on Stable Diffusion 1.5; `Generator` as fast as the pipeline called directly, within 2%
 
 A half-trained classifier guides the bundled pipeline (10 DDIM steps, guidance scale 1.5). Gains are of finished images,
 in nats of that classifier's entropy above the plain image of the same seed; recognised is what a classifier trained on
@@ -13,7 +13,7 @@ real images assigns to the class asked for. Variants differ in how much recognit
 compared where each costs 4 points (benchmarks/guidance_choice.py). All are measured on the same seeds; those that might
 be chosen are measured again on fresh ones, and the choice is made on the fresh ones. Times are processor time of one
 thread, guided and plain in turns; run it on a quiet machine all the same. Operations at full size are counted
-(dp/costs.py), not run: quality is measured on the bundled pipeline alone.
+(dp/paper/costs.py), not run: quality is measured on the bundled pipeline alone.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ from torch import nn
 from benchmarks.guidance_choice import DROP, GOAL, KEPT, Curve, at_drop, compared, promising, recommended
 from benchmarks.guidance_cost import SD15_STEPS, memory_by_steps, stock_ratio, variant_costs
 from benchmarks.guidance_quality import BATCH, STEPS, VARIANTS, Cell, Study, Variant, measure, new_learner, train
-from dp.errors import UserError, run_command
-from dp.files import atomic, write_json
-from dp.generator import Generator
-from dp.objectives import Entropy
-from dp.pipelines import LatentClassPipeline, bundled_pipeline
-from dp.provenance import provenance
+from dp.generation.generator import Generator
+from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.guidance.objectives import Entropy
+from dp.pretrained.load import bundled_pipeline
+from dp.utils.command_line import run_command
+from dp.utils.errors import UserError
+from dp.utils.files import atomic, write_json
+from dp.utils.provenance import provenance
 
 RESULTS = ROOT / "benchmarks" / "results" / "guidance.json"
 GUIDANCE_SCALE = 1.5
@@ -203,7 +205,9 @@ def table(results: dict[str, Any]) -> str:
         f"recommended: {best['name']} at omega {best['omega']:.2f}: {best['entropy_gain_fraction']:.0%} of the gain at "
         f"{best['sd15_cost_ratio']:.3f} x plain{'' if best['meets_goal'] else ': below the goal, the best trade'}"
     )
-    lines.append(f"dp.generator over the pipeline called directly: {results['generator_over_stock']['ratio']:.3f}")
+    lines.append(
+        f"dp.generation.generator over the pipeline called directly: {results['generator_over_stock']['ratio']:.3f}"
+    )
     return "\n".join(lines)
 
 

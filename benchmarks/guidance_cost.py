@@ -13,11 +13,12 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm import tqdm
 
 from benchmarks.guidance_quality import STEPS, Variant
-from dp.costs import cost_ratio, operations, sd15_parts, sd15_timesteps
-from dp.generator import PLAIN, Generator
-from dp.pipelines import LatentClassPipeline, bundled_decoder, bundled_pipeline
-from dp.precision import autocast
-from dp.randomness import stream
+from dp.generation.generator import PLAIN, Generator
+from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.paper.costs import cost_ratio, operations, sd15_parts, sd15_timesteps
+from dp.pretrained.load import bundled_decoder, bundled_pipeline
+from dp.utils.device import autocast
+from dp.utils.seeding import stream
 
 SD15_STEPS = 50
 OMEGA = 0.3  # no cost depends on it
@@ -29,7 +30,7 @@ def sd15_cost_ratio(variant: Variant) -> float:
 
 
 class Bundled:
-    """The bundled pipeline, sampled n images at a time as `dp.generator` does."""
+    """The bundled pipeline, sampled n images at a time as `dp.generation.generator` does."""
 
     def __init__(self, learner: nn.Module, guidance_scale: float, n: int, steps: int = STEPS):
         self.learner = learner
@@ -127,7 +128,7 @@ def memory_by_steps(learner: nn.Module, guidance_scale: float, n: int = 64) -> l
 
 
 def stock_ratio(guidance_scale: float, turns: int, n: int = 100) -> dict[str, Any]:
-    """Time of plain images from `dp.generator` over the pipeline's own with diffusers' scheduler, called directly."""
+    """Time of plain images from `Generator` over the pipeline's own with diffusers' scheduler, called directly."""
     labels, seeds = torch.arange(n) % 10, list(range(n))
     generator = Generator(bundled_pipeline(), guidance_scale, STEPS, n)
     stock: LatentClassPipeline = bundled_pipeline()

@@ -15,17 +15,18 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dp.decoders import decoder_of
-from dp.files import atomic
-from dp.generator import Generator, judge
-from dp.guidance import Gradient, Guidance, GuidanceConfig
-from dp.learner import build_learner, normalise
-from dp.objectives import Entropy, Objective, entropy
-from dp.oracle import bundled_oracle
-from dp.pipelines import LatentClassPipeline, bundled_decoder
-from dp.precision import autocast
-from dp.preprocessing import CenterCrop
-from dp.randomness import seed_for, stream
+from dp.generation.generator import Generator, judge
+from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.guidance.decoders import decoder_of
+from dp.guidance.guidance import Gradient, Guidance, GuidanceConfig
+from dp.guidance.objectives import Entropy, Objective, entropy
+from dp.learner.models import CenterCrop, build_learner
+from dp.pretrained.load import bundled_decoder
+from dp.pretrained.oracle import bundled_oracle
+from dp.utils.device import autocast
+from dp.utils.files import atomic
+from dp.utils.pixels import normalise
+from dp.utils.seeding import seed_for, stream
 
 STEPS = 10
 BATCH = 128
@@ -152,7 +153,7 @@ class Study:
         self.plain = [self._trajectory(rows) for rows in self._batches()]
 
     def seeds(self) -> list[int]:
-        """Of each image, as `dp.generator` takes them."""
+        """Of each image, as `dp.generation.generator` takes them."""
         return [seed_for(3, self.stage, i) for i in range(self.n)]
 
     def labels(self) -> Tensor:

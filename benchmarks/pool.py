@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 from dp.pool.folder import PoolFolder
-from dp.pool.memory import Pool
+from dp.pool.in_memory import Pool
 from dp.samples import Samples, concatenate
 
 RESULTS = Path(__file__).parent / "results" / "pool.json"

@@ -25,17 +25,19 @@ import torch.nn.functional as F
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from dp.augment import Shift
 from dp.config import PracticeConfig
-from dp.files import write_json
-from dp.iteration import draw_batch, train_iteration
-from dp.learner import build_learner, normalise, wsd
-from dp.pool.memory import Pool
-from dp.precision import autocast
-from dp.provenance import provenance
-from dp.run_folder import RunFolder
+from dp.learner.augment import Shift
+from dp.learner.models import build_learner
+from dp.pool.in_memory import Pool
+from dp.practice.state import start
+from dp.practice.store import InMemory, Store
+from dp.practice.train_step import draw_batch, train_iteration, warmup_stable_decay
+from dp.runs.folder import RunFolder
 from dp.samples import Samples
-from dp.state import InMemory, Store, start
+from dp.utils.device import autocast
+from dp.utils.files import write_json
+from dp.utils.pixels import normalise
+from dp.utils.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results" / "practice.json"
 IMAGES = 4000
@@ -76,7 +78,7 @@ def bare_loop(config: PracticeConfig) -> Callable[[], None]:
         index = torch.randint(IMAGES, (config.batch_size,), generator=rng)
         images, labels = data.images[index], data.labels[index]
         for group in optimizer.param_groups:
-            group["lr"] = config.lr * wsd(iteration, config.iterations, config.warmup, config.cooldown)
+            group["lr"] = config.lr * warmup_stable_decay(iteration, config.iterations, config.warmup, config.cooldown)
         learner.train()
         with autocast(images.device):
             crops = Shift.draw(len(images), (32, 32), config.crop, rng)(images, slice(None))

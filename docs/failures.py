@@ -12,15 +12,16 @@ import torch
 from matplotlib import pyplot as plt
 
 from dp.config import PracticeConfig
-from dp.data import ImageSet, validation_images
-from dp.generator import Generator
-from dp.guidance import GuidanceConfig
-from dp.learner import whole
-from dp.oracle import bundled_oracle
-from dp.pipelines import bundled_generator
-from dp.practice import practise
-from dp.provenance import provenance
-from dp.state import State
+from dp.data.fashion_mnist import validation_images
+from dp.data.image_set import ImageSet
+from dp.generation.generator import Generator
+from dp.guidance.guidance import GuidanceConfig
+from dp.learner.models import on_full_images
+from dp.practice.loop import run_practice
+from dp.practice.state import State
+from dp.pretrained.load import bundled_generator
+from dp.pretrained.oracle import bundled_oracle
+from dp.utils.provenance import provenance
 
 matplotlib.use("Agg")
 FOLDER = Path(__file__).parent / "failures"
@@ -94,10 +95,12 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     torch.set_num_threads(1)
     some = ImageSet(validation_images().images[:1000], validation_images().labels[:1000])
-    states = {name: practise(config, bundled_generator(config), some, None)[1] for name, config in PATIENCES.items()}
+    states = {
+        name: run_practice(config, bundled_generator(config), some, None)[1] for name, config in PATIENCES.items()
+    }
     learner = states["growing, from 1"].ema.module
     generator = Generator(bundled_generator(RUN).pipe, guidance_scale=1.5, steps=10)
-    numbers = {"artefacts": artefacts(generator, whole(RUN, learner)), "patience": pools(states)}
+    numbers = {"artefacts": artefacts(generator, on_full_images(RUN, learner)), "patience": pools(states)}
     made = {"config": asdict(RUN), "patiences": list(PATIENCES), "made_by": provenance()}
     (FOLDER / "numbers.json").write_text(json.dumps(numbers | made, indent=1) + "\n")
     print(json.dumps(numbers, indent=1))

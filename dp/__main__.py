@@ -23,20 +23,21 @@ from importlib import import_module
 
 import tyro
 
-from dp.errors import UserError, run_command
+from dp.utils.command_line import run_command
+from dp.utils.errors import UserError
 
 # Module and function of each; imported when it is called, so that no command waits for the libraries of another.
 COMMANDS = {
-    "run": ("run_command", "run"),
-    "generate": ("pool_commands", "generate"),
-    "prune": ("pool_commands", "prune"),
-    "evaluate": ("evaluate_command", "evaluate"),
-    "grid": ("grid", "grid"),
-    "pool": ("pool_commands", "pool_command"),
-    "data": ("data_check", "data_command"),
-    "plan": ("plan_command", "plan_command"),
-    "submit": ("submit", "submit"),
-    "train-generator": ("train_generator", "train"),
+    "run": ("cli.run", "run"),
+    "generate": ("cli.generate", "generate"),
+    "prune": ("cli.prune", "prune"),
+    "evaluate": ("cli.evaluate", "evaluate"),
+    "grid": ("cli.grid", "grid"),
+    "pool": ("cli.pool", "pool_command"),
+    "data": ("cli.data", "data_command"),
+    "plan": ("cli.plan", "plan_command"),
+    "submit": ("cli.submit", "submit"),
+    "train-generator": ("pretrained.train", "train"),
 }
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from dp.errors import UserError
-from dp.guidance import GuidanceConfig
+from dp.guidance.guidance import GuidanceConfig
+from dp.utils.errors import UserError
 
 # The way of the recorded experiments; a cheaper one, and what it gives up: docs/guidance.md.
 AS_IN_THE_PAPER = GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet")

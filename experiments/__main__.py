@@ -15,11 +15,12 @@ from typing import Annotated
 
 import tyro
 
-from dp.errors import UserError, run_command
-from experiments import live, results
+from dp.utils.command_line import run_command
+from dp.utils.errors import UserError
+from experiments.engine import results
+from experiments.engine.workers import run as run_jobs
 from experiments.profiles import profile
-from experiments.run import run as run_jobs
-from experiments.studies import jobs_of
+from experiments.studies.registry import jobs_of, live
 
 Studies = Annotated[tuple[str, ...], tyro.conf.Positional]
 Name = Annotated[str, tyro.conf.arg(name="profile")]
@@ -82,7 +83,7 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
         tolerance: by which numbers may differ, as a share of them, such as 1e-3 on another kind of processor (the later
             in a run, the more they do); 0 is bit for bit.
     """
-    from experiments.check import check as compare
+    from experiments.engine.check import check as compare
 
     found = compare(profile_name, jobs_of(profile(profile_name), studies, profile_name), workers, tolerance)
     if not found:

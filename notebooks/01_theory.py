@@ -25,9 +25,14 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 
-from paper_figures import figure5c, theory_adaptive, theory_errata, theory_exponent, theory_phase
-from paper_figures.style import SHEET
-from theory import KeepAll, KeepEasy, KeepHard, banded, dense, figures, isotropic_error
+from paper_figures.exhibits import figure5c
+from paper_figures.exhibits import theory_adaptive
+from paper_figures.exhibits import theory_errata
+from paper_figures.exhibits import theory_exponent
+from paper_figures.exhibits import theory_phase
+from paper_figures.drawing.style import SHEET
+from theory import KeepAll, KeepEasy, KeepHard, banded, dense, isotropic_error
+from experiments.studies import theory_numbers as figures
 
 # %matplotlib inline
 plt.style.use(SHEET)

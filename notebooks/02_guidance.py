@@ -30,13 +30,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dp.data import CLASSES
-from dp.generator import PLAIN, Generator, judge
-from dp.guidance import GuidanceConfig, entropy, entropy_guidance, predict_x0
-from dp.learner import build_learner, normalise
-from dp.oracle import bundled_oracle
-from dp.pipelines import bundled_decoder, bundled_pipeline
-from dp.preprocessing import CenterCrop
+from dp.data.fashion_mnist import CLASSES
+from dp.generation.generator import PLAIN, Generator, judge
+from dp.guidance.guidance import GuidanceConfig, entropy_guidance, predict_x0
+from dp.guidance.objectives import entropy
+from dp.learner.models import build_learner
+from dp.utils.pixels import normalise
+from dp.pretrained.oracle import bundled_oracle
+from dp.pretrained.load import bundled_decoder, bundled_pipeline
+from dp.learner.models import CenterCrop
 
 torch.set_num_threads(1)
 pipe = bundled_pipeline()

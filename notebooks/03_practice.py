@@ -14,7 +14,7 @@
 # Algorithm 1 of the paper, start to end, in about five minutes on two cores: a classifier trains on generated clothes
 # only; when real validation images say that it has stopped improving, it asks for harder ones. Beside it the two runs that it
 # must be compared with: static training, which has all its images from the start, and omega = 0, which adds plain images
-# by the same rule. Needs nothing but the repository. The loop itself is `dp/practice.py`, and `docs/method.md` has it
+# by the same rule. Needs nothing but the repository. The loop itself is `dp/practice/loop.py`, and `docs/method.md` has it
 # beside the paper's text.
 
 # %%
@@ -31,9 +31,9 @@ import matplotlib.pyplot as plt
 import torch
 
 from dp.config import PracticeConfig, plain
-from dp.data import CLASSES, test_images, validation_images
-from dp.pipelines import bundled_generator
-from dp.practice import practise
+from dp.data.fashion_mnist import CLASSES, test_images, validation_images
+from dp.pretrained.load import bundled_generator
+from dp.practice.loop import run_practice
 
 torch.set_num_threads(2)
 plt.rcParams.update({"figure.dpi": 70, "axes.spines.top": False, "axes.spines.right": False})
@@ -61,13 +61,13 @@ static = replace(late, n_initial=1000, rounds=0, n_per_round=0)
 # %% [markdown]
 # ## Run
 #
-# `practise` gives the outcomes (the finished run, and branch-outs where they are asked for) and the final state: learner,
+# `run_practice` gives the outcomes (the finished run, and branch-outs where they are asked for) and the final state: learner,
 # pool, and the log.
 
 # %%
 results = {}
 for name, config in (("static", static), ("omega = 0", late), ("DP", practice)):
-    outcomes, state = practise(config, bundled_generator(config), validation_images(), test_images)
+    outcomes, state = run_practice(config, bundled_generator(config), validation_images(), test_images)
     results[name] = outcomes[-1], state
     print(f"{name:9} {len(state.pool):5,} images, test accuracy {outcomes[-1].test_accuracy:.1f}%")
 

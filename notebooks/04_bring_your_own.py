@@ -34,14 +34,17 @@ from PIL import Image
 from torch import nn
 
 from dp.config import PracticeConfig
-from dp.data import CLASSES, image_folder, validation_images
-from dp.generator import Generator
-from dp.guidance import GuidanceConfig, entropy, entropy_guidance
-from dp.learner import HuggingFaceClassifier, normalise
-from dp.pipelines import bundled_pipeline
-from dp.practice import practise
-from dp.preprocessing import Preprocess
-from dp.schedulers import EntropyGuidedDDIMScheduler
+from dp.data.fashion_mnist import CLASSES, validation_images
+from dp.data.image_set import image_folder
+from dp.generation.generator import Generator
+from dp.guidance.guidance import GuidanceConfig, entropy_guidance
+from dp.guidance.objectives import entropy
+from dp.learner.models import HuggingFaceClassifier
+from dp.utils.pixels import normalise
+from dp.pretrained.load import bundled_pipeline
+from dp.practice.loop import run_practice
+from dp.guidance.preprocessing import Preprocess
+from dp.guidance.schedulers import EntropyGuidedDDIMScheduler
 
 torch.set_num_threads(2)
 torch.manual_seed(0)
@@ -145,7 +148,7 @@ show(hub, (0.0, 0.3))
 # Any module from crops in [-1, 1] to logits can be given as `net=`.
 
 # %%
-from dp.data import ImageSet
+from dp.data.image_set import ImageSet
 
 generator = Generator(bundled_pipeline(), guidance_scale=2.0, steps=10)
 config = PracticeConfig(
@@ -159,7 +162,7 @@ config = PracticeConfig(
 )
 validation = ImageSet(pictures.images[train], pictures.labels[train])
 test = ImageSet(pictures.images[held_out], pictures.labels[held_out])
-outcomes, state = practise(config, generator, validation, lambda: test)
+outcomes, state = run_practice(config, generator, validation, lambda: test)
 print(f"{len(state.pool)} generated images, {outcomes[-1].test_accuracy:.0f}% of real pictures recognised")
 
 # %% [markdown]

@@ -25,9 +25,10 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments import results, verdicts
-from experiments.efficiency import efficiency, equivalents, fit
-from experiments.outcomes import curve, outcomes
+from experiments import verdicts
+from experiments.engine import results
+from experiments.analysis.efficiency import efficiency, equivalents, fit
+from experiments.analysis.outcomes import curve, outcomes
 
 plt.rcParams.update({"figure.dpi": 70, "axes.spines.top": False, "axes.spines.right": False})
 folder = results.folder("cpu")
@@ -107,8 +108,8 @@ axis.legend();
 # by class.
 
 # %%
-from dp.data import CLASSES, test_images
-from experiments.outcomes import correct
+from dp.data.fashion_mnist import CLASSES, test_images
+from experiments.analysis.outcomes import correct
 
 right = {m: correct(r["test_predictions"] for r in rows if r["method"] == m and r["pool_size"] == 4000) for m in ("static", "DP")}
 labels = test_images().labels.numpy()

@@ -13,12 +13,16 @@ from types import ModuleType
 import tyro
 from tqdm import tqdm
 
-from dp.errors import UserError, run_command
+from dp.utils.command_line import run_command
+from dp.utils.errors import UserError
 from experiments.profiles import profile as named
-from paper_figures import (
-    cluster_grid,
-    cluster_pictures,
-    cluster_runs,
+from paper_figures.cluster import grid as cluster_grid
+from paper_figures.cluster import pictures as cluster_pictures
+from paper_figures.cluster import published_rows as paper_scale
+from paper_figures.cluster import runs as cluster_runs
+from paper_figures.drawing.exhibit import FILES, Exhibit, Missing, make_all, save
+from paper_figures.drawing.paths import FIGURES, REPORT, RUNS
+from paper_figures.exhibits import (
     diversity_gain,
     figure1,
     figure2,
@@ -40,8 +44,6 @@ from paper_figures import (
     live,
     objectives,
     off_manifold,
-    paper_scale,
-    report,
     second_set,
     signals,
     static_settings,
@@ -60,9 +62,8 @@ from paper_figures import (
     tuning,
     validation_size,
 )
-from paper_figures.exhibit import FILES, Exhibit, Missing, make_all, save
-from paper_figures.paths import FIGURES, REPORT, RUNS
-from paper_figures.readme import update as update_readme
+from paper_figures.report import page as report
+from paper_figures.report.readme import update as update_readme
 
 THEORY = (
     figure3, figure5c, figure7, theory_errata, theory_covariance, theory_adaptive, theory_phase, theory_exponent,

@@ -16,8 +16,8 @@ from benchmarks.guidance import markdown  # noqa: E402
 from benchmarks.guidance_choice import GOAL, KEPT, Curve, at_drop, compared, promising, recommended  # noqa: E402
 from benchmarks.guidance_cost import in_turns, middle, peak_memory, sd15_cost_ratio  # noqa: E402
 from benchmarks.guidance_quality import BATCH, VARIANTS, Study, Variant, kept, new_learner  # noqa: E402
-from dp.generator import Generator  # noqa: E402
-from dp.pipelines import bundled_decoder, bundled_pipeline  # noqa: E402
+from dp.generation.generator import Generator  # noqa: E402
+from dp.pretrained.load import bundled_decoder, bundled_pipeline  # noqa: E402
 
 
 def curve(gains, losses, n=1000):

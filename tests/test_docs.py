@@ -22,8 +22,8 @@ from PIL import Image
 from torch.distributed.run import get_args_parser
 
 from dp.__main__ import main as dp
-from dp.errors import UserError
-from dp.imagenet import folders_of
+from dp.data.imagenet import folders_of
+from dp.utils.errors import UserError
 from experiments import __main__ as experiments
 from paper_figures import __main__ as paper_figures
 from theory import KeepEasy, KeepHard, best_isotropic, isotropic_error
@@ -43,9 +43,9 @@ ELSEWHERE = ("git clone", "cd ", "pip install", "hf download")
 # They take minutes to hours, or are the tests themselves: `make -n`. What they call is run here or in other tests.
 LONG_TARGETS = ("figures", "reproduce", "test", "notebooks", "lint")
 # Half an hour, a download, minutes with 2 GB of memory: `--help`.
-HELP_ONLY = ("dp.train_generator", "dp.data", "benchmarks.theory")
+HELP_ONLY = ("dp.pretrained.train", "dp.data.fashion_mnist", "benchmarks.theory")
 # They have no options and would write the repository's own files anew, for minutes: imported.
-IMPORTED = ("dp.model_card", "docs/failures.py")
+IMPORTED = ("dp.pretrained.model_card", "docs/failures.py")
 # Further: `experiments run` and `check` compute for hours: all but the computing, and one result in earnest below.
 # `paper_figures` draws for minutes: all but the drawing, and `make theory` in earnest. torchrun, srun and `dp submit`
 # need a cluster: their options are parsed, and a run that they start is a dry one. pytest's file is there.
@@ -103,10 +103,8 @@ def test_there_are_commands_of_every_kind():
         "torchrun",
         "srun",
         "python -m dp submit",
-        "python -m dp.fit_decoder",  # its block is behind one of Python
+        "python -m dp.pretrained.fit_decoder",  # its block is behind one of Python
         "python -m theory sweep",
-        "python -m theory figure 3",
-        "python -m theory figure adaptive",  # the last of alternatives
     ):
         assert any(command.startswith(start) for command in COMMANDS), start
 
@@ -141,7 +139,6 @@ def smaller(command: str) -> str:
         RUN, " run RUN --n-initial 40 --n-per-round 20 --rounds 1 --iterations 20 --validate-every 10"
     )
     command = command.replace("--images 200 --iterations 100", "--images 20 --iterations 5")
-    command = re.sub(r"(theory figure \w+)", r"\1 --replicates 2", command)
     return command + " --recorded" * ("benchmarks/" in command and "--recorded" not in command)
 
 
@@ -237,8 +234,8 @@ def without_drawing(arguments: list[str], monkeypatch) -> None:
     """`paper_figures`: arguments are parsed, and the report and the README would be written."""
     written = []
     monkeypatch.setattr(paper_figures, "make_all", lambda modules, profile: [])
-    monkeypatch.setattr(paper_figures.cluster_runs, "read", lambda folder: written.append(folder))
-    monkeypatch.setattr(paper_figures.report, "write", lambda *_: None)
+    monkeypatch.setattr(paper_figures.cluster.runs, "read", lambda folder: written.append(folder))
+    monkeypatch.setattr(paper_figures.report.page, "write", lambda *_: None)
     monkeypatch.setattr(paper_figures, "update_readme", written.append)
     tyro.cli(paper_figures.main, args=arguments)
     assert written == [paper_figures.FIGURES if "--readme" in arguments else Path("FOLDER")]
@@ -275,7 +272,7 @@ def submitted(words: list[str], monkeypatch) -> list[str]:
     def nowhere(*_, **__):
         raise RuntimeError("no cluster")
 
-    monkeypatch.setattr("dp.submit._try", lambda command, gpus: tried.extend(command))
+    monkeypatch.setattr("dp.cli.submit._try", lambda command, gpus: tried.extend(command))
     monkeypatch.setattr("submitit.AutoExecutor", nowhere)
     with pytest.raises(UserError, match="no cluster; submit from a machine of the cluster"):
         dp(words)
@@ -340,6 +337,6 @@ def test_the_page_of_theory_has_the_numbers_that_are_computed():
 
 
 def test_the_readme_has_the_results_that_are_recorded():
-    from paper_figures.readme import README, filled
+    from paper_figures.report.readme import README, filled
 
     assert README.read_text() == filled(README.read_text()), "run python -m paper_figures --readme"

@@ -9,7 +9,7 @@ import jupytext
 import nbformat
 import pytest
 
-from experiments.results import folder
+from experiments.engine.results import folder
 from experiments.verdicts import verdicts
 
 FOLDER = Path(__file__).parent.parent / "notebooks"

@@ -5,24 +5,21 @@ Examples::
     python -m theory error --d 350 --n 1000 --ridge 0.01 --alignment 0.9 --rule keep-hard --threshold 0.7 --json
     python -m theory simulate --d 350 --n 1000 --rule keep-hard --kept-fraction 0.5 --replicates 20
     python -m theory sweep --d 350 --n 500,1000,2000,4000 --tune-ridge
-    python -m theory figure 3 --csv figure3.csv --plot figure3.png
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from theory import figures
 from theory.checks import ArgumentError
 from theory.error import general_error, isotropic_error
 from theory.scaling import BUDGETS, Best, best_isotropic, best_rounds, local_exponents, power_law
@@ -30,17 +27,6 @@ from theory.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
 from theory.simulate import banded, dense, dense_general
 
 Row = dict[str, Any]
-EXHIBITS: dict[str, tuple[Callable[..., list[Row]], str]] = {  # name: (its numbers, the module that draws them)
-    "3": (figures.figure3, "figure3"),
-    "5c": (figures.figure5c, "figure5c"),
-    "7": (figures.figure7, "figure7"),
-    "errata": (figures.errata, "theory_errata"),
-    "covariance": (figures.general_covariance, "theory_covariance"),
-    "adaptive": (figures.adaptive, "theory_adaptive"),
-    "phase": (figures.phase, "theory_phase"),
-    "exponent": (figures.exponent, "theory_exponent"),
-}
-
 EXACT = ("test_error", "kept_fraction", "overlap", "squared_norm", "finite_size")  # columns of an exact error
 RULES = {  # name: the options it uses
     "keep-all": (),
@@ -91,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m theory", description="Exact theory of learning from hard examples.")
-    commands = parser.add_subparsers(required=True, metavar="error|simulate|sweep|figure")
+    commands = parser.add_subparsers(required=True, metavar="error|simulate|sweep")
 
     model = _Parser(add_help=False)
     model.add_argument("--d", type=int, required=True, help="input dimension")
@@ -128,12 +114,6 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--rounds", type=int, help="rounds of the adaptive policy (default 4)")
     sweep.add_argument("--tune-ridge", action="store_true", help="tune the ridge at every size instead of --ridge")
     sweep.set_defaults(run=_sweep)
-    figure = commands.add_parser("figure", parents=[output], help="the numbers of an exhibit; CSV on standard output")
-    figure.add_argument("name", choices=list(EXHIBITS))
-    figure.add_argument("--plot", type=Path, metavar="FILE", help="also draw it (needs matplotlib)")
-    figure.add_argument("--replicates", type=int, help="replicates of every simulated point")
-    figure.add_argument("--seed", type=int)
-    figure.set_defaults(run=_figure)
     return parser
 
 
@@ -259,26 +239,6 @@ def _sweep_rows(options: argparse.Namespace, sizes: np.ndarray, best: Best, roun
             row |= {"exponent": float(fitted[0][i]), "exponent_spread": float(fitted[1][i])}
         rows.append(row)
     return rows
-
-
-def _figure(options: argparse.Namespace) -> None:
-    numbers, module = EXHIBITS[options.name]
-    if options.plot:
-        try:
-            draw = importlib.import_module(f"paper_figures.{module}").draw
-            formats = importlib.import_module("matplotlib.backend_bases").FigureCanvasBase.get_supported_filetypes()
-        except ModuleNotFoundError as error:
-            raise ArgumentError(f"plot: {error.name} is not installed. Install the plots extra.") from None
-        if options.plot.suffix[1:].lower() not in formats:
-            raise ArgumentError(f"plot: found {str(options.plot)!r}, expected a name ending in .{', .'.join(formats)}.")
-    settings = {k: getattr(options, k) for k in ("replicates", "seed") if getattr(options, k) is not None}
-    rows = numbers(**settings)
-    if options.json or options.csv or not options.plot:
-        _write(options, rows)
-    if options.name in ("exponent", "phase"):
-        print(figures.answer(rows), file=sys.stderr)
-    if options.plot:
-        draw(rows).savefig(options.plot, dpi=160, bbox_inches="tight")
 
 
 def _write(options: argparse.Namespace, rows: Row | list[Row]) -> None:

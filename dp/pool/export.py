@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.manifest import Listed
 from dp.pool.shards import COLUMNS, image_files, records
+from dp.utils.errors import UserError
 
 
 @dataclass(frozen=True)

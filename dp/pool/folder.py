@@ -22,11 +22,10 @@ from types import TracebackType
 
 import torch
 
-from dp.errors import UserError
-from dp.files import atomic, pickle_in
 from dp.pool import lock as pool_lock
 from dp.pool import manifest as pool_manifest
-from dp.pool.files import (
+from dp.pool.manifest import Listed, Manifest
+from dp.pool.paths import (
     LOCK,
     MANIFEST,
     REPAIR,
@@ -39,9 +38,10 @@ from dp.pool.files import (
     slots_name,
     sync,
 )
-from dp.pool.manifest import Listed, Manifest
 from dp.pool.shards import DTYPES, SHARD_SIZE, Encoding, Layout, decode, encode, verified, writer
 from dp.samples import Samples, concatenate
+from dp.utils.errors import UserError
+from dp.utils.files import atomic, pickle_in
 
 
 class PoolFolder:

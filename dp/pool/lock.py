@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from dp.errors import UserError
+from dp.utils.errors import UserError
 
 
 def acquire(path: Path) -> int:

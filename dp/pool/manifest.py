@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dp.errors import UserError
-from dp.files import pickle_in, write_json
-from dp.pool.files import MANIFEST, durable, inside, read_bytes, shard_name, slots_name
+from dp.pool.paths import MANIFEST, durable, inside, read_bytes, shard_name, slots_name
 from dp.pool.shards import Layout
+from dp.utils.errors import UserError
+from dp.utils.files import pickle_in, write_json
 
 FORMAT = "deliberate-practice pool"
 VERSION = 1

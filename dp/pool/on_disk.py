@@ -12,12 +12,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from dp.files import atomic
 from dp.pool.folder import PoolFolder
+from dp.pool.in_memory import draw
 from dp.pool.manifest import Listed
-from dp.pool.memory import draw
 from dp.pool.shards import decode_image, records
 from dp.samples import Samples
+from dp.utils.files import atomic
 
 THREADS = 8  # that decode the images of a mini-batch
 
@@ -70,7 +70,7 @@ class DiskPool:
         self._take_in()
 
     def draw(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
-        """Rows int64 [size], drawn as `dp.pool.memory.draw` does."""
+        """Rows int64 [size], drawn as `dp.pool.in_memory.draw` does."""
         return draw(len(self), self._newest, size, rng, newest_weight)
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:

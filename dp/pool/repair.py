@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dp.errors import UserError
-from dp.pool.files import LOCK, MANIFEST, SETTINGS, inside, read_bytes
 from dp.pool.folder import PoolFolder, slots_text
 from dp.pool.manifest import Listed, Manifest
+from dp.pool.paths import LOCK, MANIFEST, SETTINGS, inside, read_bytes
 from dp.pool.shards import encode, records, writer
 from dp.samples import Samples
+from dp.utils.errors import UserError
 
 # (round, slots, labels int64 [n], seeds) -> the samples of these slots as they were made first.
 Make = Callable[[int, range, Tensor, list[int]], Samples]

@@ -8,6 +8,7 @@ same samples give the same bytes (with the same versions of pyarrow, Pillow and 
 import io
 import json
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,9 +19,9 @@ import torch
 from PIL import Image, features
 from torch import Tensor
 
-from dp.errors import UserError
-from dp.files import pickle_in
 from dp.samples import Samples
+from dp.utils.errors import UserError
+from dp.utils.files import pickle_in
 
 SHARD_SIZE = 1000
 Encoding = Literal["PNG", "JPEG", "WEBP"]
@@ -280,3 +281,13 @@ def decode_image(file: bytes | pa.Buffer, shape: tuple[int, int, int]) -> np.nda
             raise ValueError(f"got a {image.mode} image of {image.width} x {image.height} pixels")
         pixels = np.asarray(image.convert(MODES[channels]))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+# Of an encoded image: bytes that every file has, and bytes for each byte of its pixels (JPEG and WebP: quality 95).
+SIZES: dict[Encoding, tuple[int, float]] = {"PNG": (100, 0.7), "JPEG": (700, 0.19), "WEBP": (300, 0.14)}
+
+
+def image_bytes(image_shape: tuple[int, int, int], encoding: Encoding) -> int:
+    """Bytes of an image file, for images (C, H, W)."""
+    every, each = SIZES[encoding]
+    return round(every + each * prod(image_shape))

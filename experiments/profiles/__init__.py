@@ -2,29 +2,29 @@
 
 from dataclasses import dataclass
 
-from dp.errors import UserError
-from experiments.ablation import Ablation
-from experiments.comparison import Comparison
-from experiments.dynamics import Dynamics
-from experiments.filtering import Filtering
-from experiments.generators import Generators
-from experiments.grids import Grids
-from experiments.learners import Learners
-from experiments.length import Length
-from experiments.live import Live
-from experiments.objectives import Objectives
-from experiments.off_manifold import OffManifold
-from experiments.scaling import Scaling
-from experiments.second_set import SecondSet
-from experiments.selection import Selection
-from experiments.signals import Signals
-from experiments.static_settings import StaticSettings
-from experiments.theory import Theory
-from experiments.theory_practice import TheoryPractice
-from experiments.transfer import Transfer
-from experiments.tuned import Tuned
-from experiments.tuning import Tuning
-from experiments.validation_size import ValidationSize
+from dp.utils.errors import UserError
+from experiments.studies.ablation import Ablation
+from experiments.studies.comparison import Comparison
+from experiments.studies.dynamics import Dynamics
+from experiments.studies.filtering import Filtering
+from experiments.studies.generators import Generators
+from experiments.studies.image_grids import Grids
+from experiments.studies.learners import Learners
+from experiments.studies.length import Length
+from experiments.studies.live import Live
+from experiments.studies.objectives import Objectives
+from experiments.studies.off_manifold import OffManifold
+from experiments.studies.scaling import Scaling
+from experiments.studies.second_set import SecondSet
+from experiments.studies.selection import Selection
+from experiments.studies.signals import Signals
+from experiments.studies.static_settings import StaticSettings
+from experiments.studies.theory import Theory
+from experiments.studies.theory_practice import TheoryPractice
+from experiments.studies.transfer import Transfer
+from experiments.studies.tuned import Tuned
+from experiments.studies.tuning import Tuning
+from experiments.studies.validation_size import ValidationSize
 
 
 @dataclass(frozen=True)

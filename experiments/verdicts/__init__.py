@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dp.errors import UserError
+from dp.utils.errors import UserError
 from experiments.verdicts.ablation import patience_and_sampling
 from experiments.verdicts.comparison import shifted_images
 from experiments.verdicts.generators import diverse_generator

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.intervals import difference_interval
-from experiments.results import load
+from experiments.analysis.intervals import difference_interval
+from experiments.engine.results import load
 from experiments.verdicts.verdict import Verdict, above, below, of_all, untested, with_interval
 
 MARGIN = 1.0  # points

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.intervals import difference_interval
-from experiments.outcomes import outcomes, shift_means
+from experiments.analysis.intervals import difference_interval
+from experiments.analysis.outcomes import outcomes, shift_means
 from experiments.verdicts.scaling import scaling_rows
 from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, in_words, of_all, untested, with_interval
 

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from experiments.efficiency import means
-from experiments.intervals import difference_interval
-from experiments.results import load
+from experiments.analysis.efficiency import means
+from experiments.analysis.intervals import difference_interval
+from experiments.engine.results import load
 from experiments.verdicts.verdict import Verdict, above, of_all, untested, with_interval
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.intervals import difference_interval, mean_interval
-from experiments.results import load
+from experiments.analysis.intervals import difference_interval, mean_interval
+from experiments.engine.results import load
 from experiments.verdicts.verdict import LEARNERS, MAIN, Part, Verdict, below, in_words, of_all, several_seeds, untested
 
 METHODS = {"DP": "DP", "omega0": "omega = 0"}

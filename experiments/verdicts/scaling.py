@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.efficiency import NEAR, Curve, efficiency, several
-from experiments.intervals import drawn_interval, mean_interval
-from experiments.outcomes import Rows, curve, outcomes
+from experiments.analysis.efficiency import NEAR, Curve, efficiency, several
+from experiments.analysis.intervals import drawn_interval, mean_interval
+from experiments.analysis.outcomes import Rows, curve, outcomes
 from experiments.verdicts.verdict import (
     LEARNERS,
     MAIN,

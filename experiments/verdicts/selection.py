@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.intervals import Interval, difference_interval, drawn_interval
-from experiments.outcomes import curve, outcomes
-from experiments.results import load
+from experiments.analysis.intervals import Interval, difference_interval, drawn_interval
+from experiments.analysis.outcomes import curve, outcomes
+from experiments.engine.results import load
 from experiments.verdicts.verdict import (
     LEARNERS,
     Part,
@@ -23,7 +23,7 @@ from experiments.verdicts.verdict import (
 
 def guidance_cost(profile: str) -> Verdict:
     """C6: a guided image costs 1.82 plain ones; holds if the counted ratio of that variant is within a tenth of it."""
-    from dp.costs import cost_ratio, sd15_parts, sd15_timesteps  # imports torch
+    from dp.paper.costs import cost_ratio, sd15_parts, sd15_timesteps  # imports torch
 
     as_published = _guided("unet", "vae", 5, (0.0, 1.0))
     ratio = cost_ratio(sd15_parts("vae"), sd15_timesteps(), as_published)
@@ -44,14 +44,14 @@ def guidance_cost(profile: str) -> Verdict:
         ratio,
         None,
         0,
-        ("dp/costs.py", "selection"),
+        ("dp/paper/costs.py", "selection"),
         {"seconds_on_the_small_pipeline": seconds},
         unit="x",
     )
 
 
 def _guided(gradient: Any, _decoder: str, every: int, interval: tuple[float, float]) -> Any:
-    from dp.guidance import GuidanceConfig
+    from dp.guidance.guidance import GuidanceConfig
 
     return GuidanceConfig(1.0, interval, every, gradient=gradient)
 

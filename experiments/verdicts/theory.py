@@ -1,6 +1,6 @@
 """C13: the linear model."""
 
-from experiments.results import load
+from experiments.engine.results import load
 from experiments.verdicts.verdict import Verdict, of_all, untested
 
 STEEPER = 0.05  # more in the exponent than this changes the law, less only its constant

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from experiments.intervals import Interval
+from experiments.analysis.intervals import Interval
 
 Answer = Literal["holds here", "holds in part", "does not hold here", "not decided here", "not tested here"]
 Part = bool | None  # of a claim: holds, does not, or its interval leaves both open

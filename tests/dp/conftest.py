@@ -22,8 +22,8 @@ from diffusers import (
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from dp.imagenet import class_list, folders_of
-from dp.pipelines import LatentClassPipeline
+from dp.data.imagenet import class_list, folders_of
+from dp.generation.latent_class_pipeline import LatentClassPipeline
 from tests.dp.image_files import save
 from tests.dp.small import small_pipeline
 
@@ -45,7 +45,7 @@ def disk(monkeypatch) -> None:
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=str)
 def arithmetic(request, monkeypatch) -> torch.dtype:
     """Of mixed precision, whichever this machine's hardware computes in: the other is emulated."""
-    monkeypatch.setattr("dp.precision.number_format", lambda device: request.param)
+    monkeypatch.setattr("dp.utils.device.number_format", lambda device: request.param)
     return request.param
 
 
@@ -64,7 +64,7 @@ def imagenet(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory) -> Path:
+def on_full_images(tmp_path_factory) -> Path:
     """train and val of ImageNet-100, one small image a class, and folders that are not of it."""
     root = tmp_path_factory.mktemp("whole")
     one = save(root / "one.jpg", size=(8, 8)).read_bytes()

@@ -10,7 +10,16 @@ from typing import Any
 CONTEXT = multiprocessing.get_context("forkserver")
 # pandas: pyarrow imports it, where there is one, at its first array.
 CONTEXT.set_forkserver_preload(
-    ["pytest", "pandas", "torch", "accelerate", "PIL.PngImagePlugin", "dp.practice", "dp.run_folder", "tests.dp.small"]
+    [
+        "pytest",
+        "pandas",
+        "torch",
+        "accelerate",
+        "PIL.PngImagePlugin",
+        "dp.practice.loop",
+        "dp.runs.folder",
+        "tests.dp.small",
+    ]
 )
 
 

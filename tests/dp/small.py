@@ -2,9 +2,9 @@
 
 import torch
 
-from dp.generator import Generator
-from dp.pipelines import LatentClassPipeline
-from dp.train_generator import GeneratorConfig, new_scheduler, new_unet, new_vae
+from dp.generation.generator import Generator
+from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.pretrained.train import GeneratorConfig, new_scheduler, new_unet, new_vae
 
 
 def small_pipeline() -> LatentClassPipeline:

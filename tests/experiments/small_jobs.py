@@ -2,7 +2,7 @@
 
 import random
 
-from dp.errors import UserError
+from dp.utils.errors import UserError
 
 
 def square(config, progress):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from experiments.efficiency import efficiency, equivalents, fit, means, size_reaching
+from experiments.analysis.efficiency import efficiency, equivalents, fit, means, size_reaching
 
 
 def test_size_reaching_is_linear_in_the_logarithm_of_the_size():

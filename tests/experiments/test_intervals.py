@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from experiments.intervals import difference_interval, drawn_interval, line_interval, mean_interval, slope_interval
+from experiments.analysis.intervals import (
+    difference_interval,
+    drawn_interval,
+    line_interval,
+    mean_interval,
+    slope_interval,
+)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 from experiments import results
-from experiments.results import Job
+from experiments.engine.results import Job
 from experiments.run import run
 
 def slow(config, progress):

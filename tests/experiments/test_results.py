@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dp.errors import UserError
+from dp.utils.errors import UserError
 from experiments import __main__ as command_line
-from experiments import results
-from experiments.check import check, differences
+from experiments.engine import results
+from experiments.engine.check import check, differences
+from experiments.engine.results import Job
+from experiments.engine.workers import run
 from experiments.profiles import profile
-from experiments.results import Job
-from experiments.run import run
-from experiments.studies import STUDIES, jobs_of
+from experiments.studies.registry import STUDIES, jobs_of
 from paper_figures import __main__ as figures
 from tests.experiments.small_jobs import depends_on_the_day, fails_at_three, square
 

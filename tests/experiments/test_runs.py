@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from dp.config import PracticeConfig
-from dp.round_images import image_maker
-from experiments import runs
+from dp.practice.additions import image_maker
+from experiments.engine import practice_runs as runs
 
 CONFIG = PracticeConfig(n_initial=230, rounds=0, n_per_round=0, seed=5, inference_steps=2)
 

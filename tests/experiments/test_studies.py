@@ -10,38 +10,38 @@ import pytest
 import torch
 from PIL import Image
 
-from dp import data
 from dp.config import PracticeConfig
-from dp.guidance import GuidanceConfig
-from experiments import (
+from dp.data import fashion_mnist as data
+from dp.guidance.guidance import GuidanceConfig
+from experiments.analysis.outcomes import correct, hard_images
+from experiments.data import shift_sets
+from experiments.engine import practice_runs as runs
+from experiments.studies import (
     ablation,
     filtering,
     generators,
-    grids,
     learners,
     objectives,
     off_manifold,
-    runs,
     second_set,
     selection,
-    shift_sets,
     signals,
     transfer,
     validation_size,
 )
-from experiments.filtering import Filtering
-from experiments.generators import Generators
-from experiments.grids import Grids
-from experiments.learners import Learners
-from experiments.objectives import Objectives
-from experiments.off_manifold import OffManifold
-from experiments.outcomes import correct, hard_images
-from experiments.scaling import Preset
-from experiments.second_set import SecondSet
-from experiments.selection import Selection
-from experiments.signals import Signals
-from experiments.transfer import Transfer
-from experiments.validation_size import ValidationSize
+from experiments.studies import image_grids as grids
+from experiments.studies.filtering import Filtering
+from experiments.studies.generators import Generators
+from experiments.studies.image_grids import Grids
+from experiments.studies.learners import Learners
+from experiments.studies.objectives import Objectives
+from experiments.studies.off_manifold import OffManifold
+from experiments.studies.scaling import Preset
+from experiments.studies.second_set import SecondSet
+from experiments.studies.selection import Selection
+from experiments.studies.signals import Signals
+from experiments.studies.transfer import Transfer
+from experiments.studies.validation_size import ValidationSize
 
 SMALL = PracticeConfig(
     n_initial=40,
@@ -172,7 +172,7 @@ def test_hard_images_are_those_most_references_get_wrong(monkeypatch):
     recorded = {
         f"reference-1-seed{k}": {"outcomes": [{"test_predictions": p}]} for k, p in enumerate((labels, half, half))
     }
-    monkeypatch.setattr("experiments.outcomes.load", lambda profile, study: recorded)
+    monkeypatch.setattr("experiments.analysis.outcomes.load", lambda profile, study: recorded)
     hard = hard_images("p", ["comparison"])
     assert hard[:5000].all() and not hard[5000:].any()
     assert correct([half]).mean() == 0.5

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments import results, theory_practice
-from experiments.theory_practice import TheoryPractice, compute, fit_static, jobs
+from experiments.engine import results
+from experiments.studies import theory_practice
+from experiments.studies.theory_practice import TheoryPractice, compute, fit_static, jobs
 
 MODEL = {"d": 40.0, "ridge": 1e-3, "generator_error": 0.1}
 SIZES = [100, 300, 1000, 3000, 10000, 30000]

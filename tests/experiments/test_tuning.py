@@ -3,12 +3,14 @@ from dataclasses import asdict, replace
 import pytest
 
 from dp.config import PracticeConfig
-from experiments import length, results, runs, static_settings, tuned, tuning
-from experiments.length import Length
+from experiments.engine import practice_runs as runs
+from experiments.engine import results
 from experiments.profiles import profile
-from experiments.static_settings import StaticSettings
-from experiments.tuned import Tuned
-from experiments.tuning import METHODS, Tuning, draw
+from experiments.studies import length, static_settings, tuned, tuning
+from experiments.studies.length import Length
+from experiments.studies.static_settings import StaticSettings
+from experiments.studies.tuned import Tuned
+from experiments.studies.tuning import METHODS, Tuning, draw
 
 SETTINGS = Tuning(
     PracticeConfig(seed=100), learners=("convnet", "vit"), size=4000, random=8, neighbours=(2, 6), later=(2,)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from dp.config import PracticeConfig
-from dp.guidance import GuidanceConfig
-from experiments import results, verdicts
-from experiments.results import Job
-from experiments.shift_sets import SHIFTS
+from dp.guidance.guidance import GuidanceConfig
+from experiments import verdicts
+from experiments.data.shift_sets import SHIFTS
+from experiments.engine import results
+from experiments.engine.results import Job
 
 SPREAD = (-0.2, 0.0, 0.2)  # of the seeds, around the accuracies given below
 

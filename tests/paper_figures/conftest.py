@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from dp.data import test_images
-from dp.pictures import png
-from experiments.off_manifold import name
-from experiments.results import Job, record
-from experiments.shift_sets import SHIFTS
+from dp.data.fashion_mnist import test_images
+from dp.generation.visualize import png
+from experiments.data.shift_sets import SHIFTS
+from experiments.engine.results import Job, record
+from experiments.studies.off_manifold import name
 
 # Accuracy at a number of images; DP is better than static, omega = 0 is not.
 CURVES: dict[str, Callable[[float], float]] = {

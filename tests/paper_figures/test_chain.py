@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from dp.data import ImageSet, validation_images
-from dp.data import test_images as real_images
-from experiments import intervals, live, results, runs
+from dp.data.fashion_mnist import test_images as real_images
+from dp.data.fashion_mnist import validation_images
+from dp.data.image_set import ImageSet
+from experiments.analysis import intervals
+from experiments.data.shift_sets import SHIFTS
+from experiments.engine import practice_runs as runs
+from experiments.engine import results
+from experiments.engine.results import Job
 from experiments.profiles import Profile, profile
-from experiments.results import Job
-from experiments.scaling import Preset
-from experiments.shift_sets import SHIFTS
-from experiments.studies import STUDIES, jobs_of
-from paper_figures import report, sources
+from experiments.studies import STUDIES, jobs_of, live
+from experiments.studies.scaling import Preset
 from paper_figures.__main__ import EXHIBITS
-from paper_figures.exhibit import Exhibit, Missing, make_all, save
+from paper_figures.drawing.exhibit import Exhibit, Missing, make_all, save
+from paper_figures.report import sources
+from paper_figures.report.page import page as report
 
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
 THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("figure3", "figure5c", "figure7")]

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from experiments import results
-from experiments.results import ROOT
+from experiments.engine import results
+from experiments.engine.results import ROOT
 from paper_figures.__main__ import EXHIBITS
-from paper_figures.exhibit import Missing, make_all
-from paper_figures.figure1 import bars
-from paper_figures.figure6_left import trajectory
-from paper_figures.figure9 import pairs
-from paper_figures.hover import describe, points
-from paper_figures.in_short import _fewer
-from paper_figures.length import answer
-from paper_figures.shared import seeds, spread
-from paper_figures.table1 import chosen, full
-from paper_figures.table5 import compare
-from paper_figures.variants import Variant, clear
+from paper_figures.drawing.exhibit import Missing, make_all
+from paper_figures.drawing.hover import describe, points
+from paper_figures.drawing.shared import seeds, spread
+from paper_figures.drawing.variants import Variant, clear
+from paper_figures.exhibits.figure1 import bars
+from paper_figures.exhibits.figure6_left import trajectory
+from paper_figures.exhibits.figure9 import pairs
+from paper_figures.exhibits.length import answer
+from paper_figures.exhibits.table1 import chosen, full
+from paper_figures.exhibits.table5 import compare
+from paper_figures.report.in_short import _fewer
 
 STATIC = {100: [70.0, 72.0], 400: [80.0, 82.0], 1600: [79.0, 81.0]}
 
@@ -144,7 +144,8 @@ def test_without_results_every_exhibit_says_how_to_make_them(tmp_path, monkeypat
 
 
 def test_the_theory_is_drawn_without_torch():
-    code = "import sys, paper_figures.figure3, paper_figures.theory_phase; sys.exit('torch' in sys.modules)"
+    modules = "paper_figures.exhibits.figure3, paper_figures.exhibits.theory_phase"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -8,17 +8,22 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from dp.cli.run import of_row
 from dp.config import PracticeConfig
-from dp.errors import UserError
-from dp.files import write_json
-from dp.paper_rows import ROWS, key
+from dp.paper.row import key
+from dp.paper.rows import ROWS
 from dp.pool.folder import PoolFolder
-from dp.run_command import of_row
+from dp.runs.inputs import Source
 from dp.samples import Samples
-from dp.source import Source
-from experiments import results
-from paper_figures import cluster_pictures, cluster_runs, paper_scale, published, report
-from paper_figures.exhibit import Exhibit, Missing, save
+from dp.utils.errors import UserError
+from dp.utils.files import write_json
+from experiments.engine import results
+from paper_figures.cluster import pictures as cluster_pictures
+from paper_figures.cluster import published_rows as paper_scale
+from paper_figures.cluster import runs as cluster_runs
+from paper_figures.drawing import published
+from paper_figures.drawing.exhibit import Exhibit, Missing, save
+from paper_figures.report.page import page as report
 
 LONG = "4/DP 64k + 18 x 32k"  # has three branches
 

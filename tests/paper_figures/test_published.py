@@ -1,5 +1,5 @@
 from experiments.verdicts import claims
-from paper_figures import published
+from paper_figures.drawing import published
 
 
 def test_published_tables_agree_with_the_claims_made_of_them():

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from dp.errors import UserError
 from dp.pool.export import summary
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check, repair
 from dp.pool.shards import encode
 from dp.samples import Samples
+from dp.utils.errors import UserError
 from tests.dp.pool.example import SHARDS, cut, files, made, made_again, rounds, same
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
+from dp.utils.errors import UserError
 from tests.dp.pool.example import CLASSES, SHAPE, SIZE, made, rounds, same
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dp.errors import UserError
 from dp.pool.export import export_datasets, export_imagefolder, summary
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import repair
+from dp.utils.errors import UserError
 from tests.dp.pool.example import CLASSES, SHARDS, cut, made, made_again, rounds
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check, repair
 from dp.samples import Samples
+from dp.utils.errors import UserError
 from tests.dp.pool.example import CLASSES, SHAPE, SHARDS, SIZE, files, made, made_again, rounds, same
 
 

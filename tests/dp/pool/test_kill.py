@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dp.errors import UserError
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
+from dp.utils.errors import UserError
 from tests.dp.forked import CONTEXT, holds, wait_for
 
 # A run, as source: the processes of these tests cannot import a test module.

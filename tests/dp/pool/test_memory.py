@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dp.errors import UserError
-from dp.pool.memory import FIELDS, Pool
+from dp.pool.in_memory import FIELDS, Pool
 from dp.samples import Samples, concatenate
+from dp.utils.errors import UserError
 
 
 def some(count: int, round_: int = 0, seed: int = 0) -> Samples:

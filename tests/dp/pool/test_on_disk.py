@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from dp.errors import UserError
 from dp.pool.folder import PoolFolder
-from dp.pool.memory import Pool
+from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
 from dp.samples import Samples, concatenate
+from dp.utils.errors import UserError
 
 SHAPE = (3, 24, 16)
 

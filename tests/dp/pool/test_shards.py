@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dp.errors import UserError
 from dp.pool.shards import DTYPES, Layout, decode, encode, image_files, records, verified
 from dp.samples import Samples
+from dp.utils.errors import UserError
 
 CLASSES = ("t-shirt", "ankle boot", 'Ωmega, "quoted"')
 LAYOUT = Layout(CLASSES, (1, 5, 4), 8)

@@ -1,0 +1,95 @@
+"""cli.generate."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from dp.cli.pool import Folder, pool_command
+from dp.cli.prune import _learner
+from dp.cli.run import source_settings
+from dp.config import PracticeConfig
+from dp.guidance.guidance import GuidanceConfig
+from dp.pool.folder import PoolFolder
+from dp.pool.shards import Encoding, Layout
+from dp.practice.additions import classes_of
+from dp.runs.disk_space import check_room, pool_need
+from dp.runs.inputs import Source
+from dp.runs.load import learner_of
+from dp.runs.settings import claim, renew
+from dp.utils import distributed as processes
+from dp.utils.errors import UserError
+from dp.utils.seeding import IMAGES, seed_for
+
+
+def generate(
+    pool: Folder,
+    count: int = 100,
+    seed: int = 0,
+    omega: float = 0.0,
+    guided_by: Path | None = None,
+    guidance_scale: float = 3.0,
+    steps: int = 10,
+    source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
+    encoding: Encoding = "PNG",
+) -> None:
+    """Generate images of all classes in turn into a pool; the same command goes on where it stopped.
+
+    Started by torchrun (also under SLURM), the processes share the images.
+
+    Args:
+        pool: a new pool folder; `dp pool export` makes pictures of it.
+        count: images.
+        seed: another seed, other images.
+        omega: guidance strength; needs guided_by.
+        guided_by: a run whose learner guides, and judges, the images.
+        guidance_scale: classifier-free guidance, 1 + lambda_cfg.
+        steps: DDIM steps.
+        source: the generator.
+        encoding: of the images kept.
+    """
+    if count < 1:
+        raise UserError(f"count: got {count}, expected 1 or more images")
+    processes.join()
+    config = PracticeConfig(seed=seed, rounds=0, guidance_scale=guidance_scale, inference_steps=steps)
+    guidance = GuidanceConfig(omega=omega)
+    if omega > 0 and guided_by is None:
+        raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
+    generator = source.generator(config)
+    learner = learner_of(guided_by) if guided_by else None
+    names, shape = source.names(), source.image_shape(generator)
+    check_room([pool_need(pool, [count], Layout(names, shape, encoding=encoding))])
+    if processes.rank() == 0:
+        settings = {
+            "count": count,
+            "seed": seed,
+            "guidance": asdict(guidance),
+            "guided_by": guided_by and _learner(guided_by),
+            "guidance_scale": guidance_scale,
+            "steps": steps,
+            "source": source_settings(source),
+            "encoding": encoding,
+        }
+        claim(pool, settings, "generated pool")
+        folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
+        if not folder.rounds:
+            renew(pool, settings)
+    processes.wait()
+    if processes.rank() > 0:
+        folder = PoolFolder.open(pool, writable=True, rank=processes.rank())
+    with folder:
+        missing = folder.shards_missing(0, count, processes.rank(), processes.world())
+        for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
+            labels = torch.tensor(slots) % classes_of(generator)
+            seeds = [seed_for(seed, IMAGES, 0, slot) for slot in slots]
+            progress = "images" if processes.rank() == 0 else None
+            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance, progress=progress))
+        processes.wait()
+        if processes.rank() == 0:
+            folder.commit(0, count)
+    if processes.rank() == 0:
+        pool_command("show", pool)
+    processes.leave()

@@ -1,0 +1,68 @@
+"""Pools on the command line: images into a new pool, the hardest of a pool, and what keeps a pool whole."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from dp.config import config_from
+from dp.pool import export as pool_export
+from dp.pool.folder import PoolFolder
+from dp.pool.repair import check
+from dp.practice.additions import filter_of
+from dp.runs.inputs import source_from
+from dp.runs.load import repair_pool
+from dp.runs.settings import read_settings
+from dp.utils.errors import UserError
+
+Folder = tyro.conf.Positional[Path]
+
+
+def pool_command(
+    action: tyro.conf.Positional[Literal["show", "check", "repair", "export"]],
+    folder: Folder,
+    out: Path | None = None,
+    format: Literal["imagefolder", "datasets"] = "imagefolder",
+    generation_batch: int | None = None,
+) -> None:
+    """Look after a pool of images.
+
+    Args:
+        action: show numbers of each round, check every file's checksum, make damaged shards of a run again (with the
+            learners that guided them), or export the images.
+        folder: the pool.
+        out: where an export goes; absent or empty.
+        format: of an export: pictures in one subfolder a class, or a folder for Hugging Face datasets.
+        generation_batch: of a repair: images made at once when these were made, if the run went on with another number.
+    """
+    if action == "repair":
+        run_settings = read_settings(folder.parent, "config", "source", "imagenet")
+        config = config_from(run_settings["config"])
+        imagenet = run_settings["imagenet"]
+        source = source_from(run_settings["source"])
+        if generation_batch is not None:
+            source = replace(source, generation_batch=generation_batch)
+        generator = source.origin(config, imagenet and Path(imagenet))
+        made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
+        print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")
+        return
+    pool = PoolFolder.open(folder)
+    if action == "check":
+        problems = check(pool)
+        if problems:
+            print("\n".join(str(problem) for problem in problems))
+            raise UserError(f"{folder}: {len(problems)} problems, see above; of a damaged shard: {pool.mended}")
+        print(f"{folder}: {len(pool)} images in {len(pool.rounds)} rounds, all whole")
+    elif action == "export":
+        if out is None:
+            raise UserError("out: none given; say where the images are to go: --out FOLDER")
+        export = {"imagefolder": pool_export.export_imagefolder, "datasets": pool_export.export_datasets}[format]
+        export(pool, out)
+        print(f"{len(pool)} images in {out}")
+    else:
+        print("round  images  entropy  correct  zero steps      bytes")
+        for row in pool_export.summary(pool):
+            hard = f"{row.entropy:7.3f}" if row.entropy is not None else "      -"
+            right = f"{row.correct:7.1%}" if row.correct is not None else "      -"
+            print(f"{row.round:5d} {row.images:7d}  {hard}  {right}  {row.zero_steps:10d} {row.bytes:10d}")

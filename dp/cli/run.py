@@ -1,0 +1,244 @@
+"""A run on the command line: `dp run`."""
+
+import difflib
+import importlib.util
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tqdm import tqdm
+
+from dp.config import PracticeConfig
+from dp.data.imagenet import OutOfDistribution, roots_of
+from dp.learner.evaluate import measured
+from dp.paper.row import SIDE, key
+from dp.paper.rows import ROWS
+from dp.pool.shards import Encoding, Layout
+from dp.practice.checks import check_crop
+from dp.practice.compute import Compute
+from dp.practice.loop import check_schedule, run_practice
+from dp.practice.state import State
+from dp.runs.disk_space import Need, check_room, free, run_needs, size
+from dp.runs.folder import RunFolder
+from dp.runs.inputs import Source
+from dp.utils import distributed as processes
+from dp.utils.errors import UserError
+from dp.utils.provenance import provenance
+
+Folder = tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a run keeps its images."""
+
+    memory: bool = True  # train on a pool that is held in memory; else on one that is read from disk as it goes
+    encoding: Encoding = "PNG"  # of the images kept: PNG (lossless), JPEG or WEBP
+
+
+def run(
+    folder: Folder,
+    config: Annotated[PracticeConfig, tyro.conf.arg(name="")] = PracticeConfig(),
+    source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
+    validation: Path | None = None,
+    test: Path | None = None,
+    imagenet: Path | None = None,
+    ood: OutOfDistribution = OutOfDistribution(),
+    row: str = "",
+    storage: Storage = Storage(),
+    compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
+    tensorboard: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Practise: train a classifier on images that the generator makes to challenge it.
+
+    Started by torchrun (also under SLURM), the processes share the run; the same command goes on with any number of
+    them.
+
+    Args:
+        folder: everything of the run goes here; the same command goes on where it stopped.
+        config: settings of the loop.
+        source: the generator.
+        validation: real images in one subfolder a class, for plateau detection; by default Fashion-MNIST's.
+        test: held-out real images, for the final evaluation.
+        imagenet: instead of validation and test, the folder that holds ImageNet's val and train.
+        ood: folders of ImageNet's out-of-distribution sets, for the final evaluation; see `dp evaluate`.
+        row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
+            for the seed, the generator and the classes.
+        storage: of the images.
+        compute: what makes training faster; the same command may go on with another choice.
+        tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
+        dry_run: say what would be done, and do nothing.
+    """
+    if row:
+        config, source = of_row(row, config, source)
+    check_schedule(config)
+    source.check_real(config, validation, test, imagenet, ood)
+    settings = {
+        "config": asdict(config),
+        "source": source_settings(source),
+        "storage": asdict(storage),
+        "row": row,
+        **{
+            name: path and str(path.resolve())
+            for name, path in (("validation", validation), ("test", test), ("imagenet", imagenet))
+        },
+        "ood": {name: str(path.resolve()) for name, path in roots_of(None, ood).items()},
+    }
+    result = folder / "result.json"
+    names, encoding, in_memory = source.names(), storage.encoding, storage.memory
+
+    def needs(shape: tuple[int, int, int]) -> list[Need]:
+        layout = Layout(names, shape, encoding=encoding)
+        return [] if result.exists() else run_needs(folder, config, layout, in_memory)
+
+    if dry_run:
+        final = config.n_initial + config.rounds * config.n_per_round
+        state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
+        print(json.dumps(settings, indent=1))
+        print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
+        planned = source.planned_shape()
+        print_needs(needs(planned) if planned else None)
+        check_places(source, [validation, test, imagenet, *roots_of(None, ood).values()])
+        return
+    if tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise UserError("tensorboard: not installed; pip install tensorboard, or run without it")
+    source.check_folders(test, imagenet, ood)
+    processes.join()
+    processes.parts_of(config.parts)
+    compute.check()
+    generator = source.origin(config, imagenet)
+    shape = source.image_shape(generator)
+    check_crop(config, shape)
+    real, held_out = source.real_sets(shape, validation, test, imagenet)
+    shifted = source.imagenet_sets(shape[1], None, ood)
+    check_room(needs(shape))
+    batch = getattr(generator, "batch_size", 1)
+    with RunFolder.open(
+        folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory, batch=batch
+    ) as store:
+        if not result.exists():
+            total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
+            with tqdm(total=total, unit="it", desc="practising", disable=mute) as bar:
+                report = Progress(bar, config, folder / "tensorboard" if tensorboard and not mute else None)
+                outcomes, last = run_practice(
+                    config, generator, real, held_out, store=store, progress=report, compute=compute
+                )
+            store.finish(
+                {
+                    "outcomes": [each.numbers() | {"ood": measured(each.learner, shifted)} for each in outcomes],
+                    **({} if held_out else {"note": "no test: the learner was trained on ImageNet's training split"}),
+                    "additions": last.additions,
+                    "settings": settings,
+                    "made_by": provenance() | {"processes": processes.world()} | asdict(compute),
+                }
+            )
+    if processes.rank() == 0:
+        print(in_words(result))
+    processes.leave()
+
+
+def in_words(result: Path) -> str:
+    """What a finished run came to: its additions, a line an outcome, and where the rest is; UserError if damaged."""
+    try:
+        return _in_words(result, json.loads(result.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{result}: damaged ({error}); remove it, the same command makes it again from the run's last checkpoint"
+        ) from None
+
+
+def _in_words(result: Path, found: dict[str, Any]) -> str:
+    additions = found["additions"]
+    asked = sum(each["trigger"] == "patience" for each in additions)
+    grown = f"; additions: {len(additions)}, {asked} of them asked for by patience" if additions else ""
+    lines = [f"{result.parent} is finished{grown}"]
+    rounds = found["settings"]["config"]["rounds"]
+    if len(additions) < rounds:
+        lines.append(f"short of its final size: patience asked for {len(additions)} of {rounds} additions")
+    for each in found["outcomes"]:
+        named = {"validation": each["validation_accuracy"], "test": each["test_accuracy"]}
+        named |= {name: measured["accuracy"] for name, measured in each["ood"].items()}
+        accuracies = ", ".join(f"{name} {value:.2f}%" for name, value in named.items() if value is not None)
+        lines.append(f"{each['pool_size']:,} images: {accuracies}")
+    note = [found["note"]] if "note" in found else []
+    return "\n".join([*lines, *note, f"settings, additions and what made it: {result}"])
+
+
+def print_needs(needs: Sequence[Need] | None) -> None:
+    """Say what will be written; UserError if there is too little room."""
+    for need in needs or []:
+        print(f"to be written to {need}, {size(free(need))} free")
+    if needs is None:
+        print("to be written: not known before the pipeline is fetched")
+    check_room(needs or [])
+
+
+def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:
+    """The settings of a row of the paper's tables; seed and whatever the row does not say are those given.
+
+    Raises:
+        UserError: there is no such row, or a setting was given that it says otherwise.
+    """
+    rows = {key(each): each for each in ROWS}
+    if name not in rows:
+        near = ", ".join(f'"{each}"' for each in difflib.get_close_matches(name, rows, 3, 0.3))
+        raise UserError(f'row: got "{name}", expected a row of the paper\'s tables, such as {near or "4/static 130k"}')
+    found = rows[name]
+    if found.by_others:
+        raise UserError(f'row: "{name}" is not a run of the loop ({found.note}); take another one')
+    if found.branch_of is not None:
+        raise UserError(f'row: "{name}" is a branch of the run that ends with {found.branch_of:,} images; start that')
+    side, real = source.side or SIDE, found.method == "real"
+    own = replace(found.config, seed=config.seed)
+    made = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side, real=real)
+    unsaid = PracticeConfig()
+    compared = ((config, unsaid, own), (config.guidance, unsaid.guidance, own.guidance), (source, Source(), made))
+    for given, default, says in compared:
+        for each in fields(says):
+            value = getattr(given, each.name)
+            if value not in (getattr(default, each.name), getattr(says, each.name)) and each.name != "guidance":
+                raise UserError(
+                    f"{each.name}: got {value} with row {name}, which has {getattr(says, each.name)}; leave one of the "
+                    "two out"
+                )
+    return own, made
+
+
+def source_settings(source: Source) -> dict[str, Any]:
+    """A source as JSON values, the same wherever the command is given."""
+    pipeline = str(Path(source.pipeline).resolve()) if Path(source.pipeline).exists() else source.pipeline
+    return asdict(source) | ({"pipeline": pipeline} if source.pipeline else {})
+
+
+def check_places(source: Source, folders: Sequence[Path | None]) -> None:
+    """UserError if a folder that was named is not there; what should be in it is looked at when the run starts."""
+    pipeline = Path(source.pipeline)
+    is_id = len(pipeline.parts) <= 2 and not pipeline.is_absolute()  # of the Hub: "owner/name"
+    for folder in [*folders, None if is_id else pipeline]:
+        if folder is not None and not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; give one that is there, as the machines that run this see it")
+
+
+class Progress:
+    """Shows and logs a run after every validation."""
+
+    def __init__(self, bar: tqdm, config: PracticeConfig, tensorboard: Path | None):
+        self.bar = bar
+        self.config = config
+        self.writer: Any = None
+        if tensorboard is not None:
+            from torch.utils.tensorboard import SummaryWriter  # an optional dependency
+
+            self.writer = SummaryWriter(tensorboard)
+
+    def __call__(self, state: State) -> None:
+        done = self.config.branch_sizes.index(state.branch) + 1 if state.branch else 0
+        self.bar.update(done * self.config.iterations + state.iteration - self.bar.n)
+        shown = {name: value for name, value in state.log[-1].items() if name not in ("iteration", "pool_size")}
+        self.bar.set_postfix(images=len(state.pool), **shown)
+        for name, value in state.log[-1].items() if self.writer else ():
+            self.writer.add_scalar(f"{state.branch or 'run'}/{name}", value, state.iteration)

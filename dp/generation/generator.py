@@ -1,0 +1,296 @@
+"""Labels and seeds in, images and their records out: a diffusion pipeline as Deliberate Practice uses it."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, _pair, own_classes
+from dp.guidance import unet_gradient as exact
+from dp.guidance.decoders import decoder_of
+from dp.guidance.guidance import Guidance, GuidanceConfig, guided_steps
+from dp.guidance.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, checked_logits, entropy
+from dp.guidance.preprocessing import Resize
+from dp.guidance.schedulers import EntropyGuidedDDIMScheduler
+from dp.samples import Samples, concatenate
+from dp.utils.device import autocast
+from dp.utils.errors import UserError
+from dp.utils.seeding import stream
+
+PLAIN = GuidanceConfig(omega=0.0)
+
+
+class Generator:
+    """Samples images from a diffusers pipeline, plainly or guided by a learner.
+
+    An image depends on its label, its seed and (guided) the learner alone: every batch is computed at exactly
+    `batch_size` images, the last one filled up, so neither the request's size nor its order changes a bit.
+
+    Attributes:
+        pipe: a class-conditional, text-to-image or unconditional pipeline; a scheduler that does not guide is
+            replaced by the guided DDIM scheduler of the same configuration.
+        guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
+        steps: DDIM steps.
+        batch_size: images computed at once; by default as many as memory is sure to hold, at most 50.
+        classes: what the pipeline calls each class: a name, if it takes prompts; its own label, an integer, if it takes
+            class labels (by default all of them in its order).
+        template: prompt of a class, "{}" standing for its name.
+        decoder: what guidance decodes with, by default the pipeline's VAE (see `dp.guidance.decoders`).
+        side: images are resized to side x side pixels, and so the learner sees them; None leaves them alone.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        guidance_scale: float,
+        steps: int = 10,
+        batch_size: int | None = None,
+        classes: Sequence[str] | Sequence[int] | None = None,
+        template: str = "{}",
+        decoder: Any = None,
+        side: int | None = None,
+    ):
+        for name, value in (("steps", steps), ("batch_size", batch_size), ("side", side)):
+            if value is not None and value < 1:
+                raise UserError(f"{name}: got {value}, expected 1 or more")
+        self._accepts = inspect.signature(type(pipe).__call__).parameters
+        _check_classes(pipe, classes, template)
+        if getattr(pipe, "safety_checker", None) is not None:
+            raise UserError(
+                "pipe: has a safety checker, which makes images black; load the pipeline with safety_checker=None"
+            )
+        if not hasattr(pipe.scheduler, "guidance"):
+            pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
+        self.pipe = pipe
+        self.guidance_scale = guidance_scale
+        self.steps = steps
+        self.decode = decoder_of(pipe, decoder)
+        self.batch_size = batch_size or _batch_that_fits(pipe)
+        self.classes = classes or range(own_classes(pipe))
+        self.template = template
+        self.resize = None if side is None else Resize(side)
+
+    def generate(
+        self,
+        labels: Tensor,
+        seeds: Sequence[int] | Tensor,
+        learner: Learner | None = None,
+        guidance: GuidanceConfig = PLAIN,
+        other: Learner | None = None,
+        round_: int = 0,
+        progress: str | None = None,
+    ) -> Samples:
+        """One image a label.
+
+        Args:
+            labels: int64 [n].
+            seeds: n seeds, one an image.
+            learner: images float [B, C, H, W] in [-1, 1] -> logits; guides where omega > 0 and judges the finished
+                images. Used in eval mode and left as it was.
+            guidance: strength and times; nothing by default.
+            other: the second learner of the objective "disagreement".
+            round_: goes into the records.
+            progress: a bar with this title on stderr.
+
+        Returns:
+            n samples, on the CPU.
+
+        Raises:
+            UserError: labels and seeds do not match, a label is out of range, or guidance lacks its learner.
+        """
+        seeds = [int(seed) for seed in seeds]
+        self._check(labels, seeds, learner, guidance, other)
+        parts = []
+        for start in tqdm(range(0, len(labels), self.batch_size), progress, disable=progress is None):
+            part = slice(start, start + self.batch_size)
+            parts.append(self._batch(labels[part], seeds[part], learner, guidance, other, round_))
+        return concatenate(parts)
+
+    def _check(
+        self,
+        labels: Tensor,
+        seeds: list[int],
+        learner: Learner | None,
+        guidance: GuidanceConfig,
+        other: Learner | None,
+    ) -> None:
+        if len(labels) == 0 or len(labels) != len(seeds):
+            raise UserError(f"seeds: got {len(seeds)} for {len(labels)} labels; give one or more labels, a seed each")
+        if labels.dtype != torch.int64 or labels.min() < 0 or (self.num_classes and labels.max() >= self.num_classes):
+            raise UserError(
+                f"labels: got {labels.dtype} in {labels.min()} .. {labels.max()}, expected int64 in "
+                f"0 .. {(self.num_classes or 0) - 1}"
+            )
+        if guidance.omega > 0 and learner is None:
+            raise UserError(f"learner: none given with omega {guidance.omega}; give a classifier, or omega 0")
+        if guidance.omega > 0 and guidance.objective == "disagreement" and other is None:
+            raise UserError("other: none given; the objective disagreement needs a second learner")
+        for name, each in (("learner", learner), ("other", other)):
+            if each is not None and not callable(each):
+                raise UserError(f"{name}: got {type(each).__name__}, expected a module or a function of images")
+        self.check_guidance(guidance)
+
+    def check_guidance(self, guidance: GuidanceConfig) -> None:
+        """UserError if this generator cannot be guided so, or none of its steps is at a noise level that would be."""
+        scheduler = self.pipe.scheduler
+        if guidance.omega > 0 and guidance.gradient == "unet":
+            exact.check(scheduler)
+            exact.predictor(self.pipe, self._conditions(torch.zeros(1, dtype=torch.int64)), self.guidance_scale)
+        scheduler.set_timesteps(self.steps)
+        guided = guided_steps(scheduler.timesteps.tolist(), guidance, len(scheduler.alphas_cumprod))
+        if guidance.omega > 0 and not guided:
+            raise UserError(
+                f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
+                f"{guidance.omega} would do nothing; take more steps or a wider interval"
+            )
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes of the images; None for a pipeline without."""
+        return len(self.classes) or None
+
+    def _batch(
+        self,
+        labels: Tensor,
+        seeds: list[int],
+        learner: Learner | None,
+        guidance: GuidanceConfig,
+        other: Learner | None,
+        round_: int,
+    ) -> Samples:
+        if self.resize is not None:
+            learner, other = (each and seen_through(self.resize, each) for each in (learner, other))
+        n = len(labels)
+        missing = self.batch_size - n
+        filled = torch.cat([labels, labels[-1:].expand(missing)])
+        rngs = [stream(seed) for seed in seeds + seeds[-1:] * missing]
+        guide = None
+        if learner is not None and guidance.omega > 0:
+            scheduler = self.pipe.scheduler
+            objective = objective_of(guidance.objective, learner, filled, other)
+            shares = None if guidance.strengths == "same" else shares_of(guidance, seeds + seeds[-1:] * missing)
+            guide = Guidance(
+                objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type, shares
+            )
+        device = self.pipe._execution_device
+        # LDM's pipelines make arrays of what their decoder gives, and those know no bfloat16.
+        mixed = nullcontext() if hasattr(self.pipe, "vqvae") else autocast(device, _network(self.pipe).dtype)
+        try:
+            with mixed:
+                images = self._sample(filled, rngs, guide)
+                logits = None if learner is None else judge(learner, images)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"batch_size: {self.batch_size} images at once do not fit the memory of {device}; give a smaller one "
+                "(dp: --generation-batch)"
+            ) from None
+        before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)
+        omega = torch.zeros(n) if guide is None else guidance.omega * shares_of(guidance, seeds)
+        unknown = torch.full((n,), torch.nan)
+        if before is None or guidance.objective != "entropy":
+            before = unknown
+        return Samples(
+            images=images[:n].cpu(),
+            labels=labels,
+            seeds=torch.tensor(seeds),
+            rounds=torch.full_like(labels, round_),
+            omega=omega,
+            entropy_before=torch.where(omega > 0, before[:n].cpu(), unknown),
+            entropy=unknown if logits is None else entropy(logits)[:n].cpu(),
+            correct=torch.full((n,), -1, dtype=torch.int8)
+            if logits is None
+            else (logits.argmax(1).cpu()[:n] == labels).to(torch.int8),
+            zero_steps=torch.zeros_like(labels) if zero_steps is None else zero_steps[:n].cpu(),
+        )
+
+    def _sample(self, labels: Tensor, rngs: list[torch.Generator], guide: Guidance | None) -> Tensor:
+        """Finished images uint8 [B, C, H, W]."""
+        conditions = self._conditions(labels)
+        if guide is not None and guide.config.gradient == "unet":
+            return self._sample_exactly(conditions, rngs, guide)
+        scale = {"guidance_scale": self.guidance_scale} if "guidance_scale" in self._accepts else {}
+        count = {"batch_size": len(labels)} if "batch_size" in self._accepts else {}
+        users_own, self.pipe.scheduler.guidance = self.pipe.scheduler.guidance, guide
+        try:
+            images = self.pipe(
+                **conditions,
+                **scale,
+                **count,
+                num_inference_steps=self.steps,
+                generator=rngs,
+                output_type="pt",
+                return_dict=False,
+            )[0]
+        finally:
+            self.pipe.scheduler.guidance = users_own
+        if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
+            images = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.pipe._execution_device)
+        return self.finished(images)
+
+    def finished(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [0, 1] -> uint8, resized.
+
+        Raises:
+            UserError: an image is not of finite numbers; as bytes it would be black.
+        """
+        if not images.isfinite().all():
+            dtype = _network(self.pipe).dtype
+            advice = "take bfloat16 or float32" if dtype == torch.float16 else "check its weights, and omega"
+            raise UserError(f"pipeline: it makes images that are not finite numbers in {dtype}; {advice}")
+        if self.resize is not None:
+            images = self.resize(images.float()).clamp(0, 1)
+        return images.float().mul(255).round().to(torch.uint8)
+
+    def _sample_exactly(self, conditions: dict[str, Any], rngs: list[torch.Generator], guide: Guidance) -> Tensor:
+        pipe, network = self.pipe, _network(self.pipe)
+        shape = (len(rngs), network.config.in_channels, *_pair(network.config.sample_size))
+        noise = randn_tensor(shape, generator=rngs, device=pipe._execution_device, dtype=network.dtype)
+        predict = exact.predictor(pipe, conditions, self.guidance_scale)
+        latents = exact.sample(pipe.scheduler, predict, noise, guide, self.steps)
+        with torch.no_grad():
+            return self.finished((decoder_of(pipe)(latents) / 2 + 0.5).clamp(0, 1))
+
+    def _conditions(self, labels: Tensor) -> dict[str, Any]:
+        if not self.classes:
+            return {}
+        called = [self.classes[label] for label in labels.tolist()]
+        if "class_labels" in self._accepts:
+            return {"class_labels": called}
+        return {"prompt": [self.template.format(each) for each in called]}
+
+
+def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | None = None) -> Objective:
+    """The objective of that name (see `GuidanceConfig`)."""
+    builders: dict[str, Callable[[], Objective]] = {
+        "entropy": lambda: Entropy(learner),
+        "margin": lambda: Margin(learner),
+        "loss": lambda: LabelLoss(learner, labels),
+        "disagreement": lambda: Disagreement(learner, other or learner),
+    }
+    return builders[name]()
+
+
+@torch.no_grad()
+def shares_of(guidance: GuidanceConfig, seeds: list[int]) -> Tensor:
+    """What of omega the image of each seed gets: float [n], see `GuidanceConfig.strengths`."""
+    if guidance.strengths == "same":
+        return torch.ones(len(seeds))
+    drawn = torch.stack([torch.rand((), generator=stream(seed, 1)) for seed in seeds])
+    return 2 * drawn if guidance.strengths == "uniform" else (drawn < 0.5).float()
+
+
+def judge(learner: Learner, images: Tensor) -> Tensor:
+    """The learner's logits float32 [B, K] on finished images uint8 [B, C, H, W]."""
+    return checked_logits(learner, images.float() / 127.5 - 1).float()
+
+
+def seen_through(resize: Resize, learner: Learner) -> Learner:
+    """A learner of images of any size."""
+    if isinstance(learner, nn.Module):
+        return nn.Sequential(resize, learner)
+    return lambda images: learner(resize(images))

@@ -1,0 +1,72 @@
+"""generation.pipeline_info."""
+
+import inspect
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from dp.guidance.decoders import autoencoder_of
+from dp.utils.errors import UserError
+
+MAX_BATCH = 50  # more at once is no faster on a CPU, and an addition of 50 would be filled up
+# Memory of a guided batch through a VAE, for an image of one byte in float32: its widest activations, kept for the
+# gradient (a rough upper value; a batch size given by hand overrules it).
+MEMORY_PER_IMAGE_BYTE = 1000
+
+
+def own_classes(pipe: Any) -> int:
+    """How many classes a pipeline that takes class labels has; 0 for another."""
+    if "class_labels" not in inspect.signature(type(pipe).__call__).parameters:
+        return 0
+    return getattr(pipe, "null_class", None) or pipe.transformer.config.num_embeds_ada_norm
+
+
+def _check_classes(pipe: Any, classes: Sequence[str] | Sequence[int] | None, template: str) -> None:
+    """UserError if the pipeline would not be asked for these classes."""
+    kind, own = type(pipe).__name__, own_classes(pipe)
+    if "prompt" in inspect.signature(type(pipe).__call__).parameters:
+        if not classes:
+            raise UserError(f"classes: {kind} takes prompts; give the names of the classes")
+        return
+    if template != "{}":
+        raise UserError(f'template: got "{template}", but {kind} takes no prompts; leave it out')
+    if classes and not own:
+        raise UserError(f"classes: got {len(classes)}, but {kind} takes neither prompts nor class labels")
+    if not all(isinstance(each, int) and 0 <= each < own for each in classes or ()):
+        raise UserError(
+            f"classes: {kind} takes class labels; expected its own, integers in 0 .. {own - 1}, or none for all of them"
+        )
+
+
+def _network(pipe: Any) -> Any:
+    return pipe.unet if hasattr(pipe, "unet") else pipe.transformer
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def image_shape_of(pipe: Any, side: int | None = None) -> tuple[int, int, int]:
+    """(C, H, W) of the images a pipeline makes by default, or of those resized to `side`."""
+    config = _network(pipe).config
+    vae = autoencoder_of(pipe)
+    if side is not None:
+        return (config.in_channels if vae is None else vae.config.out_channels), side, side
+    if vae is None:
+        return (config.in_channels, *_pair(config.sample_size))
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    height, width = (side * factor for side in _pair(config.sample_size))
+    return vae.config.out_channels, height, width
+
+
+def _batch_that_fits(pipe: Any) -> int:
+    """Images that half of the device's memory is sure to hold while they are guided."""
+    device = pipe._execution_device
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    else:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(MAX_BATCH, memory // 2 // (MEMORY_PER_IMAGE_BYTE * 4 * math.prod(image_shape_of(pipe)))))

@@ -1,0 +1,152 @@
+"""What guidance raises: how hard an image is for a learner.
+
+An objective is any callable of images, float [B, C, H, W] in [-1, 1] -> float32 [B], differentiable. `Entropy` is the
+paper's; the others are there to compare it with. To steer toward easy images, negate one.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dp.utils.errors import UserError
+
+Learner = Callable[[Tensor], Any]  # images float [B, C, H, W] in [-1, 1] -> logits [B, K]; usually a module
+Objective = Callable[[Tensor], Tensor]
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Shannon entropy of softmax(logits) in nats, float32 [B], from logits [B, K]; 0 .. log K."""
+    log_p = logits.float().log_softmax(-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def margin(logits: Tensor) -> Tensor:
+    """How near the two likeliest classes are: log p2 - log p1, float32 [B], from logits [B, K]; <= 0."""
+    first, second = logits.float().topk(2).values.unbind(-1)
+    return second - first
+
+
+def divergence(logits: Tensor, others: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of two learners' softmaxes in nats, float32 [B], from logits [B, K]; 0 .. log 2."""
+    log_mean = torch.logaddexp(logits.float().log_softmax(-1), others.float().log_softmax(-1)) - math.log(2)
+    # Logarithms of probabilities are logits; rounding may leave a tiny negative number where both are equal.
+    return (entropy(log_mean) - (entropy(logits) + entropy(others)) / 2).clamp_min(0)
+
+
+class Entropy:
+    """The learner's entropy in nats (Section 3): the paper's objective."""
+
+    def __init__(self, learner: Learner):
+        self.learner = learner
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
+        return entropy(checked_logits(self.learner, images))
+
+
+class Margin:
+    """Minus the gap between the learner's two likeliest classes, in nats of log-probability."""
+
+    def __init__(self, learner: Learner):
+        self.learner = learner
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B], <= 0."""
+        return margin(checked_logits(self.learner, images))
+
+
+class LabelLoss:
+    """The learner's cross-entropy to the label each image is generated for, in nats.
+
+    Takes int64 labels [B] of B images, or of 2 B: a batch that classifier-free guidance has doubled (DiT's).
+    """
+
+    def __init__(self, learner: Learner, labels: Tensor):
+        self.learner = learner
+        self.labels = labels
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
+        logits = checked_logits(self.learner, images)
+        labels = self.labels.repeat(2) if len(logits) == 2 * len(self.labels) else self.labels
+        if len(labels) != len(logits) or labels.min() < 0 or labels.max() >= logits.shape[1]:
+            raise UserError(
+                f"labels: got {_brief(self.labels)} for {len(logits)} images of a learner with {logits.shape[1]} "
+                "classes; give one label an image, each in 0 .. classes - 1"
+            )
+        return F.cross_entropy(logits.float(), labels.to(logits.device), reduction="none")
+
+
+class Disagreement:
+    """Jensen-Shannon divergence between two learners' predictions, in nats."""
+
+    def __init__(self, learner: Learner, other: Learner):
+        self.learner = learner
+        self.other = other
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B], 0 .. log 2."""
+        return divergence(checked_logits(self.learner, images), checked_logits(self.other, images))
+
+
+@contextmanager
+def frozen(*parts: Any) -> Iterator[None]:
+    """Modules among `parts` are in eval mode and ask for no parameter gradients inside; afterwards as they were.
+
+    Every submodule's own mode and every parameter's own flag come back, so a partly frozen model stays partly frozen.
+    """
+    modules = [m for part in parts if isinstance(part, nn.Module) for m in part.modules()]
+    parameters = [p for part in parts if isinstance(part, nn.Module) for p in part.parameters()]
+    modes = [m.training for m in modules]
+    flags = [p.requires_grad for p in parameters]
+    try:
+        for m in modules:
+            m.training = False
+        for p in parameters:
+            p.requires_grad_(False)
+        yield
+    finally:
+        for m, mode in zip(modules, modes, strict=True):
+            m.training = mode
+        for p, flag in zip(parameters, flags, strict=True):
+            p.requires_grad_(flag)
+
+
+def checked_logits(learner: Learner, images: Tensor) -> Tensor:
+    """The learner's logits [B, K] on float images in [-1, 1], in eval mode, checked; differentiable in the images.
+
+    HuggingFace classifiers (an output with `.logits`) and half-precision modules are served as they are.
+
+    Raises:
+        UserError: the learner does not take such images, or does not give finite logits of two or more classes.
+    """
+    first = next(learner.parameters(), None) if isinstance(learner, nn.Module) else None
+    if first is not None and first.is_floating_point() and not torch.is_autocast_enabled(images.device.type):
+        images = images.to(first.dtype)
+    with ExitStack() as stack:
+        stack.enter_context(frozen(learner))
+        try:
+            output = learner(images)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, AssertionError) as error:
+            shape = list(images.shape)
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"learner: cannot classify images {shape} ({reason}); give it images it knows") from error
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
+        found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UserError(f"learner: gave {found} for {len(images)} images, expected logits [{len(images)}, K], K >= 2")
+    if not logits.isfinite().all():
+        bad = int((~logits.isfinite()).any(1).sum())
+        raise UserError(f"learner: nan or infinite logits for {bad} of {len(images)} images; check its weights")
+    return logits
+
+
+def _brief(labels: Tensor) -> str:
+    return f"{len(labels)} labels in {int(labels.min())} .. {int(labels.max())}" if len(labels) else "no labels"

@@ -1,0 +1,116 @@
+"""Accuracy on real images."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Subset
+from tqdm import tqdm
+
+from dp.data.image_set import LOADERS, ImageSet, RealImages
+from dp.data.image_tree import batches
+from dp.data.imagenet import RealSet
+from dp.samples import Samples
+from dp.utils.device import autocast
+from dp.utils.distributed import rank, total, world
+from dp.utils.pixels import normalise
+
+BATCH = 250  # images at once; on a CPU larger batches take longer, up to twice as long
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters are."""
+    return next((p.device for p in module.parameters()), torch.device("cpu"))
+
+
+@torch.no_grad()
+def logits_of(learner: nn.Module, images: Tensor) -> Tensor:
+    """Logits of a learner in eval mode on uint8 images [N, C, H, W]: float32 [N, K], on the CPU."""
+    device = device_of(learner)
+    parts = []
+    for part in images.split(BATCH):
+        with autocast(device):
+            parts.append(learner(normalise(part.to(device))).float().cpu())
+    return torch.cat(parts)
+
+
+def right(logits: Tensor, labels: Tensor, allowed: tuple[int, ...] | None = None) -> Tensor:
+    """Which images are classified right, the answer being the largest logit among the allowed labels (None: all).
+
+    Args:
+        logits: float [N, K].
+        labels: int64 [N].
+        allowed: some of 0 .. K - 1.
+
+    Returns:
+        bool [N]; False where an image's label is not allowed.
+    """
+    if allowed is None:
+        return logits.argmax(1) == labels
+    answers = torch.tensor(allowed, device=logits.device)
+    return answers[logits[:, answers].argmax(1)] == labels
+
+
+def accuracy(
+    learner: nn.Module, real: RealImages, allowed: tuple[int, ...] | None = None, progress: str | None = None
+) -> float:
+    """Top-1 accuracy in percent; the processes of a run share the images, and all get the same number.
+
+    The set is cut into the same batches however many processes share them: what else is in its batch can change an
+    image's logits in their last bits.
+
+    Args:
+        learner: float [B, C, H, W] in [-1, 1] -> logits [B, K], in eval mode.
+        real: the images; those of a data set are read as they are needed.
+        allowed: the labels whose logits are compared; None: all.
+        progress: title of a progress bar; None: no bar.
+
+    Raises:
+        UserError: a file that is no whole image; the line names it.
+    """
+    mine = range(rank() * BATCH, len(real), world() * BATCH)  # where this process's batches begin
+    bar = tqdm(_batches(real, mine), progress, len(mine), disable=progress is None or rank() > 0)
+    correct = sum(int(right(logits_of(learner, images), labels, allowed).sum()) for images, labels in bar)
+    return 100 * total(correct) / len(real)
+
+
+def _batches(real: RealImages, firsts: range) -> Iterable[tuple[Tensor, Tensor]]:
+    """The batches of images and labels that begin at these images."""
+    if isinstance(real, ImageSet):
+        return ((real.images[first : first + BATCH], real.labels[first : first + BATCH]) for first in firsts)
+    data: Any = real
+    index = [row for first in firsts for row in range(first, min(first + BATCH, len(real)))]
+    return batches(Subset(data, index), BATCH, LOADERS)
+
+
+def measured(learner: nn.Module, sets: Sequence[RealSet]) -> dict[str, dict[str, float]]:
+    """Set -> number of images, and accuracy in percent among the allowed labels (see `RealSet`); JSON values.
+
+    Args:
+        learner: see `dp.learner.evaluate.accuracy`, which shares the images among the processes of a run.
+        sets: each is read once.
+    """
+    return {
+        each.name: {"images": len(each.data), "accuracy": accuracy(learner, each.data, each.allowed, each.name)}
+        for each in sets
+    }
+
+
+def hardness(learners: Sequence[nn.Module], added: Sequence[Samples]) -> dict[str, Any]:
+    """How hard the images that were misclassified at birth are to the learners of a run (figure 6 left).
+
+    Args:
+        learners: learner k guided addition k + 1; the last one may be the final learner.
+        added: images of each addition; those that were right at birth are left out.
+
+    Returns:
+        misclassified: of each addition, how many images the learner that guided it got wrong.
+        error: [learner][addition] percent of those images that the learner gets wrong; null where none was wrong.
+    """
+    wrong = [each[each.correct == 0] for each in added]
+    error = [
+        [100 - accuracy(learner, ImageSet(each.images, each.labels)) if len(each) else None for each in wrong]
+        for learner in learners
+    ]
+    return {"misclassified": [len(each) for each in wrong], "error": error}

@@ -1,0 +1,62 @@
+"""What a run is given, checked before it costs anything."""
+
+import torch
+from torch import Tensor, nn
+
+from dp.config import PracticeConfig
+from dp.data.image_set import ImageSet, RealImages
+from dp.guidance.objectives import checked_logits
+from dp.utils.errors import UserError
+
+
+def check_crop(config: PracticeConfig, image_shape: tuple[int, int, int]) -> None:
+    """UserError if images (C, H, W) are too small for what the learner is to see of them."""
+    if config.augment == "shift" and config.crop > min(image_shape[1:]):
+        raise UserError(f"crop: got {config.crop}, expected at most the images' {min(image_shape[1:])} pixels")
+
+
+def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> None:
+    """Images uint8 [N, C, H, W] with labels int64 [N] in 0 .. classes - 1, N >= 1.
+
+    Raises:
+        UserError: they are anything else; names `what` they are.
+    """
+    if len(images) == 0:
+        raise UserError(f"{what}: got no images, expected 1 or more")
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise UserError(f"{what}: images: got {images.dtype} {list(images.shape)}, expected uint8 [N, C, H, W]")
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise UserError(
+            f"{what}: labels: got {labels.dtype} {list(labels.shape)}, expected int64 [{len(images)}], one an image"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(f"{what}: labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {classes - 1}")
+
+
+def check_real(what: str, real: RealImages, classes: int) -> Tensor:
+    """Real images with labels; of a data set that is not in memory the first image is looked at.
+
+    Returns:
+        The first images, uint8 [n, C, H, W].
+    """
+    if isinstance(real, ImageSet):
+        check_images(what, real.images, real.labels, classes)
+        return real.images[:2]
+    if not len(real):
+        raise UserError(f"{what}: got no images, expected 1 or more")
+    image, label = real[0]
+    check_images(what, image[None], torch.tensor([label]), classes)
+    return image[None]
+
+
+def check_learner(learner: nn.Module, images: Tensor, classes: int) -> None:
+    """Asks the learner about a few images [n, C, H, W], uint8.
+
+    Raises:
+        UserError: it cannot classify them, or knows another number of classes.
+    """
+    device = next((p.device for p in learner.parameters()), images.device)
+    with torch.no_grad():
+        logits = checked_logits(learner, images.to(device).float() / 127.5 - 1)
+    if logits.shape[1] != classes:
+        raise UserError(f"learner: gave {list(logits.shape)} logits, but the generator makes {classes} classes")

@@ -1,0 +1,72 @@
+"""practice.store."""
+
+import copy
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from dp.pool.in_memory import Pool
+from dp.practice.interfaces import TrainingPool
+from dp.practice.state import State
+from dp.samples import Samples
+
+
+class Store(Protocol):
+    """Where a run keeps what it must not lose; `InMemory`, or a folder (`dp.runs.folder`)."""
+
+    def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
+        """The samples of a round: those there are already, and `make(slots)` of the missing ones.
+
+        A store that trains from disk gives them without images: uint8 [n, 0, 0, 0].
+        """
+
+    def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
+        """Scores float32 [count] of a round's candidates, `score(numbers)` of those that have none yet.
+
+        None: nothing to choose, the round is there; or scores are not kept, and the round is to be pruned in one go.
+        """
+
+    def pool(self, initial: Samples) -> TrainingPool:
+        """The pool to train on, of the initial samples."""
+
+    def iteration(self, state: State) -> None:
+        """Called after every iteration and before every addition: the moments at which a run can be interrupted."""
+
+    def put_branch(self, state: State) -> None:
+        """Keep a state that will go on without additions when the run is finished."""
+
+    def branches(self) -> list[int]:
+        """Pool sizes of the branches kept."""
+
+    def resume(self, fresh: State, branch: int | None = None) -> State:
+        """The run (or branch) as it was kept last; `fresh` if there is nothing."""
+
+
+class InMemory:
+    """A store that ends with the process."""
+
+    def __init__(self) -> None:
+        self._branches: dict[int, State] = {}
+
+    def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
+        return make(range(count))
+
+    def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
+        return None
+
+    def pool(self, initial: Samples) -> TrainingPool:
+        return Pool(initial)
+
+    def iteration(self, state: State) -> None:
+        pass
+
+    def put_branch(self, state: State) -> None:
+        assert state.branch is not None
+        self._branches[state.branch] = copy.deepcopy(state)
+
+    def branches(self) -> list[int]:
+        return sorted(self._branches)
+
+    def resume(self, fresh: State, branch: int | None = None) -> State:
+        return fresh if branch is None else self._branches.pop(branch)

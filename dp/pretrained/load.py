@@ -1,0 +1,53 @@
+"""pretrained.load."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from diffusers import AutoencoderTiny
+
+from dp.config import PracticeConfig
+from dp.data.fashion_mnist import ASSETS
+from dp.generation.generator import Generator
+from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.generation.loading import quietly
+from dp.guidance.linear_decoder import LinearDecoder
+from dp.utils.device import best_device
+
+BUNDLED = ASSETS / "generator"
+DECODERS = ASSETS / "decoders"  # made by dp.pretrained.fit_decoder for it
+
+
+def bundled_decoder(name: Literal["linear", "tiny"]) -> Any:
+    """A cheap decoder of the repository's generator, for guidance (see `dp.guidance.decoders`)."""
+    kind = {"linear": LinearDecoder, "tiny": AutoencoderTiny}[name]
+    path = DECODERS / name
+    made = kind.from_pretrained(path, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True)
+    return made.requires_grad_(False)
+
+
+def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
+    """The Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
+    with quietly():
+        pipe = LatentClassPipeline.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
+        )
+    pipe.set_progress_bar_config(disable=True)
+    for module in (pipe.vae, pipe.unet):
+        module.requires_grad_(False)
+    return pipe
+
+
+@cache
+def _loaded() -> LatentClassPipeline:
+    return bundled_pipeline().to(best_device())
+
+
+def bundled_generator(config: PracticeConfig) -> Generator:
+    """The repository's generator with a run's settings, on the best device there is."""
+    decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
+    generator = Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
+    if config.rounds:
+        generator.check_guidance(config.guidance)
+    return generator

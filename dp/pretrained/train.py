@@ -1,0 +1,249 @@
+"""Train the small latent-diffusion generator on real Fashion-MNIST images (never on validation or test images).
+
+    python -m dp.pretrained.train runs/generator          # about 30 minutes on 2 cores; the same command resumes
+
+Three parts, each resumable and skipped when done: the KL autoencoder, the class-conditional U-Net on its latents, and
+a classifier on real images (the oracle that counts how many generated images are recognised as their class). The
+folder gets the pipeline in diffusers' layout (fp16 safetensors) and oracle.safetensors. What is in the repository
+under dp/assets was made by this command; `python -m dp.pretrained.model_card` measures it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import tyro
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
+from safetensors.torch import save_model
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, train_images
+from dp.data.image_set import ImageSet
+from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.learner.augment import Shift
+from dp.learner.models import CROP
+from dp.pretrained.oracle import new_oracle
+from dp.utils.checkpoint import load_state, save_state
+from dp.utils.command_line import run_command
+from dp.utils.device import autocast
+from dp.utils.files import write_json
+from dp.utils.pixels import normalise
+from dp.utils.seeding import stream
+
+CHECKPOINT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Settings of the three trainings."""
+
+    seed: int = 0
+    vae_channels: tuple[int, ...] = (16, 32, 32)
+    vae_iterations: int = 5000
+    vae_batch: int = 64
+    vae_lr: float = 2e-3
+    kl_weight: float = 1e-7  # small: the latents only need to be smooth and of bounded size
+    unet_channels: tuple[int, ...] = (48, 96)
+    unet_iterations: int = 4500
+    unet_batch: int = 128
+    unet_lr: float = 1.5e-3
+    null_fraction: float = 0.1  # labels replaced by the null class, for classifier-free guidance
+    ema_decay: float = 0.999
+    oracle_iterations: int = 4000
+    oracle_batch: int = 128
+    oracle_lr: float = 2e-3
+
+
+def new_vae(config: GeneratorConfig) -> AutoencoderKL:
+    """KL autoencoder, 1 x 32 x 32 images to 4 x 8 x 8 latents."""
+    levels = len(config.vae_channels)
+    vae = AutoencoderKL(
+        in_channels=1,
+        out_channels=1,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=config.vae_channels,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=IMAGE_SIZE,
+        mid_block_add_attention=False,
+    )
+    # Begin with little noise on the latents: its gradient is too noisy to take it away in a short training.
+    nn.init.constant_(vae.quant_conv.bias[vae.config.latent_channels :], -6.0)
+    return vae
+
+
+def new_unet(config: GeneratorConfig) -> UNet2DModel:
+    """Noise predictor on 4 x 8 x 8 latents; the last class embedding is the null class."""
+    levels = len(config.unet_channels)
+    return UNet2DModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D",) * levels,
+        up_block_types=("UpBlock2D",) * levels,
+        block_out_channels=config.unet_channels,
+        layers_per_block=1,
+        norm_num_groups=16,
+        num_class_embeds=len(CLASSES) + 1,
+    )
+
+
+def new_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule; steps spaced so that sampling starts at the noisiest one."""
+    return DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        timestep_spacing="trailing",
+    )
+
+
+def optimise(
+    name: str,
+    model: nn.Module,
+    loss: Callable[[int], Tensor],
+    iterations: int,
+    lr: float,
+    path: Path,
+    ema: ModelEmaV3 | None = None,
+) -> nn.Module:
+    """AdamW with 5% warm-up and cosine decay to zero; `loss(i)` must depend on i and the model alone (resumable)."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, iterations, pct_start=0.05, cycle_momentum=False)
+    modules = {"model": model} | ({"ema": ema.module} if ema else {})
+    start = load_state(path, modules, optimizer)["iteration"] if path.exists() else 0
+    bar = tqdm(range(start, iterations), name, total=iterations, initial=start, mininterval=2)
+    saved = time.monotonic()
+    model.train()
+    for i in bar:
+        schedule.last_epoch = i - 1  # OneCycleLR is a function of the step alone; resume needs no more state
+        schedule.step()
+        value = loss(i)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if ema:
+            ema.update(model, step=i)
+        if i % 50 == 0:
+            bar.set_postfix(loss=f"{value.item():.4f}")
+        if time.monotonic() - saved > CHECKPOINT_SECONDS or i == iterations - 1:
+            save_state(path, modules, optimizer, iteration=i + 1)
+            saved = time.monotonic()
+    return (ema.module if ema else model).eval()
+
+
+def train_vae(config: GeneratorConfig, images: Tensor, path: Path) -> AutoencoderKL:
+    """images: float32 [N, 1, 32, 32] in [-1, 1]."""
+    torch.manual_seed(config.seed)
+    vae = new_vae(config)
+
+    def loss(i: int) -> Tensor:
+        rng = stream(config.seed, 1, i)
+        x = images[torch.randint(len(images), (config.vae_batch,), generator=rng)]
+        with autocast(x.device):
+            posterior = vae.encode(x).latent_dist
+            noise = torch.randn(posterior.mean.shape, generator=rng)
+            decoded = vae.decode(posterior.mean.float() + posterior.std.float() * noise).sample
+        return F.mse_loss(decoded.float(), x) + config.kl_weight * posterior.kl().mean()
+
+    optimise("autoencoder", vae, loss, config.vae_iterations, config.vae_lr, path)
+    return vae.requires_grad_(False)
+
+
+@torch.no_grad()
+def encode_all(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations of all latents, each float32 [N, 4, 8, 8]."""
+    means, stds = [], []
+    for x in tqdm(images.split(500), "latents", mininterval=2):
+        with autocast(x.device):
+            posterior = vae.encode(x).latent_dist
+        means.append(posterior.mean.float())
+        stds.append(posterior.std.float())
+    return torch.cat(means), torch.cat(stds)
+
+
+def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Tensor, path: Path) -> UNet2DModel:
+    """means, stds: scaled latents, float32 [N, 4, 8, 8]; labels: int64 [N]."""
+    torch.manual_seed(config.seed)
+    unet = new_unet(config)
+    ema = ModelEmaV3(unet, decay=config.ema_decay, use_warmup=True)
+    scheduler = new_scheduler()
+
+    def loss(i: int) -> Tensor:
+        rng = stream(config.seed, 2, i)
+        batch = torch.randint(len(means), (config.unet_batch,), generator=rng)
+        x0 = means[batch] + stds[batch] * torch.randn(means[batch].shape, generator=rng)
+        t = torch.randint(scheduler.config.num_train_timesteps, (len(x0),), generator=rng)
+        eps = torch.randn(x0.shape, generator=rng)
+        null = torch.rand(len(x0), generator=rng) < config.null_fraction
+        y = torch.where(null, len(CLASSES), labels[batch])
+        with autocast(x0.device):
+            predicted = unet(scheduler.add_noise(x0, eps, t), t, class_labels=y).sample
+        return F.mse_loss(predicted.float(), eps)
+
+    optimise("U-Net", unet, loss, config.unet_iterations, config.unet_lr, path, ema)
+    return ema.module
+
+
+def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: Path) -> nn.Module:
+    """A ConvNet on real images (uint8 [N, 1, 32, 32]); see dp.pretrained.oracle."""
+    torch.manual_seed(config.seed)
+    oracle = new_oracle()
+    ema = ModelEmaV3(oracle, decay=0.995, use_warmup=True)
+
+    def loss(i: int) -> Tensor:
+        rng = stream(config.seed, 3, i)
+        batch = torch.randint(len(images), (config.oracle_batch,), generator=rng)
+        crops = Shift.draw(len(batch), (IMAGE_SIZE, IMAGE_SIZE), CROP, rng)
+        x = normalise(crops(images[batch], slice(None)))
+        flip = torch.rand(len(x), generator=rng) < 0.5
+        x = torch.where(flip[:, None, None, None], x.flip(-1), x)
+        with autocast(x.device):
+            logits = oracle(x)
+        return F.cross_entropy(logits.float(), labels[batch], label_smoothing=0.05)
+
+    optimise("classifier", oracle, loss, config.oracle_iterations, config.oracle_lr, path, ema)
+    return ema.module
+
+
+def train_pipeline(config: GeneratorConfig, real: ImageSet, checkpoints: Path) -> LatentClassPipeline:
+    """The generator of some images, uint8 [N, 1, 32, 32] of ten classes, in half precision; resumes."""
+    images = normalise(real.images)
+    vae = train_vae(config, images, checkpoints / "vae.safetensors")
+    means, stds = encode_all(vae, images)
+    scale = 1 / means.std().item()
+    vae.register_to_config(scaling_factor=scale)
+    unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoints / "unet.safetensors")
+    return LatentClassPipeline(vae.half(), unet.half(), new_scheduler())
+
+
+def train(
+    folder: tyro.conf.Positional[Path], config: GeneratorConfig = GeneratorConfig(), data: Path | None = None
+) -> None:
+    """Train all parts into `folder`.
+
+    Args:
+        folder: where the pipeline and the checkpoints go.
+        config: settings.
+        data: folder with Fashion-MNIST's training files, if not to be looked for.
+    """
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    real = train_images(data)
+    pipe = train_pipeline(config, real, folder / "checkpoints")
+    oracle = train_oracle(config, real.images, real.labels, folder / "checkpoints" / "oracle.safetensors")
+    pipe.save_pretrained(folder)
+    save_model(oracle.half(), folder / "oracle.safetensors")
+    write_json(folder / "training.json", asdict(config))
+
+
+if __name__ == "__main__":
+    run_command(lambda: tyro.cli(train))

@@ -1,0 +1,148 @@
+"""The processes of a run: one, or as many as torchrun has started (also under SLURM).
+
+Every function works in a single process too, and does nothing there. What a run computes does not depend on how many
+processes share the work: batches are drawn for the whole run and each process takes its part, images are named by
+their slots, and gradients are added pairwise in an order that does not know of processes.
+"""
+
+import os
+from collections.abc import Iterable
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from dp.utils.errors import UserError
+
+Gradients = list[Tensor]
+
+LONGEST_WAIT = timedelta(days=1)  # for those that still make images, or check those of a large pool
+
+
+def join() -> None:
+    """Meet the other processes, if the environment says that there are some (WORLD_SIZE, as torchrun sets it).
+
+    They must come within torch's usual timeout (10 minutes with GPUs); from then on they are waited for, up to a day.
+    One that dies later is noticed by the connection to it, and by its torchrun.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available())  # chooses the backend and this process's GPU
+        wait()
+        dist.set_timeout(LONGEST_WAIT)
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Which process this is; 0 writes what all share."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def wait() -> None:
+    """Until every process is here."""
+    if world() > 1:
+        dist.barrier()
+
+
+def largest(value: int) -> int:
+    """The largest of the processes' values, the same for all of them."""
+    return int(_reduced(torch.tensor(value), dist.ReduceOp.MAX))
+
+
+def total(value: int) -> int:
+    """The sum of the processes' values."""
+    return int(_reduced(torch.tensor(value), dist.ReduceOp.SUM))
+
+
+def of_first(value: float) -> float:
+    """The first process's value, the same for all: where each has its own, a last bit would part their ways."""
+    return from_first([torch.tensor(value, dtype=torch.float64, device=_device())])[0].item() if world() > 1 else value
+
+
+def _reduced(value: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+    if world() > 1:
+        value = value.to(_device())
+        dist.all_reduce(value, operation)
+    return value
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+
+
+def parts_of(parts: int) -> range:
+    """Which of a batch's `parts` this process computes; consecutive ones.
+
+    Raises:
+        UserError: the processes cannot share them evenly.
+    """
+    processes = world()
+    check_share(parts, processes)
+    mine = parts // processes
+    return range(rank() * mine, (rank() + 1) * mine)
+
+
+def check_share(parts: int, processes: int) -> None:
+    """UserError unless so many processes can share the parts of a batch evenly."""
+    if parts % processes or processes & (processes - 1):
+        counts = [str(2**k) for k in range(parts.bit_length()) if parts % 2**k == 0]
+        raise UserError(
+            f"processes: got {processes}, but a batch has {parts} parts (batch_size / micro_batch) to share; start "
+            f"{' or '.join(counts)}"
+        )
+
+
+def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
+    """The sum over all parts of a batch, the same bits in every process and for every number of processes.
+
+    Parts are added in pairs, pairs in pairs and so on, along a binary tree over the parts' numbers; processes hold
+    subtrees. A plain all-reduce adds in an order that depends on the processes and the network.
+
+    Args:
+        mine: of this process's parts, in order; their number and that of the processes are powers of two.
+    """
+    waiting: list[tuple[int, Gradients]] = []  # sums of 2^level parts, levels falling
+    for gradients in mine:
+        level, partial = 0, gradients
+        while waiting and waiting[-1][0] == level:
+            partial = [a.add_(b) for a, b in zip(waiting.pop()[1], partial, strict=True)]
+            level += 1
+        waiting.append((level, partial))
+    assert len(waiting) == 1
+    whole = waiting[0][1]
+    return _exchange(whole) if world() > 1 else whole
+
+
+def from_first(values: list[Tensor]) -> list[Tensor]:
+    """The first process's values, in every process."""
+    if world() > 1:
+        for value in values:
+            dist.broadcast(value, 0)
+    return values
+
+
+def _exchange(partial: Gradients) -> Gradients:
+    flat = torch.cat([each.flatten() for each in partial])
+    step = 1
+    while step < world():
+        other, peer = torch.empty_like(flat), rank() ^ step
+        for request in dist.batch_isend_irecv(
+            [dist.P2POp(dist.isend, flat, peer), dist.P2POp(dist.irecv, other, peer)]
+        ):
+            request.wait()
+        flat = flat + other  # a + b and b + a are the same bits
+        step *= 2
+    pieces = flat.split([each.numel() for each in partial])
+    return [piece.view_as(each) for piece, each in zip(pieces, partial, strict=True)]

@@ -1,0 +1,16 @@
+"""Mistakes a user can mend, told in one line."""
+
+
+class UserError(Exception):
+    """A wrong input: names the field or file, what was found, what was expected and what to do."""
+
+
+class Stopped(BaseException):
+    """The process was told to stop by a signal, and has kept what it had.
+
+    Raised wherever the process is, it passes through `except Exception`, as KeyboardInterrupt does.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by signal {number}")
+        self.number = number

@@ -1,0 +1,44 @@
+"""Length: the largest tuned runs once more, trained longer.
+
+Question   Does training longer change who wins when each method is tuned?
+Feeds      the figure "length"
+Command    python -m experiments run length
+Time       about half an hour on 2 cores (54 core-minutes)
+Expected   static training gains more: it has more images, and a probe had it so (docs/experiments.md)
+
+Nothing but the iterations differs from the runs of the tuned study, with which these are compared at the same seeds.
+So validations stay as far apart: patience was chosen in validations of that distance, and a longer run has more of
+them, so that patience can ask for every addition before the schedule makes it. The same number of validations, farther
+apart, would be another patience, and may leave as many additions to the schedule as in the shorter runs, nearly half.
+Who asked is in the table. Additions then come early in the run, and more of it is left to learn from all images.
+"""
+
+from dataclasses import dataclass, replace
+
+from experiments.engine.practice_runs import practice_job, settings_of
+from experiments.engine.results import Job
+from experiments.studies import tuned, tuning
+
+
+@dataclass(frozen=True)
+class Length:
+    """Settings of the study: whose tuned runs are made longer, how long, and their seeds."""
+
+    learner: str
+    iterations: int
+    seeds: tuple[int, ...]
+
+
+def jobs(settings: Length, compared: tuned.Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
+    """One result a run: static training and DP, seed by seed; none before the search of the learner is finished."""
+    largest = replace(
+        compared,
+        seeds=settings.seeds,
+        static_sizes=(max(compared.static_sizes),),
+        dp_sizes=(max(compared.dp_sizes),),
+    )
+    return [
+        practice_job("length", job.name, replace(settings_of(job.config), iterations=settings.iterations))
+        for job in tuned.jobs(largest, search, profile)
+        if job.study == f"scaling-tuned-{settings.learner}" and job.name.startswith(("static-", "DP-"))
+    ]

@@ -1,0 +1,29 @@
+"""Live: a short run of Deliberate Practice beside static training, made anew every time.
+
+Question   Does it run on this machine, and what do its images look like?
+Feeds      the live panel of the report
+Command    python -m experiments live
+Time       about 2 minutes on 2 cores
+Expected   both end within a few points of each other: the run is too short to compare the methods
+"""
+
+from dataclasses import dataclass, replace
+
+from dp.config import PracticeConfig, plain
+from experiments.engine.practice_runs import practice_job
+from experiments.engine.results import Job
+
+
+@dataclass(frozen=True)
+class Live:
+    """Settings; `run` is the DP run, static training gets as many images as its final pool has."""
+
+    run: PracticeConfig
+
+
+def jobs(settings: Live) -> list[Job]:
+    """The DP run and the static one."""
+    dp = settings.run
+    final = dp.n_initial + dp.rounds * dp.n_per_round
+    static = replace(plain(dp), n_initial=final, rounds=0, n_per_round=0)
+    return [practice_job("live", name, run, purpose="live") for name, run in (("dp", dp), ("static", static))]

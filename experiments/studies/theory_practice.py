@@ -1,0 +1,185 @@
+"""Theory meets practice: does the linear model, fitted to static training, predict what practice gains?
+
+Question   The linear model has three numbers: input dimension, ridge and how far the generator is from the truth. With
+           these fitted to static training, and the strength of selection to practice, does it have the shape of what
+           practice gains, and does it say how much selection is too much?
+Feeds      the figure "theory_practice"
+Command    python -m experiments run theory_practice
+Time       a few minutes
+Expected   the static curve and an interior optimum of selection; no gain beyond the generator's own error
+
+The model is that of arXiv 2502.15588, Section 3: isotropic inputs, labels of a generator at an angle to the truth. Its
+static training is exact. Its practice is simulated (`theory.practice.accumulated_rounds`): each round's rows are the
+hardest fraction of a fresh pool to the classifier that all rows so far have trained. Ten classes are not two: errors
+are multiplied by 5/9, so that chance is chance.
+
+The measured numbers are part of a result's configuration: new measurements make it stale.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from dp.utils.errors import UserError
+from experiments.analysis.outcomes import curve, outcomes
+from experiments.engine.results import Job, load
+from theory.error import isotropic_error
+from theory.practice import accumulated_rounds
+from theory.selection import KeepAll, KeepHard
+
+RIDGES = (1e-8, 10.0)  # between which the ridge is fitted
+PER_CLASS = 5 / 9  # from an error among ten classes to one among two: chance is 0.9 and 0.5
+
+
+@dataclass(frozen=True)
+class TheoryPractice:
+    """Settings of the study.
+
+    Attributes:
+        studies: folders of scaling results, each to be fitted on its own.
+        selection: the one of them whose settings the study of selection has.
+        kept_fractions: among which the strength of selection is fitted.
+        ceilings: generator's errors, as shares of the fitted one, among which practice's own is fitted.
+        replicates: of simulations.
+    """
+
+    studies: tuple[str, ...]
+    selection: str
+    kept_fractions: tuple[float, ...] = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
+    ceilings: tuple[float, ...] = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
+    replicates: int = 20
+
+
+def jobs(settings: TheoryPractice, profile: str) -> list[Job]:
+    """One result a scaling study that has been measured at enough sizes."""
+    found = []
+    for study in settings.studies:
+        try:
+            rows = outcomes(profile, study)
+        except UserError:
+            continue  # a damaged file is told of with its own study
+        static, practised = curve(rows, "static"), curve(rows, "DP")
+        if len(static) < 4 or not practised:
+            continue
+        # One history a size: the longest run that passes it. A branch is the beginning of its run.
+        histories = {
+            row["pool_size"]: [row["n_initial"], row["n_per_round"], row["rounds"]]
+            for row in rows
+            if row["method"] == "DP" and row["pool_size"] in practised
+        }
+        config = {
+            "static": [[n, mean(values)] for n, values in static.items()],
+            "practice": [[*histories[n], mean(values)] for n, values in practised.items()],
+            "selection": _selection(profile) if study == settings.selection else [],
+            "kept_fractions": list(settings.kept_fractions),
+            "ceilings": list(settings.ceilings),
+            "replicates": settings.replicates,
+            "seed": 0,
+        }
+        found.append(Job("theory_practice", study, config, compute, estimate=300.0))
+    return found
+
+
+def _selection(profile: str) -> list[list[float]]:
+    """N, P, over-sampling and mean test accuracy of pruned additions."""
+    by_ratio: dict[float, list[float]] = {}
+    sizes = {}
+    for name, result in load(profile, "selection").items():
+        if name.startswith("prune-"):
+            config = result["config"]
+            ratio = config["over_sampling"]
+            sizes[ratio] = [config["n_initial"], config["n_per_round"], ratio]
+            by_ratio.setdefault(ratio, []).append(result["outcomes"][-1]["test_accuracy"])
+    return [[*sizes[ratio], mean(by_ratio[ratio])] for ratio in sorted(by_ratio)]
+
+
+def compute(config: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+    """The fits, and what they predict at every measured size and over-sampling, as accuracies of ten classes."""
+    model = fit_static(config["static"])
+    sizes = [(int(n), int(p), int(k)) for n, p, k, _ in config["practice"]]
+    measured = np.array([accuracy for *_, accuracy in config["practice"]])
+    grid = [(share, kept) for share in config["ceilings"] for kept in config["kept_fractions"]]
+    predicted = {}
+    for done, (share, kept) in enumerate(grid):
+        own = model | {"generator_error": model["generator_error"] * share}
+        predicted[share, kept] = np.array([_practice(own, size, kept, config) for size in sizes])
+        progress(0.9 * (done + 1) / len(grid))
+
+    def distance(point: tuple[float, float]) -> float:
+        return _rms(predicted[point] - measured)
+
+    same = min((point for point in grid if point[0] == 1.0), key=distance)
+    free = min(grid, key=distance)
+    plain = np.array([_static(model, n + p * k) for n, p, k in sizes])
+    static = np.array([_static(model, n) for n, _ in config["static"]])
+    return {
+        "model": model,
+        "static": _fitted(static, np.array([accuracy for _, accuracy in config["static"]])),
+        "no_gain": _fitted(plain, measured),
+        "practice": {"kept_fraction": same[1]} | _fitted(predicted[same], measured),
+        "practice_own_ceiling": {"kept_fraction": free[1], "share": free[0]} | _fitted(predicted[free], measured),
+        "selection": [
+            _practice(model, (int(n), int(p), 1), 1 / ratio, config) for n, p, ratio, _ in config["selection"]
+        ],
+    }
+
+
+def fit_static(points: list[list[float]]) -> dict[str, float]:
+    """Dimension, ridge and generator's error whose exact error is nearest to the points (images, accuracy in percent).
+
+    Least squares from several starts.
+    """
+    sizes = np.array([n for n, _ in points])
+    errors = PER_CLASS * (1 - np.array([accuracy for _, accuracy in points]) / 100)
+
+    def model_of(x: np.ndarray) -> dict[str, float]:
+        return {"d": float(np.exp(x[0])), "ridge": float(np.exp(x[1])), "generator_error": float(x[2])}
+
+    starts = [(np.log(d), np.log(ridge), 0.95 * errors.min()) for d in (5, 30, 200) for ridge in (1e-4, 1e-2, 1)]
+    bounds = ([np.log(3), np.log(RIDGES[0]), 0.0], [np.log(5000), np.log(RIDGES[1]), 0.45])
+    fits = [least_squares(lambda x: _exact(model_of(x), sizes) - errors, start, bounds=bounds) for start in starts]
+    model = model_of(min(fits, key=lambda fit: fit.cost).x)
+    return model | {"d": max(3.0, float(round(model["d"])))}  # a simulation has whole dimensions
+
+
+def _exact(model: dict[str, float], n: Any) -> np.ndarray:
+    cosine = np.cos(np.pi * model["generator_error"])
+    setting: dict[str, Any] = {"d": model["d"], "ridge": model["ridge"], "generator_alignment": cosine}
+    return np.asarray(isotropic_error(KeepAll(), n=n, alignment=0.0, **setting).test_error)
+
+
+def _accuracy(error: float) -> float:
+    return round(100 * (1 - float(error) / PER_CLASS), 2)
+
+
+def _static(model: dict[str, float], n: float) -> float:
+    return _accuracy(_exact(model, n).item())
+
+
+def _practice(model: dict[str, float], size: tuple[int, int, int], kept: float, config: dict[str, Any]) -> float:
+    """Accuracy after the last of `rounds` additions of `hard` rows to `plain` ones; the ridge is that of a kept row."""
+    plain, hard, rounds = size
+    candidates = round(hard / kept)
+    grown = [(plain + k * hard, plain + k * candidates) for k in range(rounds + 1)]
+    runs = accumulated_rounds(
+        [KeepAll(), *[KeepHard.keeping(kept)] * rounds],
+        d=int(model["d"]),
+        pools=[plain, *[candidates] * rounds],
+        ridge=[model["ridge"] * rows / pool for rows, pool in grown],
+        generator_alignment=float(np.cos(np.pi * model["generator_error"])),
+        replicates=config["replicates"],
+        seed=config["seed"],
+    )
+    return _accuracy(runs[-1].mean)
+
+
+def _rms(differences: np.ndarray) -> float:
+    return round(float(np.sqrt(np.mean(differences**2))), 2)
+
+
+def _fitted(predicted: np.ndarray, measured: np.ndarray) -> dict[str, Any]:
+    return {"accuracy": [round(float(x), 2) for x in predicted], "rms": _rms(predicted - measured)}

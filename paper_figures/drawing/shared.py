@@ -1,0 +1,106 @@
+"""What the exhibits share: reading studies, means over seeds, and drawing them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dp.utils.errors import UserError
+from experiments.analysis.efficiency import Curve
+from experiments.engine.results import folder, load
+from paper_figures.drawing.exhibit import Rows
+from paper_figures.drawing.style import COLOURS, MARKERS
+
+Results = dict[str, dict[str, Any]]  # file stem -> result
+LEARNERS = {"convnet": "ConvNet", "vit": "ViT"}
+SETTINGS = {"equal": "equal settings", "tuned": "each method tuned"}
+NOT_COMPARABLE = "Absolute accuracies on Fashion-MNIST and on ImageNet are not comparable."
+
+
+def command(study: str, profile: str) -> str:
+    """What makes a study's results."""
+    return f"python -m experiments run {study}" + (f" --profile {profile}" if profile != "cpu" else "")
+
+
+def missing(study: str, profile: str, what: str = "results") -> UserError:
+    """The error of an exhibit that cannot be made."""
+    return UserError(
+        f"{study}: no {what} in {folder(profile).name}/; make them with {command(study.split('-')[0], profile)}"
+    )
+
+
+def results_of(profile: str, study: str, wanted: Callable[[str], bool] = bool, what: str = "results") -> Results:
+    """The results of a study whose names are wanted.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = {name: result for name, result in load(profile, study).items() if wanted(name)}
+    if not found:
+        raise missing(study, profile, what)
+    return found
+
+
+def scaling(profile: str, methods: tuple[str, ...] = ("static",)) -> dict[tuple[str, str], Rows]:
+    """(setting, learner) -> outcomes of the scaling studies that have runs of these methods.
+
+    Raises:
+        UserError: no study has.
+    """
+    from experiments.analysis.outcomes import outcomes  # imports torch, which the theory's figures need not
+
+    found = {}
+    for setting in SETTINGS:
+        for learner in LEARNERS:
+            rows = outcomes(profile, f"scaling-{setting}-{learner}")
+            if rows and set(methods) <= {row["method"] for row in rows}:
+                found[setting, learner] = rows
+    if not found:
+        raise missing("scaling", profile, f"runs of {' and '.join(methods)}" if methods else "results")
+    return found
+
+
+def title_of(setting: str, learner: str) -> str:
+    """A scaling study in words."""
+    return f"{LEARNERS[learner]}, {SETTINGS[setting]}"
+
+
+def numbers(rows: Rows) -> Rows:
+    """Outcomes without what is not one number."""
+    return [{k: v for k, v in row.items() if k not in ("test_predictions", "shift_accuracy")} for row in rows]
+
+
+def sd(values: Sequence[float]) -> float:
+    """Standard deviation over seeds; 0 for one."""
+    return stdev(values) if len(values) > 1 else 0.0
+
+
+def spread(values: Sequence[float | None], digits: int = 2) -> str | None:
+    """Mean and, in brackets, standard deviation."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return f"{mean(known):.{digits}f}" + (f" ({stdev(known):.{digits}f})" if len(known) > 1 else "")
+
+
+def seeds(counts: Iterable[int]) -> str:
+    """ "5 seeds", or "3 to 5 seeds" where some points have fewer."""
+    low, high = min(found := list(counts)), max(found)
+    return f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
+
+
+def grouped(rows: Rows, *columns: str) -> dict[tuple[Any, ...], Rows]:
+    """Rows by their values in some columns, in order of appearance."""
+    found: dict[tuple[Any, ...], Rows] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in columns), []).append(row)
+    return found
+
+
+def draw(axis: Axes, curve: Curve, method: str, line: str = "-", **look: Any) -> None:
+    """Means and standard deviations of a curve, in the method's colour and marker."""
+    look = {"label": method, "color": COLOURS[method], "marker": MARKERS[method], "linestyle": line, **look}
+    heights = [float(np.mean(values)) for values in curve.values()]
+    axis.errorbar(list(curve), heights, [sd(values) for values in curve.values()], capsize=2, elinewidth=0.9, **look)

@@ -1,0 +1,71 @@
+"""What the theory figures share: exact curves with simulated points on them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.shared import results_of
+from paper_figures.drawing.style import style
+
+Rows = list[dict[str, Any]]
+# Okabe and Ito, told apart by readers with any colour vision; markers repeat the distinction in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def pick(rows: Rows, **columns: Any) -> Rows:
+    """The rows with these values in these columns."""
+    return [row for row in rows if all(row.get(name) == value for name, value in columns.items())]
+
+
+def values(rows: Rows, column: str) -> list[Any]:
+    """The distinct values of a column, in order of appearance."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale: float = 1.0) -> None:
+    """Draw the rows of series exact as a line and those of series simulation as points, 2 standard errors long."""
+    exact, drawn = pick(rows, series="exact"), pick(rows, series="simulation")
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    axis.plot([r[x] for r in exact], [scale * r[y] for r in exact], color=colour, lw=1.4)
+    axis.errorbar(
+        [r[x] for r in drawn],
+        [scale * r[y] for r in drawn],
+        [2 * scale * r["standard_error"] for r in drawn],
+        color=colour, marker=marker, ms=4, ls="none", capsize=2, label=label,
+    )  # fmt: skip
+
+
+def theory_rows(profile: str, figure: str) -> Rows:
+    """The rows that the theory study has recorded for a figure."""
+    return results_of(profile, "theory", lambda name: name == figure, figure)[figure]["rows"]
+
+
+def exhibit(name: str, title: str, caption: str, rows: Rows, draw: Callable[[Rows], Figure]) -> Exhibit:
+    """The exhibit of a theory figure."""
+    with style():
+        figure = draw(rows)
+    return Exhibit(name, title, caption, rows, figure)
+
+
+def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:
+    """Largest distance of a simulated mean from its exact curve, read off linearly in log `x`, and the row it is at.
+
+    Args:
+        rows: rows of series "exact" and "simulation".
+        x, y: columns of the axes.
+        curves: columns that tell the curves apart.
+    """
+    gaps = []
+    for key in {tuple(row[name] for name in curves) for row in rows}:
+        mine = pick(rows, **dict(zip(curves, key, strict=True)))
+        exact = sorted(pick(mine, series="exact"), key=lambda row: row[x])
+        log_x, height = np.log([row[x] for row in exact]), np.array([row[y] for row in exact])
+        for row in pick(mine, series="simulation"):
+            gaps.append((abs(row[y] - np.interp(np.log(row[x]), log_x, height)), row))
+    gap, row = max(gaps, key=lambda pair: pair[0])
+    return float(gap), row

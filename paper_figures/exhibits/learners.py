@@ -1,0 +1,112 @@
+"""Question: does it hold for learners that nothing was tuned for?"""
+
+from statistics import mean
+from typing import Any
+
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+
+from experiments.analysis.intervals import mean_interval
+from experiments.analysis.outcomes import METHODS
+from experiments.engine.results import load
+from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.shared import LEARNERS as SCALED
+from paper_figures.drawing.shared import grouped, results_of, sd, seeds, spread
+from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
+
+STUDIES = ("learners", "scaling")
+NAMES = {"resnet": "ResNet (timm test_resnet)", "plain_vit": "plain ViT (timm test_vit, patches of 7)"}
+
+
+def make(profile: str) -> Exhibit:
+    """From the study of learners and the scaling studies at equal settings."""
+    results = results_of(profile, "learners")
+    stems = {f"{method}-{rest}" for _, method, rest in (name.split("-", 2) for name in results)}
+    rows = [
+        _row(NAMES.get(short, short.replace("_", " ")), f"{method}-{rest}", results[f"{short}-{method}-{rest}"])
+        for short, method, rest in (name.split("-", 2) for name in results)
+    ]
+    for learner, name in SCALED.items():
+        known = load(profile, f"scaling-equal-{learner}")
+        rows += [_row(name, stem, known[stem]) for stem in sorted(stems) if stem in known]
+    groups = grouped(rows, "learner", "method")
+    learners = list(dict.fromkeys(row["learner"] for row in rows))
+    with style():
+        figure, axis = plt.subplots(figsize=at_width(6.75, 0.9 + 0.42 * len(learners)), layout="constrained")
+        for (learner, method), each in groups.items():
+            line = learners.index(learner) + {"static": -0.22, "omega = 0": 0.0, "DP": 0.22}[method]
+            values = [row["test_accuracy"] for row in each]
+            axis.errorbar(
+                [mean(values)], [line], xerr=[sd(values)], fmt=MARKERS[method], color=COLOURS[method], capsize=2,
+                label=f"{learner}, {method}",
+            )  # fmt: skip
+        axis.set_yticks(range(len(learners)), learners)
+        axis.set(xlabel="real test accuracy (%)", ylim=(len(learners) - 0.5, -0.5))
+        handles = [
+            Line2D([], [], color=COLOURS[m], marker=MARKERS[m], linestyle="", label=m)
+            for m in dict.fromkeys(row["method"] for row in rows)
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    table = [_line(learner, groups) for learner in learners]
+    final = rows[0]["images"]
+    return Exhibit(
+        "learners",
+        "Question: does it hold for learners that nothing was tuned for?",
+        f"Static training, practice and late plain images (omega = 0), {final:,} images each, at the settings of the "
+        f"ConvNet's scaling study for every learner. Means and standard deviations over "
+        f"{seeds(map(len, groups.values()))}.",
+        rows,
+        figure,
+        table=[{name: value for name, value in line.items() if name not in ("low", "high")} for line in table],
+        answer=_answer(table),
+    )
+
+
+def _row(learner: str, stem: str, result: dict[str, Any]) -> dict[str, Any]:
+    outcome = result["outcomes"][-1]
+    return {
+        "learner": learner,
+        "method": METHODS[stem.split("-")[0]],
+        "images": outcome["pool_size"],
+        "seed": result["config"]["seed"],
+        "test_accuracy": outcome["test_accuracy"],
+    }
+
+
+def _line(learner: str, groups: dict[tuple[Any, ...], Rows]) -> dict[str, Any]:
+    reached = {
+        method: {row["seed"]: row["test_accuracy"] for row in groups.get((learner, method), [])}
+        for method in ("static", "omega = 0", "DP")
+    }
+    gains = [
+        accuracy - reached["static"][seed] for seed, accuracy in reached["DP"].items() if seed in reached["static"]
+    ]
+    low, high = mean_interval(gains) if len(gains) > 1 else (None, None)
+    return {
+        "learner": learner,
+        **{f"{method} %": spread(list(values.values())) for method, values in reached.items()},
+        "DP - static": f"{mean(gains):+.2f}" if gains else None,
+        "95% interval": f"{low:+.2f} to {high:+.2f}" if low is not None else None,
+        "seeds": len(gains),
+        "low": low,
+        "high": high,
+    }
+
+
+def _answer(table: Rows) -> str:
+    known = [line for line in table if line["low"] is not None]
+    if not known:
+        return "open. No learner has two seeds of both yet, and so no interval."
+    better, worse = (
+        [line["learner"] for line in known if sign * line[end] > 0] for sign, end in ((1, "low"), (-1, "high"))
+    )
+    rest = [line["learner"] for line in known if line["learner"] not in (*better, *worse)]
+    return (
+        f"DP is ahead of static training beyond its 95% interval with: {', '.join(better) or 'none'}"
+        + "".join(
+            f"; {word}: {', '.join(each)}"
+            for word, each in (("behind it with", worse), ("undecided with", rest))
+            if each
+        )
+        + "."
+    )

@@ -1,0 +1,119 @@
+"""Question: was static training's search right for more images than it searched with?"""
+
+import math
+from statistics import mean
+from typing import Any
+
+from experiments.analysis.efficiency import Efficiency, efficiency, several
+from experiments.analysis.intervals import drawn_interval, mean_interval
+from experiments.analysis.outcomes import curve, outcomes
+from experiments.engine.results import load
+from experiments.verdicts.verdict import times
+from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.shared import LEARNERS, missing, results_of, seeds
+from paper_figures.drawing.style import COLOURS
+from paper_figures.drawing.variants import DRAWN, Variant, figure_of, gains, points, table
+
+STUDIES = ("static_settings", "tuned")
+
+
+def make(profile: str) -> Exhibit:
+    """From the study of static settings and the tuned static runs of its sizes and seeds."""
+    groups: dict[tuple[str, int], dict[str, Variant]] = {}
+    for name, result in sorted(results_of(profile, "static_settings").items()):
+        _, images, learner, way = name.rpartition("-seed")[0].split("-", 3)
+        group = groups.setdefault((learner, int(images)), {})
+        group.setdefault(way, _variant(result)).runs[result["config"]["seed"]] = result
+    shown: dict[str, list[Variant]] = {}
+    lines, said = [], []
+    for (learner, size), others in sorted(groups.items()):
+        searched = _searched(profile, learner, size, list(others.values()))
+        lines += table([searched, *others.values()], searched)
+        said += [_said(each, searched) for way, each in others.items() if way != "second"]
+        shown.setdefault(learner, []).extend([searched, *others.values()])
+    ratios = [_ratios(profile, learner, groups) for learner in shown]
+    leads = [_lead(profile, learner, each) for learner, each in shown.items()]
+    drawn = [each for of_learner in shown.values() for each in of_learner]
+    kept = ("runs", "test %", "difference", "95% interval", "seeds")
+    return Exhibit(
+        "static_settings",
+        "Question: was static training's search right, for more images than it searched with?",
+        f"{DRAWN} Static training at the settings that the search found (one run a trial, fewer images), and at "
+        "others: the search's second best, and another guidance scale for the largest set. Differences are of runs "
+        f"with one seed, {seeds(len(each.runs) for each in drawn)}. Data efficiency: runs of DP as in table 5, of the "
+        "static sizes and the seeds that are here.",
+        points(drawn),
+        figure_of(drawn),
+        table=[{name: line[name] for name in kept} for line in lines],
+        answer=f"change of test accuracy in points: {'; '.join(said) or 'no runs at other scales yet'}. Static images "
+        f"over DP images at static's best accuracy: {'; '.join(filter(None, ratios)) or 'no runs yet'}. DP at its best "
+        "minus the best of these static runs, which their test accuracy chose, in points: "
+        f"{'; '.join(filter(None, leads)) or 'no runs yet'}.",
+    )
+
+
+def _variant(result: dict[str, Any], note: str = "") -> Variant:
+    config = result["config"]
+    return Variant(
+        f"{LEARNERS[config['learner']]}, {config['n_initial']:,} images, scale {config['guidance_scale']:g}, "
+        f"learning rate {config['lr']:g}{note}",
+        COLOURS["static"],
+        {},
+    )
+
+
+def _searched(profile: str, learner: str, size: int, others: list[Variant]) -> Variant:
+    """The tuned runs of the others' seeds.
+
+    Raises:
+        UserError: there are none.
+    """
+    tuned = load(profile, f"scaling-tuned-{learner}")
+    runs = {seed: tuned.get(f"static-{size}-seed{seed}") for each in others for seed in each.runs}
+    there = {seed: run for seed, run in runs.items() if run is not None}
+    if not there:
+        raise missing("tuned", profile, f"static runs of the {LEARNERS[learner]} with {size:,} images")
+    found = _variant(next(iter(there.values())), ", searched")
+    found.runs.update(there)
+    return found
+
+
+def _said(other: Variant, searched: Variant) -> str:
+    differences = gains(other, searched)
+    if len(differences) < 2:
+        return f"{other.name}: open, it has no two seeds yet"
+    low, high = mean_interval(differences)
+    return f"{other.name} instead of the searched {mean(differences):+.2f} (95% {low:+.2f} to {high:+.2f})"
+
+
+def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, Variant]]) -> str:
+    """Data efficiency against static training at its best settings and at its second best; of the same runs of DP."""
+    second = {size: ways["second"] for (of, size), ways in groups.items() if of == learner and "second" in ways}
+    used = set.intersection(*(set(each.runs) for each in second.values())) if second else set()
+    rows = [row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in used]
+    dp, best = curve(rows, "DP"), {size: found for size, found in curve(rows, "static").items() if size in second}
+    if not dp or not best:
+        return ""
+    others = {size: [each.accuracies()[seed] for seed in sorted(used)] for size, each in second.items()}
+    return (
+        f"{LEARNERS[learner]}, settings second in the search {_times(efficiency(others, dp))}, "
+        f"first {_times(efficiency(best, dp))}"
+    )
+
+
+def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
+    """DP at its best size against the best of the static runs, of their seeds; chosen anew in every draw."""
+    static = {k: list(each.accuracies().values()) for k, each in enumerate(shown) if len(each.runs) > 1}
+    seeds = {seed for each in shown for seed in each.runs}
+    dp = several(curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in seeds], "DP"))
+    if not static or not dp:
+        return ""
+    low, high = drawn_interval(lambda dp, static: max(dp.values()) - max(static.values()), dp, static)
+    if math.isinf(low):
+        return ""
+    lead = max(map(mean, dp.values())) - max(map(mean, static.values()))
+    return f"{LEARNERS[learner]} {lead:+.2f} (95% {low:+.2f} to {high:+.2f})"
+
+
+def _times(found: Efficiency) -> str:
+    return times(found.ratio, found.interval, found.at_least)

@@ -1,0 +1,91 @@
+"""The search for each method's own best settings."""
+
+from typing import Any
+
+from experiments.studies.tuning import GROWING, METHODS, SHARED, additions_of, validation_accuracy
+from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.shared import LEARNERS, grouped, results_of
+
+STUDIES = ("tuning",)
+
+NAMES = {method.replace(" = ", ""): method for method in METHODS}
+RANGES = {
+    "guidance scale": SHARED["guidance_scale"],
+    "learning rate": SHARED["lr"],
+    "patience": METHODS["DP"]["patience"],
+    "omega": METHODS["DP"]["omega"],
+    "over-sampling": METHODS["prune"]["over_sampling"],
+}
+
+
+def make(profile: str) -> Exhibit:
+    """From the tuning study."""
+    rows = [_row(name, result) for name, result in results_of(profile, "tuning").items()]
+    searches = grouped(
+        sorted(rows, key=lambda r: (list(LEARNERS.values()).index(r["learner"]), r["method"])), "learner", "method"
+    )
+    for search in searches.values():
+        max(search, key=lambda row: row["validation %"])["best"] = "best"
+    table = [row for search in searches.values() for row in sorted(search, key=lambda row: row["trial"])]
+    sizes = sorted({len(search) for search in searches.values()})
+    return Exhibit(
+        "tuning",
+        "The search: every method's settings",
+        f"{' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} trials a method and learner, one run (one "
+        "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
+        "images. Noise levels: at which guidance acts, 0 = clean. An empty cell is an axis that the method does not "
+        "have. The best of a search is partly luck: the other studies run the settings it ends with on seeds of "
+        f"their own. Best at the end of its range, beyond which there may be better: {_ends(table)}. The paper has "
+        "no such table.",
+        table,
+        table=table,
+    )
+
+
+def _ends(table: Rows) -> str:
+    found = []
+    lengths = {row["iterations"] for row in table}
+    for row in (row for row in table if row["best"]):
+        ranges = RANGES | {"iterations": lengths} | _of_growing(row)
+        at = [
+            f"{axis} {row[axis]:g}"
+            for axis, values in ranges.items()
+            if len(set(values)) > 2 and row[axis] in (min(values), max(values))
+        ]
+        if at:
+            found.append(f"{row['learner']}, {row['method']}: {', '.join(at)}")
+    return "; ".join(found) or "none"
+
+
+def _of_growing(row: dict[str, Any]) -> dict[str, list[int]]:
+    """The numbers N and k that the search chooses from, for a run that grows to this row's size."""
+    if not row["k"]:
+        return {}
+    added = row["k"] * row["P"]
+    return {
+        "N": [round((row["N"] + added) * share) for share in GROWING["initial"]],
+        "k": [additions_of(added, about) for about in GROWING["additions"]],
+    }
+
+
+def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    learner, method, trial = name.split("-")
+    config, method = result["config"], NAMES[method]
+    grows = method != "static"
+    return {
+        "learner": LEARNERS[learner],
+        "method": method,
+        "trial": int(trial),
+        "validation %": round(validation_accuracy(result), 2),
+        "best": "",
+        "guidance scale": config["guidance_scale"],
+        "learning rate": config["lr"],
+        "iterations": config["iterations"],
+        "N": config["n_initial"],
+        "P": config["n_per_round"] if grows else None,
+        "k": config["rounds"] if grows else None,
+        "patience": config["patience"] if grows else None,
+        "omega": config["guidance"]["omega"] if method == "DP" else None,
+        "noise levels": " to ".join(map("{:g}".format, config["guidance"]["interval"])) if method == "DP" else None,
+        "over-sampling": config["over_sampling"] if method == "prune" else None,
+    }

@@ -1,0 +1,33 @@
+"""Question: how many real validation images does patience need?"""
+
+from dataclasses import replace
+
+from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.shared import seeds
+from paper_figures.drawing.variants import DRAWN, baselines, clear, figure_of, points, table, variants
+
+STUDIES = ("validation_size", "scaling")
+
+
+def make(profile: str) -> Exhibit:
+    """From the study of validation sizes."""
+    found = variants(profile, "validation_size", {})
+    found.sort(key=lambda each: int(each.name))
+    sizes = {each.name: f"{int(each.name):,} validation images" for each in found}
+    named = [replace(each, name=sizes[each.name]) for each in found]
+    base = baselines(profile, named).get("DP")
+    if base:
+        base = replace(base, name="all 5,000 (DP)")
+    shown = [*named, *([base] if base else [])]
+    return Exhibit(
+        "validation_size",
+        "Question: how many real validation images does patience need?",
+        f"{DRAWN} DP runs of one setting whose plateaus are told by a random part of the 5,000 "
+        "real validation images, or all of them. ConvNet, guidance scale 3, "
+        f"{seeds(len(each.runs) for each in shown)}. The first addition's iteration and the share that patience "
+        "asked for say when additions came.",
+        points(shown),
+        figure_of(shown),
+        table=table(shown, base),
+        answer=clear(named, base),
+    )

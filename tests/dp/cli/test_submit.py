@@ -1,0 +1,118 @@
+"""A submitted run, with this machine as the cluster: told to stop, it queues again; ended by SIGTERM, it does not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dp.__main__ import main
+from dp.cli.submit import submit
+from dp.utils.errors import UserError
+
+OPTIONS = (
+    "--n-initial 40 --n-per-round 20 --rounds 2 --iterations 500 --batch-size 16 --micro-batch 8 --inference-steps 2 "
+    "--validate-every 50 --guidance.interval 0 1"
+).split()
+
+
+def submitted(folder: Path) -> psutil.Process:
+    """The controller of a job of two processes that run in folder/run."""
+    command = [sys.executable, "-m", "dp", "submit", "--cluster", "local", "--nodes", "1", "--gpus-per-node", "2"]
+    command += ["--logs", str(folder / "logs"), "--", "run", str(folder / "run"), *OPTIONS]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    said = folder / "said"
+    with said.open("w") as out:  # no pipe: the job inherits it, and would keep it open
+        subprocess.run(command, stdout=out, env=environment, check=True)
+    return psutil.Process(int(said.read_text().split()[1].rstrip(":")))
+
+
+def wait_until(ready, seconds: float = 400.0) -> None:
+    ends = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < ends, "took too long"
+        time.sleep(0.2)
+
+
+def iterations(folder: Path) -> int:
+    log = folder / "run" / "log.jsonl"
+    return json.loads(log.read_text().splitlines()[-1])["iteration"] if log.exists() and log.read_text() else 0
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_job_whose_time_is_over_queues_again_and_finishes(tmp_path):
+    controller = submitted(tmp_path)
+    wait_until(lambda: iterations(tmp_path) >= 50)
+    (task,) = controller.children()
+    task.send_signal(signal.SIGUSR2)
+    wait_until(lambda: gone(task))
+    reached = iterations(tmp_path)
+    assert 50 <= reached < 500
+    wait_until(lambda: (tmp_path / "run" / "result.json").exists())
+    wait_until(lambda: gone(controller))
+    log = [json.loads(line)["iteration"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert log == list(range(50, 501, 50))
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["made_by"]["processes"] == 2 and result["outcomes"][-1]["pool_size"] == 80
+    errors = "".join(path.read_text() for path in (tmp_path / "logs").glob("*.err"))
+    assert "stopped; the same command goes on from here" in errors
+
+
+def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_path):
+    controller = submitted(tmp_path)
+    wait_until(lambda: iterations(tmp_path) >= 50)
+    (task,) = controller.children()
+    task.send_signal(signal.SIGTERM)
+    wait_until(lambda: gone(controller))
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert 50 <= iterations(tmp_path) < 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    (
+        (["--", "run", "X", "--rounds", "-3"], "command: rounds: got -3, expected"),
+        (["--", "evaluate", "X"], "command: got evaluate X, expected"),
+        (["--sbatch", "gpu", "--", "run", "X"], "sbatch: got gpu, expected name=value"),
+        (["--nodes", "0", "--", "run", "X"], "nodes: got 0, expected more than 0"),
+        (["--nodes", "3", "--", "run", "X", "--micro-batch", "2"], "processes: got 24, but a batch has 32 parts"),
+        (
+            ["--", "run", "X", *"--class-list imagenet100 --pipeline no/such --imagenet /no/where".split()],
+            "command: /no/where",
+        ),
+    ),
+)
+def test_mistakes_are_told_before_anything_is_submitted(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        main(["submit", *arguments])
+    assert not list(tmp_path.iterdir())
+
+
+def test_slurm_is_asked_for_what_the_processes_need(tmp_path, monkeypatch):
+    """A stand-in for sbatch keeps the script that it is given."""
+    for name in ("srun", "sbatch"):
+        (tmp_path / name).write_text(f'#!/bin/sh\n/bin/cp "$1" {tmp_path}/script\necho Submitted batch job 7\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    submit(("generate", "POOL"), 2, 4, 3.0, 6, ("partition=gpu",), tmp_path / "logs")
+    script = (tmp_path / "script").read_text()
+    for option in ("nodes=2", "gpus-per-node=4", "time=180", "cpus-per-task=24", "partition=gpu", "signal=USR2@120"):
+        assert f"#SBATCH --{option}\n" in script, script
+    srun = next(line for line in script.splitlines() if line.startswith("srun "))
+    assert "--cpus-per-task=24 " in srun and "--kill-on-bad-exit=1 " in srun
+
+
+def test_without_slurm_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"cluster: .*srun"):
+        submit(("generate", "POOL"), logs=tmp_path / "logs")

@@ -1,0 +1,84 @@
+"""A training killed at any moment ends as one that never was."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from dp.utils.checkpoint import load_state, save_state
+from dp.utils.errors import UserError
+from dp.utils.seeding import stream
+
+# The generator's training in small: the autoencoder, then the U-Net with its moving average.
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from dp import train_generator
+from dp.data import ImageSet
+from dp.randomness import stream
+train_generator.CHECKPOINT_SECONDS = 0.0  # at every iteration
+torch.set_num_threads(1)
+images = torch.randint(256, (50, 1, 32, 32), generator=stream(1), dtype=torch.uint8)
+config = train_generator.GeneratorConfig(
+    vae_channels=(8, 8, 8), vae_iterations=40, vae_batch=4, unet_channels=(16, 16), unet_iterations=60, unet_batch=4
+)
+folder = Path(sys.argv[1])
+pipe = train_generator.train_pipeline(config, ImageSet(images, torch.arange(50) % 10), folder)
+pipe.save_pretrained(folder / "pipeline")
+"""
+
+
+def start(folder) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stderr=subprocess.DEVNULL)
+
+
+def test_resume_after_kill_gives_the_same_weights(tmp_path):
+    folders = whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in folders:
+        folder.mkdir()
+    assert start(whole).wait() == 0
+    for part in ("vae", "unet", "unet"):
+        checkpoint = killed / f"{part}.safetensors"
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = start(killed)
+        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+            time.sleep(0.005)
+        time.sleep(0.1)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert start(killed).wait() == 0
+    for weights in ("pipeline/vae", "pipeline/unet"):
+        (file,) = (whole / weights).glob("*.safetensors")
+        assert file.read_bytes() == (killed / weights / file.name).read_bytes(), weights
+
+
+def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path):
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(3)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "state.safetensors"
+    save_state(path, {"model": model}, optimizer, iteration=7)
+    assert load_state(path, {"model": model}, optimizer) == {"iteration": 7}
+    other = torch.nn.Linear(4, 2)
+    with pytest.raises(UserError, match="not a checkpoint of this configuration"):
+        load_state(path, {"model": other}, torch.optim.AdamW(other.parameters()))
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(UserError, match="not a checkpoint of this configuration"):
+        load_state(path, {"model": model}, optimizer)
+    torch.save({"model": model.state_dict()}, path)  # a pickle under the expected name is not opened as one
+    with pytest.raises(UserError, match="not a checkpoint of this configuration"):
+        load_state(path, {"model": model}, optimizer)
+
+
+def test_streams_are_independent_of_each_other_and_repeat():
+    draws = {
+        key: torch.rand(3, generator=stream(*key))
+        for key in [(a, b, c) for a in range(3) for b in range(3) for c in range(3)]
+    }
+    values = [tuple(v.tolist()) for v in draws.values()]
+    assert len(set(values)) == len(values)
+    assert torch.equal(draws[0, 1, 2], torch.rand(3, generator=stream(0, 1, 2)))
