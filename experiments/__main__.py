@@ -20,7 +20,8 @@ from dp.utils.errors import UserError
 from experiments.engine import results
 from experiments.engine.workers import run as run_jobs
 from experiments.profiles import profile
-from experiments.studies.registry import jobs_of, live
+from experiments.studies import live
+from experiments.studies.registry import jobs_of
 
 Studies = Annotated[tuple[str, ...], tyro.conf.Positional]
 Name = Annotated[str, tyro.conf.arg(name="profile")]

@@ -1,6 +1,7 @@
 """The isotropic theorem as printed in the paper's two public versions, kept beside the right form.
 
-Neither printed form agrees with simulation (the study ``theory`` measures both); use ``theory.error`` for anything else.
+Neither printed form agrees with simulation (the study ``theory`` measures both); use ``theory.error`` for
+anything else.
 
 * arXiv 2502.15588 v1 (February 2025), Theorem 1, treats the margin ``y x . w_hat`` as Gaussian, which it is not
   because ``y`` depends on ``x``; and it takes the mean margin proportional to ``r``, where its proof has ``dot``.

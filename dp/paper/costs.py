@@ -191,8 +191,8 @@ def image_cost(
         guided: how many of them are guided.
         gradient: "unet" differentiates through the network as well.
         differentiated: with "unet", how many of a guided step's network passes. All of them (the default) is the
-            gradient of x0_hat after classifier-free guidance, exactly; `unet_gradient` does that. 1 holds the unconditional
-            prediction fixed, or takes x0_hat of the conditional prediction alone.
+            gradient of x0_hat after classifier-free guidance, exactly; `unet_gradient` does that. 1 holds the
+            unconditional prediction fixed, or takes x0_hat of the conditional prediction alone.
     """
     plain = steps * parts.passes * parts.network.forward + parts.vae.forward
     step = parts.decoder.gradient + parts.learner.gradient
@@ -218,7 +218,8 @@ def guidance_costs() -> list[dict[str, Any]]:
     Every gradient, decoder and `every` over all noise levels, then late windows. `cost_ratio` is a guided image's
     operations over a plain one's, both with classifier-free guidance, where gradient "unet" differentiates through one
     network pass a guided step, the conditional one. `cost_ratio_both_passes` differentiates through both, which the
-    gradient of x0_hat after classifier-free guidance takes and `unet_gradient` does. For gradient "x0" they are the same.
+    gradient of x0_hat after classifier-free guidance takes and `unet_gradient` does. For gradient "x0" they are
+    the same.
     """
     whole: tuple[float, float] = (0.0, 1.0)
     ways: list[tuple[Gradient, Decoder, int, tuple[float, float]]] = [
