@@ -20,7 +20,8 @@ from experiments.engine import practice_runs as runs
 from experiments.engine import results
 from experiments.engine.results import Job
 from experiments.profiles import Profile, profile
-from experiments.studies import STUDIES, jobs_of, live
+from experiments.studies import live
+from experiments.studies.registry import STUDIES, jobs_of
 from experiments.studies.scaling import Preset
 from paper_figures.__main__ import EXHIBITS
 from paper_figures.drawing.exhibit import Exhibit, Missing, make_all, save
