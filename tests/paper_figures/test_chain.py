@@ -25,8 +25,8 @@ from experiments.studies.registry import STUDIES, jobs_of
 from experiments.studies.scaling import Preset
 from paper_figures.__main__ import EXHIBITS
 from paper_figures.drawing.exhibit import Exhibit, Missing, make_all, save
+from paper_figures.report import page as report
 from paper_figures.report import sources
-from paper_figures.report.page import page as report
 
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
 THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("figure3", "figure5c", "figure7")]

@@ -23,7 +23,7 @@ from paper_figures.cluster import published_rows as paper_scale
 from paper_figures.cluster import runs as cluster_runs
 from paper_figures.drawing import published
 from paper_figures.drawing.exhibit import Exhibit, Missing, save
-from paper_figures.report.page import page as report
+from paper_figures.report import page as report
 
 LONG = "4/DP 64k + 18 x 32k"  # has three branches
 

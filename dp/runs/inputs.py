@@ -1,0 +1,222 @@
+"""Where a run's images come from: the generator, the names of the classes, and the real images beside."""
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import torch
+from diffusers import AutoencoderTiny
+
+from dp.config import PracticeConfig
+from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
+from dp.data.image_set import RealImages, check_class_folders, image_folder
+from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
+from dp.generation.generator import Generator
+from dp.generation.loading import fetch_problem, in_a_line, load_pipeline, quietly
+from dp.generation.pipeline_info import image_shape_of, own_classes
+from dp.generation.real_images import RealData
+from dp.pretrained.load import bundled_generator
+from dp.utils.device import best_device
+from dp.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Source:
+    """The generator; nothing given: the repository's, of Fashion-MNIST."""
+
+    pipeline: str = ""  # a diffusers pipeline: a folder that save_pretrained wrote, or an id of the Hugging Face Hub
+    classes: tuple[str, ...] = ()  # names, in order of the labels; the prompts of a text-to-image pipeline
+    # Instead of classes. Of a pipeline with 1,000 class labels these are taken to be ImageNet-1k's, as DiT's are.
+    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"
+    template: str = "{}"  # of the prompts, {} standing for the name
+    tiny_decoder: str = ""  # an AutoencoderTiny to guide with, instead of the pipeline's VAE: a folder or a Hub id
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
+    generation_batch: int = 0  # images made at once; 0: as many as memory is sure to hold
+    side: int = 0  # images are kept, and seen by the learner, at side x side pixels; 0: as the pipeline makes them
+    real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
+
+    def names(self) -> tuple[str, ...]:
+        """The classes' names, all different."""
+        if self.class_list != "own" and (self.pipeline or self.real):
+            return class_list(self.class_list).wnids
+        if not self.pipeline:
+            return CLASSES
+        if len(self.classes) < 2:
+            raise UserError(f"classes: got {len(self.classes)} with a pipeline of your own, expected 2 or more names")
+        return self.classes
+
+    def origin(self, config: PracticeConfig, imagenet: Path | None) -> Generator | RealData:
+        """What makes the images of a run: the generator, or real training images; `imagenet` as for `real_sets`."""
+        if not self.real:
+            return self.generator(config)
+        if imagenet is None or self.class_list == "own":
+            data: RealImages = train_images()
+        else:
+            data = open_set("train", imagenet, self.class_list, self.side, self.side).data
+        return RealData(data, len(self.names()), config.n_initial, config.seed)
+
+    def generator(self, config: PracticeConfig) -> Generator:
+        """The generator with a run's settings, on the best device there is."""
+        if self.real:
+            raise UserError("real: got real images where some are to be generated; leave it out, or `dp run` them")
+        if not self.pipeline:
+            self._check_own()
+            return bundled_generator(config)
+        names, dtype = self.names(), getattr(torch, self.precision)
+        pipe = load_pipeline(self.pipeline, dtype).to(best_device())
+        generator = Generator(
+            pipe,
+            config.guidance_scale,
+            config.inference_steps,
+            self.generation_batch or None,
+            self._called_by(pipe, names),
+            self.template,
+            _tiny(self.tiny_decoder, dtype) if self.tiny_decoder else None,
+            self.side or None,
+        )
+        if config.rounds:
+            generator.check_guidance(config.guidance)
+        return generator
+
+    def _called_by(self, pipe: Any, names: Sequence[str]) -> Sequence[str] | Sequence[int]:
+        """What a pipeline calls the classes of these names: names for its prompts, or its own class labels."""
+        own = own_classes(pipe)
+        if not own:
+            return names if self.class_list == "own" else class_list(self.class_list).prompts
+        if self.class_list != "own" and own == 1000:  # ImageNet-1k's, in order of the wnids
+            return [class_list("imagenet1k").wnids.index(each) for each in names]
+        if own != len(names):
+            raise UserError(f"classes: got {len(names)}, but the pipeline has {own} of its own; name all, in its order")
+        return range(own)
+
+    def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:
+        """(C, H, W) of the images kept."""
+        if isinstance(origin, RealData):
+            return (1, IMAGE_SIZE, IMAGE_SIZE) if self.class_list == "own" else (3, self.side, self.side)
+        return image_shape_of(origin.pipe, self.side or None)
+
+    def planned_shape(self) -> tuple[int, int, int] | None:
+        """As `image_shape`, without the weights; None for a pipeline whose configuration is not in a folder."""
+        if self.real and self.class_list != "own":
+            return 3, self.side, self.side
+        if not self.pipeline:
+            return 1, IMAGE_SIZE, IMAGE_SIZE
+        # A folder that is not as it should be is told when it is loaded.
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            files = Path(self.pipeline).glob("*/config.json")
+            parts = {file.parent.name: SimpleNamespace(config=_namespace(file)) for file in files}
+            return image_shape_of(SimpleNamespace(**parts), self.side or None)
+        return (3, self.side, self.side) if self.side else None
+
+    def check_real(
+        self,
+        config: PracticeConfig,
+        validation: Path | None,
+        test: Path | None,
+        imagenet: Path | None,
+        ood: OutOfDistribution = OutOfDistribution(),
+    ) -> None:
+        """UserError unless the real images are named that go with the rest; see `real_sets`."""
+        if self.class_list == "own" and roots_of(imagenet, ood):
+            raise UserError("class_list: got own with imagenet or ood, expected imagenet100 or imagenet1k")
+        folders = {"pipeline": self.pipeline, "validation": validation, "test": test}
+        if self.real:
+            self._check_training(config, imagenet, [name for name, value in folders.items() if value])
+            return
+        if self.class_list != "own" and not self.pipeline:
+            raise UserError(f"pipeline: none given with class_list {self.class_list}; name one that makes its images")
+        if not self.pipeline:
+            self._check_own()
+        given = [name for name, value in folders.items() if value]
+        if len(given) not in (0, 3) and not (imagenet and given == ["pipeline"]):
+            raise UserError(
+                f"pipeline, validation, test: give all three (or imagenet instead of the two folders) for images of "
+                f"your own, or none of them; got {', '.join(given)}"
+            )
+
+    def _check_own(self) -> None:
+        """UserError if something is set that the repository's own generator does not take."""
+        default = Source()
+        for name in ("classes", "template", "tiny_decoder", "precision", "generation_batch", "side"):
+            if getattr(self, name) != getattr(default, name):
+                raise UserError(f"{name}: got {getattr(self, name)} without a pipeline; name one, or leave {name} out")
+
+    def _check_training(self, config: PracticeConfig, imagenet: Path | None, given: list[str]) -> None:
+        """UserError unless a run on real training images can be had with these settings."""
+        if given:
+            raise UserError(f"real: got {', '.join(given)} as well; real images are imagenet's, else Fashion-MNIST's")
+        if self.class_list != "own" and imagenet is None:
+            raise UserError("imagenet: none given; name the folder that holds ImageNet's val and train")
+        if (self.class_list == "own") != (self.side == 0):
+            raise UserError(
+                f"side: got {self.side} with real images, class_list {self.class_list}; expected the pixels of a side "
+                "for ImageNet's (256 in the paper's rows), 0 for Fashion-MNIST's"
+            )
+        if config.rounds or config.signal in ("synthetic", "agreement"):
+            raise UserError(
+                f"real: got rounds {config.rounds} and signal {config.signal}; without a generator, expected rounds 0 "
+                "and signal real or loss"
+            )
+
+    def check_folders(self, test: Path | None, imagenet: Path | None, ood: OutOfDistribution) -> None:
+        """UserError unless every class has its folder in the sets that are read at the end, if ever; opens no image."""
+        if test is not None:
+            check_class_folders(test, self.names())
+        self.imagenet_sets(1, imagenet, ood)
+
+    def imagenet_sets(self, side: int, imagenet: Path | None, ood: OutOfDistribution) -> list[RealSet]:
+        """ImageNet's sets that are given, of the classes of class_list, at side x side pixels.
+
+        Raises:
+            UserError: a class has no images.
+        """
+        roots, classes = roots_of(imagenet, ood), self.class_list
+        return [open_set(name, root, classes, side, side) for name, root in roots.items() if classes != "own"]
+
+    def real_sets(
+        self, shape: tuple[int, int, int], validation: Path | None, test: Path | None, imagenet: Path | None
+    ) -> tuple[RealImages, Callable[[], RealImages] | None]:
+        """Validation images, and what gives the held-out test images; None where a learner is trained on those.
+
+        Args:
+            shape: (C, H, W) of the run's images.
+            validation, test: folders of one subfolder a class.
+            imagenet: instead of these, the folder that holds ImageNet's val (for validation) and train (for the test).
+        """
+        side = shape[1]
+        if imagenet is not None and self.class_list != "own":
+            root, classes = imagenet, self.class_list
+            found, held_out = (open_set(name, root, classes, side, side).data for name in ("val", "train"))
+            return found, None if self.real else lambda: held_out
+        if validation is None or test is None:
+            return validation_images(), test_images
+        folder = test
+        return image_folder(validation, self.names(), shape), lambda: image_folder(folder, self.names(), shape)
+
+
+def source_from(values: dict[str, Any]) -> Source:
+    """The source that `dataclasses.asdict` gave, also after a way through JSON."""
+    return Source(**values | {"classes": tuple(values["classes"])})
+
+
+def _namespace(file: Path) -> SimpleNamespace:
+    return json.loads(file.read_text(), object_hook=lambda values: SimpleNamespace(**values))
+
+
+def _tiny(where: str, dtype: torch.dtype) -> Any:
+    try:
+        with quietly():
+            tiny = AutoencoderTiny.from_pretrained(
+                where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False
+            )
+    except (OSError, ValueError) as error:
+        reason = in_a_line(error) if Path(where).exists() else fetch_problem(error)
+        raise UserError(
+            f"tiny_decoder: {where}: {reason}; give a folder that AutoencoderTiny.save_pretrained wrote, or a Hub id "
+            "such as madebyollin/taesd"
+        ) from None
+    return tiny.requires_grad_(False).to(best_device())
