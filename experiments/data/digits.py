@@ -17,7 +17,7 @@ from dp.data.image_set import ImageSet
 from dp.utils.command_line import run_command
 from dp.utils.errors import UserError
 from dp.utils.files import atomic
-from experiments.engine.results import ROOT
+from experiments.paths import ROOT
 
 PATH = ROOT / "experiments" / "assets" / "mnist.npz"
 PARTS = {"train": slice(0, 300), "validation": slice(300, 400), "test": slice(400, 500)}  # of each class

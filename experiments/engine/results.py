@@ -18,9 +18,7 @@ from typing import Any
 
 from dp.utils.errors import UserError
 from dp.utils.files import sha256, write_json
-
-ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "build"
+from experiments.paths import BUILD, ROOT
 
 Compute = Callable[[dict[str, Any], Callable[[float], None]], dict[str, Any]]  # (config, progress) -> JSON values
 

@@ -32,7 +32,8 @@ from dp.utils.device import best_device
 from dp.utils.files import write_json
 from experiments.data.digits import PATH, mnist, other_digits
 from experiments.engine.practice_runs import generator_files, practice_job, settings_of
-from experiments.engine.results import BUILD, ROOT, Job
+from experiments.engine.results import Job
+from experiments.paths import BUILD, ROOT
 from experiments.studies.scaling import Preset
 
 FOLDER = ROOT / "experiments" / "assets" / "generators" / "mnist"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.engine.results import BUILD, ROOT
+from experiments.paths import BUILD, ROOT
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 FIGURES = BUILD / "figures"

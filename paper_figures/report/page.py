@@ -8,11 +8,11 @@ from typing import Any
 
 from dp.utils.provenance import provenance
 from experiments.verdicts import as_json, verdicts
-from paper_figures.cluster.effort import full_scale
 from paper_figures.drawing.exhibit import FILES, Exhibit, Missing, Rows
 from paper_figures.drawing.hover import Point
 from paper_figures.drawing.published import heading as heading_of
 from paper_figures.drawing.words import WORDS
+from paper_figures.report.effort import full_scale
 from paper_figures.report.in_short import effect, in_short
 from paper_figures.report.sources import Source, remarks, source
 

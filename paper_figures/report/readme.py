@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from dp.utils.errors import UserError
-from experiments.engine.results import ROOT
+from experiments.paths import ROOT
 from experiments.verdicts import as_json, verdicts
 
 README, PICTURE = ROOT / "README.md", ROOT / "docs" / "figure4.png"

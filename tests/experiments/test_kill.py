@@ -4,28 +4,29 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-SCRIPT = """
-import sys, time
-from pathlib import Path
+ROOT = Path(__file__).parents[2]
 
-import psutil
-from experiments import results
-from experiments.engine.results import Job
-from experiments.run import run
 
-def slow(config, progress):
-    time.sleep(0.3)
-    return {"value": config["x"]}
+def command(folder: Path, seconds: float) -> list[str]:
+    return [sys.executable, "-m", "tests.experiments.slow_study", str(folder), str(seconds)]
 
-results.folder = lambda profile: Path(sys.argv[1])
-if __name__ == "__main__":
-    made = run("p", [Job("study", f"run-{x}", {"x": x}, slow, estimate=1) for x in range(8)], workers=2)
-    print(made)
-"""
+
+def start(folder: Path, seconds: float) -> subprocess.Popen:
+    folder.mkdir()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command(folder, seconds), cwd=ROOT, **quiet)
+
+
+def wait_for(ready: Callable[[], bool], process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 400
+    while not ready():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def finished(folder: Path) -> dict[str, int]:
@@ -33,42 +34,28 @@ def finished(folder: Path) -> dict[str, int]:
 
 
 def test_workers_end_with_the_process_that_is_killed(tmp_path):
-    script, folder = tmp_path / "script.py", tmp_path / "results"
-    script.write_text(SCRIPT.replace("time.sleep(0.3)", "time.sleep(100)"))
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    running = psutil.Process(process.pid)
-
-    def workers():
-        return [child for child in running.children() if "spawn_main" in " ".join(child.cmdline())]
-
-    deadline = time.monotonic() + 60
-    while len(workers()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    left = workers()
-    time.sleep(5)  # for them to start their jobs
+    folder = tmp_path / "results"
+    process = start(folder, seconds=1000)
+    wait_for(lambda: len(list(folder.glob("begun-*"))) == 2, process)
+    children = psutil.Process(process.pid).children()
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(left, timeout=10)
-    assert len(left) == 2 and not alive
+    _, alive = psutil.wait_procs(workers, timeout=400)
+    assert len(workers) == 2 and not alive
 
 
 def test_kill_and_run_again(tmp_path):
-    script, folder = tmp_path / "script.py", tmp_path / "results"
-    script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while len(finished(folder)) < 3 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    folder = tmp_path / "results"
+    process = start(folder, seconds=0.3)
+    wait_for(lambda: len(finished(folder)) >= 3, process)
     process.kill()
     process.wait()
     before = finished(folder)
     assert 3 <= len(before) < 8
     assert all(json.loads((folder / "study" / name).read_text())["value"] in range(8) for name in before)
 
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = subprocess.run(command(folder, 0), cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(run.stdout) == 8 - len(before)
     after = finished(folder)
     assert len(after) == 8 and all(after[name] == before[name] for name in before)

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from experiments.engine import results
-from experiments.engine.results import ROOT
+from experiments.paths import ROOT
 from paper_figures.__main__ import EXHIBITS
 from paper_figures.drawing.exhibit import Missing, make_all
 from paper_figures.drawing.hover import describe, points
@@ -144,9 +144,11 @@ def test_without_results_every_exhibit_says_how_to_make_them(tmp_path, monkeypat
 
 
 def test_the_theory_is_drawn_without_torch():
-    modules = "paper_figures.exhibits.figure3, paper_figures.exhibits.theory_phase"
-    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    for module in ("paper_figures.exhibits.figure3", "paper_figures.exhibits.theory_phase"):
+        command = [sys.executable, "-X", "importtime", "-m", module]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+        assert "matplotlib" in imported and "torch" not in imported
 
 
 def test_hovering_names_the_row_or_the_series_and_leaves_out_caps():

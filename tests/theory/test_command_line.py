@@ -108,7 +108,7 @@ def test_interrupt_is_one_line_and_code_130(monkeypatch, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["-c 'import experiments.studies.theory_numbers'", "-m theory error --d 3 --n 9"])
+@pytest.mark.parametrize("command", ["-m experiments.studies.theory_numbers", "-m theory error --d 3 --n 9"])
 def test_needs_numpy_and_scipy_only(command, tmp_path):
     """With torch, matplotlib and tqdm made unimportable."""
     blocker = "import sys\nfor name in ('torch', 'matplotlib', 'tqdm'):\n    sys.modules[name] = None\n"

@@ -1,9 +1,6 @@
 """A training killed at any moment ends as one that never was."""
 
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -11,45 +8,33 @@ import torch
 from dp.utils.checkpoint import load_state, save_state
 from dp.utils.errors import UserError
 from dp.utils.seeding import stream
-
-# The generator's training in small: the autoencoder, then the U-Net with its moving average.
-SCRIPT = """
-import sys, torch
-from pathlib import Path
-from dp import train_generator
-from dp.data import ImageSet
-from dp.randomness import stream
-train_generator.CHECKPOINT_SECONDS = 0.0  # at every iteration
-torch.set_num_threads(1)
-images = torch.randint(256, (50, 1, 32, 32), generator=stream(1), dtype=torch.uint8)
-config = train_generator.GeneratorConfig(
-    vae_channels=(8, 8, 8), vae_iterations=40, vae_batch=4, unet_channels=(16, 16), unet_iterations=60, unet_batch=4
-)
-folder = Path(sys.argv[1])
-pipe = train_generator.train_pipeline(config, ImageSet(images, torch.arange(50) % 10), folder)
-pipe.save_pretrained(folder / "pipeline")
-"""
+from tests.dp.forked import CONTEXT, wait_for
+from tests.dp.train_in_small import train_in_small
 
 
-def start(folder) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stderr=subprocess.DEVNULL)
+def start(folder):
+    process = CONTEXT.Process(target=train_in_small, args=(folder,))
+    process.start()
+    return process
 
 
 def test_resume_after_kill_gives_the_same_weights(tmp_path):
     folders = whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in folders:
         folder.mkdir()
-    assert start(whole).wait() == 0
+    done = start(whole)
     for part in ("vae", "unet", "unet"):
         checkpoint = killed / f"{part}.safetensors"
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         process = start(killed)
-        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
-            time.sleep(0.005)
-        time.sleep(0.1)
+        wait_for(lambda path=checkpoint, then=before: path.exists() and path.stat().st_mtime_ns != then, [process])
         process.kill()
-        assert process.wait() == -signal.SIGKILL
-    assert start(killed).wait() == 0
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    finished = start(killed)
+    for process in (done, finished):
+        process.join()
+        assert process.exitcode == 0
     for weights in ("pipeline/vae", "pipeline/unet"):
         (file,) = (whole / weights).glob("*.safetensors")
         assert file.read_bytes() == (killed / weights / file.name).read_bytes(), weights
