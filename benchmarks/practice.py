@@ -29,9 +29,10 @@ from dp.config import PracticeConfig
 from dp.learner.augment import Shift
 from dp.learner.models import build_learner
 from dp.pool.in_memory import Pool
+from dp.practice.schedule import warmup_stable_decay
 from dp.practice.state import start
 from dp.practice.store import InMemory, Store
-from dp.practice.train_step import draw_batch, train_iteration, warmup_stable_decay
+from dp.practice.train_step import draw_batch, train_iteration
 from dp.runs.folder import RunFolder
 from dp.samples import Samples
 from dp.utils.device import autocast

@@ -22,7 +22,7 @@ from dp.runs.load import learner_of
 from dp.runs.settings import claim, renew
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
-from dp.utils.seeding import IMAGES, seed_for
+from dp.utils.seeding import image_seed
 
 
 def generate(
@@ -84,7 +84,7 @@ def generate(
         missing = folder.shards_missing(0, count, processes.rank(), processes.world())
         for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
             labels = torch.tensor(slots) % classes_of(generator)
-            seeds = [seed_for(seed, IMAGES, 0, slot) for slot in slots]
+            seeds = [image_seed(seed, 0, slot) for slot in slots]
             progress = "images" if processes.rank() == 0 else None
             folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance, progress=progress))
         processes.wait()

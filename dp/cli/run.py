@@ -19,7 +19,8 @@ from dp.paper.rows import ROWS
 from dp.pool.shards import Encoding, Layout
 from dp.practice.checks import check_crop
 from dp.practice.compute import Compute
-from dp.practice.loop import check_schedule, run_practice
+from dp.practice.loop import run_practice
+from dp.practice.schedule import check_schedule
 from dp.practice.state import State
 from dp.runs.disk_space import Need, check_room, free, run_needs, size
 from dp.runs.folder import RunFolder

@@ -20,7 +20,7 @@ from dp.guidance.schedulers import EntropyGuidedDDIMScheduler
 from dp.samples import Samples, concatenate
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
-from dp.utils.seeding import stream
+from dp.utils.seeding import STRENGTH, stream
 
 PLAIN = GuidanceConfig(omega=0.0)
 
@@ -280,7 +280,7 @@ def shares_of(guidance: GuidanceConfig, seeds: list[int]) -> Tensor:
     """What of omega the image of each seed gets: float [n], see `GuidanceConfig.strengths`."""
     if guidance.strengths == "same":
         return torch.ones(len(seeds))
-    drawn = torch.stack([torch.rand((), generator=stream(seed, 1)) for seed in seeds])
+    drawn = torch.stack([torch.rand((), generator=stream(seed, STRENGTH)) for seed in seeds])
     return 2 * drawn if guidance.strengths == "uniform" else (drawn < 0.5).float()
 
 

@@ -19,21 +19,16 @@ from dp.selection.filters import DiffusionClassifier, Disagreement, Filter, Roun
 from dp.selection.latent_diffusion import LatentDiffusion
 from dp.selection.prune import hardest, judged, prune
 from dp.utils.errors import UserError
-from dp.utils.seeding import IMAGES, seed_for
+from dp.utils.seeding import image_seed
 
 
 def classes_of(generator: ImageGenerator) -> int:
-    """The number of classes; UserError for a generator without."""
+    """Return the number of classes; UserError for a generator without."""
     if not generator.num_classes or generator.num_classes < 2:
         raise UserError(
             f"generator: it makes {generator.num_classes or 'no'} classes, expected 2 or more to tell apart"
         )
     return generator.num_classes
-
-
-def image_seed(config: PracticeConfig, round_: int, slot: int, attempt: int = 0) -> int:
-    """The seed of an image; the first attempt's is that of its slot."""
-    return seed_for(config.seed, IMAGES, round_, slot, *[attempt] * (attempt > 0))
 
 
 def image_maker(
@@ -44,7 +39,7 @@ def image_maker(
     keep: Filter | None = None,
     store: Store | None = None,
 ) -> Callable[[range], Samples]:
-    """What makes the images of some slots of a round, classes in turn so that every prefix is balanced.
+    """Return what makes the images of some slots of a round, classes in turn so that every prefix is balanced.
 
     An image's seed is named by run, round, slot and attempt: neither the number of slots asked for at once nor that of
     the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
@@ -64,13 +59,13 @@ def image_maker(
 
     def candidates(slots: list[int], attempts: list[int]) -> Samples:
         labels = torch.tensor(slots) % classes
-        seeds = [image_seed(config, round_, *at) for at in zip(slots, attempts, strict=True)]
+        seeds = [image_seed(config.seed, round_, *at) for at in zip(slots, attempts, strict=True)]
         return generator.generate(labels, seeds, averaged, guidance, current, round_)
 
     def plain(slots: list[int]) -> Samples:
         return candidates(slots, [0] * len(slots))
 
-    # Of the whole round, whatever part of it is asked for.
+    # The whole round is pruned once, whatever part of it is asked for.
     @cache
     def pruned() -> Samples:
         assert averaged is not None
@@ -101,18 +96,40 @@ def image_maker(
     return make
 
 
+def add_images(
+    config: PracticeConfig, state: State, generator: ImageGenerator, keep: Filter | None, store: Store
+) -> None:
+    """Grow the pool by P images guided by the current learner (Algorithm 1, step 3)."""
+    round_ = len(state.additions) + 1
+    new = store.round(state, round_, config.n_per_round, image_maker(config, generator, round_, state, keep, store))
+    state.pool.append(new)
+    state.additions.append(
+        {
+            "iteration": state.iteration,
+            "trigger": state.pending,
+            "pool_size": len(state.pool),
+            "entropy": new.entropy.mean().item(),
+            "correct_at_birth": new.correct.float().mean().item(),
+            "zero_steps": int(new.zero_steps.sum()),
+            "candidates": candidates(config, round_, new),
+        }
+    )
+    state.pending = None
+
+
 def candidates(config: PracticeConfig, round_: int, samples: Samples) -> int:
-    """Images that were generated to get a round: told by the seeds it ended up with."""
+    """Return how many images were generated to get a round, as told by the seeds that it ended up with."""
     if config.over_sampling > 1:
         return round(config.n_per_round * config.over_sampling)
     total = 0
     for slot, seed in enumerate(samples.seeds.tolist()):
-        total += 1 + next((a for a in range(config.max_attempts) if image_seed(config, round_, slot, a) == seed), 0)
+        seeds = (image_seed(config.seed, round_, slot, attempt) for attempt in range(config.max_attempts))
+        total += 1 + next((attempt for attempt, each in enumerate(seeds) if each == seed), 0)
     return total
 
 
 def filter_of(config: PracticeConfig, generator: ImageGenerator) -> Filter | None:
-    """What config.filter names."""
+    """Return the filter that `config.filter` names."""
     if config.filter == "none":
         return None
     if config.filter == "disagreement":

@@ -1,4 +1,4 @@
-"""practice.compute."""
+"""What makes the training of a learner faster."""
 
 from dataclasses import dataclass
 from functools import cache

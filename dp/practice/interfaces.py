@@ -1,4 +1,4 @@
-"""practice.interfaces."""
+"""What the loop asks of a generator and of a pool."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from dp.samples import Samples
 
 
 class ImageGenerator(Protocol):
-    """What makes images: `dp.generation.generator.Generator`, or anything with these two."""
+    """A maker of images: `dp.generation.generator.Generator`, or anything with these two."""
 
     @property
     def num_classes(self) -> int | None:
@@ -25,7 +25,7 @@ class ImageGenerator(Protocol):
         other: nn.Module | None = ...,
         round_: int = ...,
     ) -> Samples:
-        """One image a label, which depends on its label, its seed and the learners alone."""
+        """Make one image per label; it depends on its label, its seed and the learners alone."""
 
 
 class TrainingPool(Protocol):

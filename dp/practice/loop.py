@@ -10,7 +10,6 @@ docs/method.md puts the paper's lines beside these; `dp.runs.folder` makes a run
 import copy
 import math
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 
 import torch
@@ -20,85 +19,19 @@ from dp.config import PracticeConfig
 from dp.data.image_set import RealImages
 from dp.learner.evaluate import accuracy
 from dp.learner.models import on_full_images
-from dp.practice.additions import candidates, classes_of, filter_of, image_maker
+from dp.practice.additions import add_images, classes_of, filter_of, image_maker
 from dp.practice.checks import check_crop, check_images, check_learner, check_real
 from dp.practice.compute import Compute
 from dp.practice.interfaces import ImageGenerator
+from dp.practice.schedule import may_add, overdue, validates
 from dp.practice.signals import Signal, signal_of
 from dp.practice.state import State, start
 from dp.practice.store import InMemory, Store
-from dp.practice.train_step import Batch, draw_batch, train_iteration
+from dp.practice.train_step import drawn_ahead, train_iteration
 from dp.samples import Samples
 from dp.selection.filters import Filter
 from dp.utils.distributed import of_first, parts_of
 from dp.utils.errors import UserError
-
-
-def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
-    """The value of the signal, logged with the mean loss since the last validation."""
-    loss = torch.stack(state.losses).mean().item()
-    if not math.isfinite(loss):
-        raise UserError(f"lr: the training loss is {loss} at iteration {state.iteration}; training diverged, lower lr")
-    current, averaged = on_full_images(config, state.learner), on_full_images(config, state.ema.module)
-    value = of_first(signal(current, averaged, state.losses))
-    state.log.append(
-        {
-            "iteration": state.iteration,
-            "train_loss": loss,
-            signal.name.replace(" ", "_"): value,
-            "pool_size": len(state.pool),
-        }
-    )
-    state.losses = []
-    return value
-
-
-def stable_phase(config: PracticeConfig) -> tuple[float, float]:
-    """The iterations between warm-up and cool-down: additions come from the first on, and before the second."""
-    return config.warmup * config.iterations, (1 - config.cooldown) * config.iterations
-
-
-def overdue(config: PracticeConfig, additions: int, iteration: int) -> bool:
-    """Whether the next addition has reached its place on an even schedule over the stable phase."""
-    begin, end = stable_phase(config)
-    due = begin + (end - begin) * (additions + 1) / (config.rounds + 1)
-    return config.backstop and iteration >= due
-
-
-def check_schedule(config: PracticeConfig) -> None:
-    """UserError if the schedule of `backstop` would not make all additions: there is one a validation at most."""
-    begin, end = stable_phase(config)
-    made = 0
-    for iteration in range(config.validate_every, config.iterations, config.validate_every):
-        if begin <= iteration < end and made < config.rounds and overdue(config, made, iteration):
-            made += 1
-    if config.backstop and made < config.rounds:
-        raise UserError(
-            f"rounds: got {config.rounds}, but validations every {config.validate_every} of {config.iterations} "
-            f"iterations leave room for {made} between warm-up and cool-down; set fewer rounds, lower validate_every, "
-            "train longer, or take whatever patience asks for (no backstop)"
-        )
-
-
-def add_images(
-    config: PracticeConfig, state: State, generator: ImageGenerator, keep: Filter | None, store: Store
-) -> None:
-    """Grow the pool by P images guided by the current learner (Algorithm 1, step 3)."""
-    round_ = len(state.additions) + 1
-    new = store.round(state, round_, config.n_per_round, image_maker(config, generator, round_, state, keep, store))
-    state.pool.append(new)
-    state.additions.append(
-        {
-            "iteration": state.iteration,
-            "trigger": state.pending,
-            "pool_size": len(state.pool),
-            "entropy": new.entropy.mean().item(),
-            "correct_at_birth": new.correct.float().mean().item(),
-            "zero_steps": int(new.zero_steps.sum()),
-            "candidates": candidates(config, round_, new),
-        }
-    )
-    state.pending = None
 
 
 def train(
@@ -110,33 +43,33 @@ def train(
     keep: Filter | None = None,
     progress: Callable[[State], None] | None = None,
 ) -> State:
-    """Train to the end of the schedule. Without a generator: no (more) additions."""
-    begin, end = stable_phase(config)
+    """Run Algorithm 1 from the first mini-batch to the last; without a generator, nothing (more) is added.
+
+    Step 1, the initial images, is made by `run_practice`.
+    """
     state.compute.prepare(state.learner)
-    ahead: Future[Batch] | None = None
-    with ThreadPoolExecutor(1) as thread:
+    with drawn_ahead(config, state) as next_batch:
         while state.iteration < config.iterations:
+            # Step 3. Patience is exhausted: generate P images guided by the current learner, and add them to the pool.
             if state.pending and generator is not None:
                 add_images(config, state, generator, keep, store)
                 if signal.of_pool:
                     state.patience.forget()
                 store.iteration(state)
-            following = state.iteration + 1
-            validates = following % config.validate_every == 0 or following == config.iterations
-            batch = ahead.result() if ahead else draw_batch(config, state.pool, state.iteration)
-            # The next mini-batch, while this one is trained on; not past a validation, where the pool may grow.
-            ahead = None if validates else thread.submit(draw_batch, config, state.pool, following)
-            train_iteration(config, state, batch)
-            if validates:
+            # Step 2. Train on a mini-batch drawn uniformly from the pool. The learning rate warms up (step 1) and cools
+            # down (step 4) by its schedule.
+            train_iteration(config, state, next_batch())
+            # Step 2, every tau iterations. Validate: T = 0 where accuracy has improved, else T = T + 1.
+            if validates(config, state.iteration):
                 value = validate(config, state, signal)
                 if progress:
                     progress(state)
-                may_add = begin <= state.iteration < end and len(state.additions) < config.rounds
-                if generator is not None and may_add:
+                if generator is not None and may_add(config, len(state.additions), state.iteration):
                     if state.patience.exhausted(value, len(state.pool) / config.n_initial):
                         state.pending = "patience"
                     elif overdue(config, len(state.additions), state.iteration):
                         state.pending = "schedule"
+                    # Branch-out. A copy of this state is trained to the end of the schedule without any addition.
                     if state.pending and len(state.pool) in config.branch_sizes:
                         store.put_branch(replace(state, branch=len(state.pool), pending=None))
             store.iteration(state)
@@ -154,7 +87,7 @@ class Outcome:
     learner: nn.Module = field(repr=False, compare=False)  # in eval mode; images [B, C, H, W] in [-1, 1] -> logits
 
     def numbers(self) -> dict[str, float | None]:
-        """All but the learner, as JSON values."""
+        """Return all but the learner, as JSON values."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "learner"}
 
 
@@ -171,7 +104,7 @@ def run_practice(
     progress: Callable[[State], None] | None = None,
     compute: Compute = Compute(),
 ) -> tuple[list[Outcome], State]:
-    """A whole run with its branches.
+    """Run Deliberate Practice: the whole of Algorithm 1, and the branches that leave it.
 
     Args:
         config: settings; a schedule that has no room for all additions makes fewer (`check_schedule` tells).
@@ -192,6 +125,7 @@ def run_practice(
     parts_of(config.parts)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()
+    # Step 1. Generate N images plainly, the classes in turn.
     if initial is None:
         initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
     classes = classes_of(generator)
@@ -226,6 +160,25 @@ def run_practice(
     return outcomes, state
 
 
+def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
+    """Return the value of the signal; log it with the mean loss since the last validation."""
+    loss = torch.stack(state.losses).mean().item()
+    if not math.isfinite(loss):
+        raise UserError(f"lr: the training loss is {loss} at iteration {state.iteration}; training diverged, lower lr")
+    current, averaged = on_full_images(config, state.learner), on_full_images(config, state.ema.module)
+    value = of_first(signal(current, averaged, state.losses))
+    state.log.append(
+        {
+            "iteration": state.iteration,
+            "train_loss": loss,
+            signal.name.replace(" ", "_"): value,
+            "pool_size": len(state.pool),
+        }
+    )
+    state.losses = []
+    return value
+
+
 def _left_at(state: State, size: int) -> int:
-    """The iteration at which the run outgrew a pool size."""
+    """Return the iteration at which the run outgrew a pool size."""
     return next(each["iteration"] for each in state.additions if each["pool_size"] > size)

@@ -1,4 +1,4 @@
-"""What to watch for a plateau: signals of one number a validation, higher = better, for `Patience` to count on.
+"""Signals of a plateau: one number per validation, higher = better, for `Patience` to count on.
 
 The method watches accuracy on real validation images. The other signals need no real image.
 """
@@ -124,7 +124,7 @@ class Agreement:
 
 
 def signal_of(config: PracticeConfig, generator: ImageGenerator, validation: RealImages) -> Signal:
-    """What config.signal names."""
+    """Return the signal that `config.signal` names."""
     if config.signal == "real":
         return RealAccuracy(validation)
     if config.signal == "loss":

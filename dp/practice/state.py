@@ -1,4 +1,4 @@
-"""What a run of Algorithm 1 holds, and where it is kept."""
+"""The state of a run of Algorithm 1."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +31,8 @@ class State:
     pending: str | None = None  # why an addition is due that has not been made yet
     branch: int | None = None  # the pool size at which this branch left the run; None: the run itself
     losses: list[Tensor] = field(default_factory=list)  # float32 [], since the last validation
-    log: list[dict[str, Any]] = field(default_factory=list)  # one entry a validation
-    additions: list[dict[str, Any]] = field(default_factory=list)  # one entry an addition
+    log: list[dict[str, Any]] = field(default_factory=list)  # one entry per validation
+    additions: list[dict[str, Any]] = field(default_factory=list)  # one entry per addition
 
 
 def start(
@@ -42,7 +42,7 @@ def start(
     net: nn.Module | None = None,
     compute: Compute = Compute(),
 ) -> State:
-    """A learner (a new one, or `net`) and its optimiser, before the first iteration."""
+    """Return the state before the first iteration: a learner (a new one, or `net`) and its optimiser."""
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(config.seed, WEIGHTS))
         learner = net or build_learner(config.learner, num_classes, pool.image_shape[0], config.crop or None)

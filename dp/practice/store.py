@@ -1,4 +1,4 @@
-"""practice.store."""
+"""Where a run is kept while it goes on: in memory, or in a folder."""
 
 import copy
 from collections.abc import Callable
@@ -16,31 +16,31 @@ class Store(Protocol):
     """Where a run keeps what it must not lose; `InMemory`, or a folder (`dp.runs.folder`)."""
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
-        """The samples of a round: those there are already, and `make(slots)` of the missing ones.
+        """Return the samples of a round: those there are already, and `make(slots)` of the missing ones.
 
         A store that trains from disk gives them without images: uint8 [n, 0, 0, 0].
         """
 
     def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
-        """Scores float32 [count] of a round's candidates, `score(numbers)` of those that have none yet.
+        """Return scores float32 [count] of a round's candidates, `score(numbers)` of those that have none yet.
 
         None: nothing to choose, the round is there; or scores are not kept, and the round is to be pruned in one go.
         """
 
     def pool(self, initial: Samples) -> TrainingPool:
-        """The pool to train on, of the initial samples."""
+        """Return the pool to train on, with the initial samples in it."""
 
     def iteration(self, state: State) -> None:
-        """Called after every iteration and before every addition: the moments at which a run can be interrupted."""
+        """Take note of an iteration or an addition that is done: a moment at which the run can be interrupted."""
 
     def put_branch(self, state: State) -> None:
         """Keep a state that will go on without additions when the run is finished."""
 
     def branches(self) -> list[int]:
-        """Pool sizes of the branches kept."""
+        """Return the pool sizes of the branches kept."""
 
     def resume(self, fresh: State, branch: int | None = None) -> State:
-        """The run (or branch) as it was kept last; `fresh` if there is nothing."""
+        """Return the run (or branch) as it was kept last; `fresh` if there is nothing."""
 
 
 class InMemory:

@@ -1,7 +1,8 @@
 """A step of training: the mini-batch, its augmentation, the gradients of all processes."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from dp.config import PracticeConfig
 from dp.learner.augment import ResizedCrop, Shift, mixing
 from dp.practice.interfaces import TrainingPool
+from dp.practice.schedule import validates, warmup_stable_decay
 from dp.practice.state import State
 from dp.utils.device import autocast
 from dp.utils.distributed import from_first, pairwise_sum, parts_of
@@ -20,7 +22,7 @@ Batch = list[tuple[Tensor, Tensor]]  # images uint8 [b, C, h, w] and labels int6
 
 
 def draw_batch(config: PracticeConfig, pool: TrainingPool, iteration: int) -> Batch:
-    """This process's parts of a mini-batch drawn uniformly from the pool, augmented; a function of its arguments."""
+    """Draw and augment this process's parts of a mini-batch, uniform from the pool; a function of its arguments."""
     rng = stream(config.seed, BATCHES, iteration)
     index = pool.draw(config.batch_size, rng, config.newest_weight)
     augment = augmentation(config, pool.image_shape, rng)
@@ -33,10 +35,29 @@ def draw_batch(config: PracticeConfig, pool: TrainingPool, iteration: int) -> Ba
     return batch
 
 
+@contextmanager
+def drawn_ahead(config: PracticeConfig, state: State) -> Iterator[Callable[[], Batch]]:
+    """Give the mini-batches of a run, each drawn in a thread while the one before is trained on.
+
+    None is drawn ahead past a validation, after which the pool may grow.
+    """
+    ahead: Future[Batch] | None = None
+    with ThreadPoolExecutor(1) as thread:
+
+        def following() -> Batch:
+            nonlocal ahead
+            batch = ahead.result() if ahead else draw_batch(config, state.pool, state.iteration)
+            after = state.iteration + 1
+            ahead = None if validates(config, after) else thread.submit(draw_batch, config, state.pool, after)
+            return batch
+
+        yield following
+
+
 def augmentation(
     config: PracticeConfig, image_shape: tuple[int, int, int], rng: torch.Generator
 ) -> Shift | ResizedCrop | None:
-    """What happens to a mini-batch of images."""
+    """Return the augmentation of a mini-batch of images, or None."""
     _, height, width = image_shape
     if not config.crop:
         return None
@@ -45,7 +66,7 @@ def augmentation(
 
 
 def train_iteration(config: PracticeConfig, state: State, batch: Batch) -> None:
-    """One step on a mini-batch (Algorithm 1, step 2), of which `batch` is what this process computes."""
+    """Take one step on a mini-batch (Algorithm 1, step 2), of which `batch` is the part that this process computes."""
     weights = [p for p in state.learner.parameters() if p.requires_grad]
     lr = config.lr * warmup_stable_decay(state.iteration, config.iterations, config.warmup, config.cooldown)
     for group in state.optimizer.param_groups:
@@ -77,7 +98,7 @@ def train_iteration(config: PracticeConfig, state: State, batch: Batch) -> None:
 
 
 def part_loss(config: PracticeConfig, state: State, part: int, images: Tensor, labels: Tensor) -> Tensor:
-    """Mean loss of the learner in training mode on one part of a mini-batch, mixed as Mixup and CutMix do."""
+    """Return the learner's mean loss in training mode on one part of a mini-batch, mixed by Mixup and CutMix."""
     device = next(state.learner.parameters()).device
     # For dropout and the like. torch.manual_seed asks for every kind of device there may be, which takes its time.
     seed_layers = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
@@ -88,17 +109,3 @@ def part_loss(config: PracticeConfig, state: State, part: int, images: Tensor, l
     with autocast(device):
         logits = state.learner(state.compute.lay_out(x))
     return F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
-
-
-def warmup_stable_decay(iteration: int, iterations: int, warmup: float, cooldown: float) -> float:
-    """Learning-rate factor in (0, 1]: linear warm-up, stable, cosine decay (Section 4: 10% and 20%).
-
-    Args:
-        iteration: 0 .. iterations - 1.
-        warmup, cooldown: fractions of the run.
-    """
-    warm, cool = warmup * iterations, cooldown * iterations
-    if iteration < warm:
-        return (iteration + 1) / (warm + 1)
-    left = (iterations - iteration) / cool if cool else 1.0
-    return 0.5 - 0.5 * math.cos(math.pi * min(1.0, left))

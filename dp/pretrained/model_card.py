@@ -22,7 +22,7 @@ from dp.utils.command_line import run_command
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
 from dp.utils.pixels import normalise
-from dp.utils.seeding import seed_for
+from dp.utils.seeding import MODEL_CARD, seed_for
 
 SCALES = (1.0, 1.25, 1.5, 2.0, 3.0)
 
@@ -45,7 +45,7 @@ def measure(images: int = 2000, steps: int = 10) -> dict:
     real_features = features(oracle, real.images[::2])[:images]
     rows = []
     for scale in tqdm(SCALES, "guidance scales"):
-        seeds = [seed_for(10**6, i) for i in range(images)]
+        seeds = [seed_for(MODEL_CARD, i) for i in range(images)]
         made = Generator(pipe, scale, steps).generate(labels, seeds).images
         found = diversity(real_features, features(oracle, made))
         recognised = (logits_of(oracle, made).argmax(1) == labels).float().mean().item()

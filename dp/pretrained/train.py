@@ -33,7 +33,7 @@ from dp.utils.command_line import run_command
 from dp.utils.device import autocast
 from dp.utils.files import write_json
 from dp.utils.pixels import normalise
-from dp.utils.seeding import stream
+from dp.utils.seeding import AUTOENCODER, ORACLE, UNET, stream
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -147,7 +147,7 @@ def train_vae(config: GeneratorConfig, images: Tensor, path: Path) -> Autoencode
     vae = new_vae(config)
 
     def loss(i: int) -> Tensor:
-        rng = stream(config.seed, 1, i)
+        rng = stream(config.seed, AUTOENCODER, i)
         x = images[torch.randint(len(images), (config.vae_batch,), generator=rng)]
         with autocast(x.device):
             posterior = vae.encode(x).latent_dist
@@ -179,7 +179,7 @@ def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Ten
     scheduler = new_scheduler()
 
     def loss(i: int) -> Tensor:
-        rng = stream(config.seed, 2, i)
+        rng = stream(config.seed, UNET, i)
         batch = torch.randint(len(means), (config.unet_batch,), generator=rng)
         x0 = means[batch] + stds[batch] * torch.randn(means[batch].shape, generator=rng)
         t = torch.randint(scheduler.config.num_train_timesteps, (len(x0),), generator=rng)
@@ -201,7 +201,7 @@ def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: 
     ema = ModelEmaV3(oracle, decay=0.995, use_warmup=True)
 
     def loss(i: int) -> Tensor:
-        rng = stream(config.seed, 3, i)
+        rng = stream(config.seed, ORACLE, i)
         batch = torch.randint(len(images), (config.oracle_batch,), generator=rng)
         crops = Shift.draw(len(batch), (IMAGE_SIZE, IMAGE_SIZE), CROP, rng)
         x = normalise(crops(images[batch], slice(None)))

@@ -9,9 +9,7 @@ from torch import Tensor
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
-from dp.utils.seeding import stream
-
-RENOISE = 101  # the part of an image's random stream that re-noises it: stream(seed, RENOISE)
+from dp.utils.seeding import RENOISE, stream
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dp.guidance.guidance import GuidanceConfig
 from dp.learner.models import build_learner
 from dp.practice.additions import image_maker
 from dp.practice.loop import run_practice
-from dp.practice.train_step import warmup_stable_decay
+from dp.practice.schedule import warmup_stable_decay
 from dp.samples import Samples
 from dp.utils.errors import UserError
 
