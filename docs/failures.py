@@ -11,16 +11,18 @@ import matplotlib
 import torch
 from matplotlib import pyplot as plt
 
-from dp.config import PracticeConfig
-from dp.data.fashion_mnist import validation_images
-from dp.data.image_set import ImageSet
-from dp.generation.generator import Generator
-from dp.guidance.guidance import GuidanceConfig
+from dp import (
+    Generator,
+    GuidanceConfig,
+    ImageSet,
+    PracticeConfig,
+    bundled_generator,
+    bundled_oracle,
+    run_practice,
+    validation_images,
+)
 from dp.learner.models import on_full_images
-from dp.practice.loop import run_practice
 from dp.practice.state import State
-from dp.pretrained.load import bundled_generator
-from dp.pretrained.oracle import bundled_oracle
 from dp.utils.provenance import provenance
 
 matplotlib.use("Agg")

@@ -29,20 +29,31 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.transforms.v2 import CenterCrop
 
-from dp.data.fashion_mnist import CLASSES
-from dp.generation.generator import PLAIN, Generator, judge
-from dp.guidance.guidance import GuidanceConfig, entropy_guidance, predict_x0
-from dp.guidance.objectives import entropy
-from dp.learner.models import build_learner
-from dp.utils.pixels import normalise
-from dp.pretrained.oracle import bundled_oracle
-from dp.pretrained.load import bundled_decoder, bundled_pipeline
-from dp.learner.models import CenterCrop
+from dp import (
+    CLASSES,
+    Generator,
+    GuidanceConfig,
+    build_learner,
+    bundled_decoder,
+    bundled_oracle,
+    bundled_pipeline,
+    entropy,
+    entropy_guidance,
+    predict_x0,
+)
 
 torch.set_num_threads(1)
 pipe = bundled_pipeline()
 generator = Generator(pipe, guidance_scale=1.5, steps=10)
+PLAIN = GuidanceConfig(omega=0.0)
+
+
+@torch.no_grad()
+def judge(classifier, images):
+    """Logits float [B, 10] on finished images uint8 [B, 1, 32, 32]; classifiers take [-1, 1]."""
+    return classifier(images / 127.5 - 1)
 
 # %% [markdown]
 # ## A half-trained classifier
@@ -56,7 +67,7 @@ classifier = nn.Sequential(CenterCrop(28), build_learner("convnet", 10, 1))
 optimizer = torch.optim.AdamW(classifier.parameters(), 1e-3)
 for _ in range(600):
     index = torch.randint(1000, (64,))
-    loss = F.cross_entropy(classifier(normalise(pool.images[index])), pool.labels[index])
+    loss = F.cross_entropy(classifier(pool.images[index] / 127.5 - 1), pool.labels[index])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -30,10 +30,15 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 import matplotlib.pyplot as plt
 import torch
 
-from dp.config import PracticeConfig, plain
-from dp.data.fashion_mnist import CLASSES, test_images, validation_images
-from dp.pretrained.load import bundled_generator
-from dp.practice.loop import run_practice
+from dp import (
+    CLASSES,
+    GuidanceConfig,
+    PracticeConfig,
+    bundled_generator,
+    run_practice,
+    test_images,
+    validation_images,
+)
 
 torch.set_num_threads(2)
 plt.rcParams.update({"figure.dpi": 70, "axes.spines.top": False, "axes.spines.right": False})
@@ -55,7 +60,7 @@ practice = PracticeConfig(
     validate_every=20,
     patience=1,
 )
-late = plain(practice)  # the same, with omega = 0
+late = replace(practice, guidance=GuidanceConfig(omega=0.0))
 static = replace(late, n_initial=1000, rounds=0, n_per_round=0)
 
 # %% [markdown]

@@ -33,18 +33,22 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from dp.config import PracticeConfig
-from dp.data.fashion_mnist import CLASSES, validation_images
-from dp.data.image_set import image_folder
-from dp.generation.generator import Generator
-from dp.guidance.guidance import GuidanceConfig, entropy_guidance
-from dp.guidance.objectives import entropy
-from dp.learner.models import HuggingFaceClassifier
-from dp.utils.pixels import normalise
-from dp.pretrained.load import bundled_pipeline
-from dp.practice.loop import run_practice
-from dp.guidance.preprocessing import Preprocess
-from dp.guidance.schedulers import EntropyGuidedDDIMScheduler
+from dp import (
+    CLASSES,
+    EntropyGuidedDDIMScheduler,
+    Generator,
+    GuidanceConfig,
+    HuggingFaceClassifier,
+    ImageSet,
+    PracticeConfig,
+    Preprocess,
+    bundled_pipeline,
+    entropy,
+    entropy_guidance,
+    image_folder,
+    run_practice,
+    validation_images,
+)
 
 torch.set_num_threads(2)
 torch.manual_seed(0)
@@ -83,13 +87,13 @@ classifier = nn.Sequential(Preprocess(64, mean, std), model)
 optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
 for _ in range(250):
     index = train[torch.randint(len(train), (64,))]
-    loss = F.cross_entropy(classifier(normalise(pictures.images[index])), pictures.labels[index])
+    loss = F.cross_entropy(classifier(pictures.images[index] / 127.5 - 1), pictures.labels[index])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 classifier.eval().requires_grad_(False)
 with torch.no_grad():
-    right = classifier(normalise(pictures.images[held_out])).argmax(1) == pictures.labels[held_out]
+    right = classifier(pictures.images[held_out] / 127.5 - 1).argmax(1) == pictures.labels[held_out]
 print(f"{right.float().mean():.0%} of the other half recognised")
 
 # %% [markdown]
@@ -148,8 +152,6 @@ show(hub, (0.0, 0.3))
 # Any module from crops in [-1, 1] to logits can be given as `net=`.
 
 # %%
-from dp.data.image_set import ImageSet
-
 generator = Generator(bundled_pipeline(), guidance_scale=2.0, steps=10)
 config = PracticeConfig(
     learner="test_efficientnet",

@@ -108,7 +108,7 @@ axis.legend();
 # by class.
 
 # %%
-from dp.data.fashion_mnist import CLASSES, test_images
+from dp import CLASSES, test_images
 from experiments.analysis.outcomes import correct
 
 right = {m: correct(r["test_predictions"] for r in rows if r["method"] == m and r["pool_size"] == 4000) for m in ("static", "DP")}

@@ -311,6 +311,11 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
         exec(compile(block, page, "exec"), names)
 
 
+@pytest.mark.parametrize("page", [*PAGES, *(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.py"))])
+def test_pages_and_notebooks_import_from_the_front_doors(page):
+    assert not re.findall(r"^(?:from|import) (?:dp|theory)\..*", (ROOT / page).read_text(), re.MULTILINE)
+
+
 def test_the_page_of_failures_has_the_numbers_that_were_measured():
     page = " ".join((ROOT / "docs/failures.md").read_text().split())
     found = json.loads((ROOT / "docs/failures/numbers.json").read_text())

@@ -15,6 +15,8 @@ from theory.scaling import Best, best_general, best_isotropic, best_rounds, loca
 from theory.selection import KeepAll, KeepEasy, KeepHard, Moments, Rule, Tempered, UserRule
 from theory.simulate import Simulation, banded, dense, dense_general
 
+__version__ = "0.2.0"
+
 __all__ = [
     "ArgumentError",
     "Best",
@@ -27,6 +29,7 @@ __all__ = [
     "Simulation",
     "Tempered",
     "UserRule",
+    "__version__",
     "accumulated_rounds",
     "banded",
     "best_general",

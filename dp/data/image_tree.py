@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import Dataset, default_collate
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import InterpolationMode, v2
 
@@ -34,8 +36,8 @@ class Listing:
     """The image files of some folders.
 
     Attributes:
-        files: bytes [N], names without their folder, sorted within each one. An array, not a list of strings: workers
-            that are forked share it, where every look at a Python object would copy its page of memory.
+        files: bytes [N], names without their folder, sorted within each one. An array, not a list of strings, which
+            takes several times the memory.
         counts: int64 [K], images in each folder; -1 where there is no such folder.
     """
 
@@ -206,9 +208,9 @@ def few(names: Sequence[str], count: int = 3) -> str:
 
 
 def useful(workers: int) -> int:
-    """At most as many worker processes as there are cores for this one."""
+    """Return how many threads to start: no more than there are cores for this process, and at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(workers, cores)
+    return max(1, min(workers, cores))
 
 
 class Items(Protocol):
@@ -219,34 +221,29 @@ class Items(Protocol):
     def __getitem__(self, index: int, /) -> tuple[Tensor, int]: ...
 
 
-class _Told(Dataset[tuple[Tensor, int] | str]):
-    """The items of a data set; the line of a `UserError` where reading one raises it."""
-
-    def __init__(self, data: Items):
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int] | str:
-        try:
-            return self.data[index]
-        except UserError as error:
-            return str(error)
-
-
-def _batch(items: list[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor] | str:
-    return next((item for item in items if isinstance(item, str)), None) or default_collate(items)
-
-
 def batches(data: Items, batch_size: int = 256, workers: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
-    """All items in order, read by worker processes: (uint8 [B, 3, size, size], int64 [B]).
+    """Read all items in order, a batch ahead, by threads: (uint8 [B, 3, size, size], int64 [B]).
+
+    Threads and not a `DataLoader`'s processes: Pillow decodes and resizes without Python's lock, and where processes do
+    not start as copies of this one (macOS, Windows, Linux from Python 3.14 on) they would take seconds to start.
+
+    Args:
+        data: the items.
+        batch_size: items in a batch; the last one may have fewer.
+        workers: threads; no more than there are cores are started.
 
     Raises:
         UserError: a file that is no whole image; the line names it.
     """
-    # Told, not raised, in the workers: an exception would arrive as the text of a traceback.
-    for batch in DataLoader(_Told(data), batch_size, num_workers=useful(workers), collate_fn=_batch):
-        if isinstance(batch, str):
-            raise UserError(batch)
-        yield batch
+    pool = ThreadPoolExecutor(useful(workers))
+    waiting: deque[list[Future[tuple[Tensor, int]]]] = deque()
+    try:
+        for first in range(0, len(data), batch_size):
+            rows = range(first, min(first + batch_size, len(data)))
+            waiting.append([pool.submit(data.__getitem__, row) for row in rows])
+            if len(waiting) > 1:
+                yield default_collate([item.result() for item in waiting.popleft()])
+        while waiting:
+            yield default_collate([item.result() for item in waiting.popleft()])
+    finally:
+        pool.shutdown(cancel_futures=True)

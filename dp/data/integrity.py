@@ -2,19 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from dp.data.image_tree import few, layout_problem, list_images, reason, useful
 from dp.data.imagenet import PUBLISHED_IMAGES, ClassSet, SetName, class_list, folder_of, folders_of
-
-MANY = 10_000  # files from which workers are worth their start
 
 
 @dataclass(frozen=True)
@@ -88,35 +85,25 @@ def look(name: SetName, root: Path, classes: ClassSet, open: int | Literal["all"
     )
 
 
-class Opening(Dataset[str]):
-    """Item i says what is wrong with file i; empty if it is a whole image."""
-
-    def __init__(self, files: Sequence[str]):
-        self.files = np.array([os.fsencode(file) for file in files], "S")  # shared by forked workers
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> str:
-        """What is wrong with a file."""
-        try:
-            with Image.open(os.fsdecode(self.files[index])) as image:
-                image.draft(None, (1, 1))  # JPEG: every byte is read, but only an eighth of each side is made
-                image.load()
-        except Exception as error:  # a decoder raises many kinds for a damaged file; all mean the same here
-            return reason(error)
-        return ""
+def fault_of(file: str) -> str:
+    """Return what is wrong with an image file; empty if it is a whole image."""
+    try:
+        with Image.open(file) as image:
+            image.draft(None, (1, 1))  # JPEG: every byte is read, but only an eighth of each side is made
+            image.load()
+    except Exception as error:  # a decoder raises many kinds for a damaged file; all mean the same here
+        return reason(error)
+    return ""
 
 
 def unreadable_among(files: Sequence[str], title: str, workers: int = 4) -> dict[str, str]:
-    """File -> what is wrong with it, for those that are no whole images; with a progress bar."""
-    if not files:
-        return {}
-    workers = useful(workers) if len(files) >= MANY else 0
-    loader = DataLoader(Opening(files), batch_size=64, num_workers=workers, collate_fn=list)
+    """Return what is wrong with each file that is no whole image, by file; with a progress bar."""
     faults: list[str] = []
-    with tqdm(total=len(files), unit="file", desc=title, leave=False) as bar:
-        for batch in loader:
-            faults += batch
-            bar.update(len(batch))
+    with (
+        ThreadPoolExecutor(useful(workers)) as pool,
+        tqdm(total=len(files), unit="file", desc=title, leave=False) as bar,
+    ):
+        for first in range(0, len(files), 1000):  # not all at once: a pool makes an object for each file that waits
+            faults += pool.map(fault_of, files[first : first + 1000])
+            bar.update(len(faults) - bar.n)
     return {file: fault for file, fault in zip(files, faults, strict=True) if fault}

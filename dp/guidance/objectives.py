@@ -132,7 +132,7 @@ def checked_logits(learner: Learner, images: Tensor) -> Tensor:
         stack.enter_context(frozen(learner))
         try:
             output = learner(images)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, UserError):
             raise
         except (RuntimeError, ValueError, AssertionError) as error:
             shape = list(images.shape)

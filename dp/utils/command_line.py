@@ -1,4 +1,4 @@
-"""utils.command_line."""
+"""Mistakes on the command line, told in one line."""
 
 import os
 import sys
@@ -20,12 +20,30 @@ def run_command(main: Callable[[], None]) -> None:
             raise
     except UserError as error:
         sys.exit(_line(f"error: {error}", 2))
+    except ModuleNotFoundError as error:
+        sys.exit(_line(f"error: {install_line(error)}", 2))
     except OSError as error:
         sys.exit(_line(f"error: {error.filename or 'input/output'}: {error.strerror or error}", 2))
     except Stopped as stopped:
         sys.exit(_line("stopped; the same command goes on from here", 128 + stopped.number))
     except KeyboardInterrupt:
         sys.exit(_line("stopped; the same command goes on from the last checkpoint", 130))
+
+
+def install_line(error: ModuleNotFoundError) -> str:
+    """Return which library is missing, and how to install it with the others that are needed.
+
+    Raises:
+        ModuleNotFoundError: the missing module is one of this project, which no installation would bring.
+    """
+    library = (error.name or "").split(".")[0]
+    if library in ("", "dp", "theory", "experiments", "paper_figures"):
+        raise error
+    return (
+        f"{library}: not installed; dp and python -m experiments need the extra dp, python -m paper_figures the extra "
+        "plots too (theory needs none): pip install '.[dp,plots]' in the repository, or pip install "
+        "'deliberate-practice[dp]'"
+    )
 
 
 def _leave_the_word(error: Exception) -> None:

@@ -1,7 +1,7 @@
 """Mistakes a user can mend, told in one line."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """A wrong input: names the field or file, what was found, what was expected and what to do."""
 
 

@@ -76,14 +76,13 @@ def test_problems_are_named_one_line_a_kind(tree, published, capsys):
     ]
 
 
-def test_every_file_is_opened_on_demand(tree, published, capsys, monkeypatch):
+def test_every_file_is_opened_on_demand(tree, published, capsys):
     wnid = class_list("imagenet100").wnids[5]
     (tree / "val" / wnid / f"{wnid}_1.JPEG").unlink()
     for path in bad_files(tree / "val" / wnid):
         if path.is_dir():
             path.rmdir()
     save(tree / "val" / wnid / "z.JPEG")
-    monkeypatch.setattr(data_check, "MANY", 1)
     assert checked(capsys, tree, "--open", "1")[1].count("cannot be read") == 0
     code, out, _ = checked(capsys, tree, "--open", "all", "--workers", "1", "--json")
     found = json.loads(out)
