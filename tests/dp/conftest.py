@@ -64,7 +64,7 @@ def imagenet(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def on_full_images(tmp_path_factory) -> Path:
+def whole(tmp_path_factory) -> Path:
     """train and val of ImageNet-100, one small image a class, and folders that are not of it."""
     root = tmp_path_factory.mktemp("whole")
     one = save(root / "one.jpg", size=(8, 8)).read_bytes()
