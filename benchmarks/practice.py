@@ -29,6 +29,7 @@ from dp.config import PracticeConfig
 from dp.learner.augment import Shift
 from dp.learner.models import build_learner
 from dp.pool.in_memory import Pool
+from dp.practice.gradients import gradient_of
 from dp.practice.schedule import warmup_stable_decay
 from dp.practice.state import start
 from dp.practice.store import InMemory, Store
@@ -98,9 +99,10 @@ def bare_loop(config: PracticeConfig) -> Callable[[], None]:
 def practice_loop(config: PracticeConfig, store: Store) -> Callable[[], None]:
     """One iteration of the practice loop."""
     state = start(config, Pool(samples()), 10)
+    gradient = gradient_of(config, state)
 
     def step() -> None:
-        train_iteration(config, state, draw_batch(config, state.pool, state.iteration))
+        train_iteration(config, state, draw_batch(config, state.pool, state.iteration), gradient)
         store.iteration(state)
 
     return step

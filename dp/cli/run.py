@@ -19,6 +19,7 @@ from dp.paper.rows import ROWS
 from dp.pool.shards import Encoding, Layout
 from dp.practice.checks import check_crop
 from dp.practice.compute import Compute
+from dp.practice.gradients import my_parts
 from dp.practice.loop import run_practice
 from dp.practice.schedule import check_schedule
 from dp.practice.state import State
@@ -109,7 +110,7 @@ def run(
         raise UserError("tensorboard: not installed; pip install tensorboard, or run without it")
     source.check_folders(test, imagenet, ood)
     processes.join()
-    processes.parts_of(config.parts)
+    my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     generator = source.origin(config, imagenet)
     shape = source.image_shape(generator)

@@ -27,7 +27,7 @@ from typing import Any, Literal
 import tyro
 
 from dp.config import config_from
-from dp.utils.distributed import check_share
+from dp.utils.distributed import check_even, check_share
 from dp.utils.errors import UserError
 
 SUBMITTABLE = ("run", "generate")
@@ -170,4 +170,8 @@ def _try(command: tuple[str, ...], gpus: int) -> None:
     if tried.returncode:
         raise UserError(f"command: {tried.stderr.strip().removeprefix('error: ')}")
     settings, _ = json.JSONDecoder().raw_decode(tried.stdout)
-    check_share(config_from(settings["config"]).parts, gpus)
+    config = config_from(settings["config"])
+    if "--deterministic" in command:
+        check_share(config.parts, gpus)
+    else:
+        check_even(config.batch_size, gpus)

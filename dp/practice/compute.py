@@ -17,6 +17,14 @@ class Compute:
     compile: bool = False  # torch.compile; needs a C++ compiler
     channels_last: bool = False  # images in the memory layout that convolutions on GPUs are fastest with
 
+    # Gradients are added in an order that does not depend on the number of processes; None: on CPUs, not on GPUs.
+    deterministic: bool | None = None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether gradients are added in that order; else torch's DistributedDataParallel adds them."""
+        return best_device().type != "cuda" if self.deterministic is None else self.deterministic
+
     def check(self) -> None:
         """UserError if torch.compile does not work here; found out by compiling something."""
         problem = _compile_problem() if self.compile else None

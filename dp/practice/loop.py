@@ -22,6 +22,7 @@ from dp.learner.models import on_full_images
 from dp.practice.additions import add_images, classes_of, filter_of, image_maker
 from dp.practice.checks import check_crop, check_images, check_learner, check_real
 from dp.practice.compute import Compute
+from dp.practice.gradients import gradient_of, my_parts
 from dp.practice.interfaces import ImageGenerator
 from dp.practice.schedule import may_add, overdue, validates
 from dp.practice.signals import Signal, signal_of
@@ -30,7 +31,7 @@ from dp.practice.store import InMemory, Store
 from dp.practice.train_step import drawn_ahead, train_iteration
 from dp.samples import Samples
 from dp.selection.filters import Filter
-from dp.utils.distributed import of_first, parts_of
+from dp.utils.distributed import of_first, over_processes
 from dp.utils.errors import UserError
 
 
@@ -48,6 +49,7 @@ def train(
     Step 1, the initial images, is made by `run_practice`.
     """
     state.compute.prepare(state.learner)
+    gradient = gradient_of(config, state)
     with drawn_ahead(config, state) as next_batch:
         while state.iteration < config.iterations:
             # Step 3. Patience is exhausted: generate P images guided by the current learner, and add them to the pool.
@@ -58,7 +60,7 @@ def train(
                 store.iteration(state)
             # Step 2. Train on a mini-batch drawn uniformly from the pool. The learning rate warms up (step 1) and cools
             # down (step 4) by its schedule.
-            train_iteration(config, state, next_batch())
+            train_iteration(config, state, next_batch(), gradient)
             # Step 2, every tau iterations. Validate: T = 0 where accuracy has improved, else T = T + 1.
             if validates(config, state.iteration):
                 value = validate(config, state, signal)
@@ -122,7 +124,7 @@ def run_practice(
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
     """
-    parts_of(config.parts)  # whether the processes can share a batch
+    my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()
     # Step 1. Generate N images plainly, the classes in turn.
@@ -162,11 +164,12 @@ def run_practice(
 
 def validate(config: PracticeConfig, state: State, signal: Signal) -> float:
     """Return the value of the signal; log it with the mean loss since the last validation."""
-    loss = torch.stack(state.losses).mean().item()
+    losses = state.losses if state.compute.ordered else over_processes(state.losses)
+    loss = torch.stack(losses).mean().item()
     if not math.isfinite(loss):
         raise UserError(f"lr: the training loss is {loss} at iteration {state.iteration}; training diverged, lower lr")
     current, averaged = on_full_images(config, state.learner), on_full_images(config, state.ema.module)
-    value = of_first(signal(current, averaged, state.losses))
+    value = of_first(signal(current, averaged, losses))
     state.log.append(
         {
             "iteration": state.iteration,

@@ -104,6 +104,35 @@ def check_share(parts: int, processes: int) -> None:
         )
 
 
+def share_of(batch: int) -> range:
+    """Return which rows of a batch this process computes; consecutive ones, as many for every process.
+
+    Raises:
+        UserError: the processes cannot share them evenly.
+    """
+    check_even(batch, world())
+    mine = batch // world()
+    return range(rank() * mine, (rank() + 1) * mine)
+
+
+def check_even(batch: int, processes: int) -> None:
+    """Raise UserError unless so many processes can share the rows of a batch evenly."""
+    if batch % processes:
+        raise UserError(
+            f"batch_size: got {batch} for {processes} processes, expected a multiple of {processes}; change "
+            "batch_size, or start another number of processes"
+        )
+
+
+def over_processes(values: list[Tensor]) -> list[Tensor]:
+    """Return each value's mean over the processes, the same for all of them."""
+    if world() == 1:
+        return values
+    summed = torch.stack(values)
+    dist.all_reduce(summed)
+    return list(summed / world())
+
+
 def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
     """The sum over all parts of a batch, the same bits in every process and for every number of processes.
 
@@ -127,22 +156,44 @@ def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
 
 def from_first(values: list[Tensor]) -> list[Tensor]:
     """The first process's values, in every process."""
-    if world() > 1:
-        for value in values:
-            dist.broadcast(value, 0)
+    if world() > 1 and values:
+        for kind in {value.dtype for value in values}:  # one message for each format, not for each value
+            alike = [value for value in values if value.dtype == kind]
+            flat = torch.cat([value.flatten() for value in alike])
+            dist.broadcast(flat, 0)
+            for value, piece in zip(alike, flat.split([value.numel() for value in alike]), strict=True):
+                value.copy_(piece.view_as(value))
     return values
 
 
 def _exchange(partial: Gradients) -> Gradients:
-    flat = torch.cat([each.flatten() for each in partial])
-    step = 1
-    while step < world():
-        other, peer = torch.empty_like(flat), rank() ^ step
-        for request in dist.batch_isend_irecv(
-            [dist.P2POp(dist.isend, flat, peer), dist.P2POp(dist.irecv, other, peer)]
-        ):
-            request.wait()
-        flat = flat + other  # a + b and b + a are the same bits
-        step *= 2
-    pieces = flat.split([each.numel() for each in partial])
-    return [piece.view_as(each) for piece, each in zip(pieces, partial, strict=True)]
+    """Return the sum over all processes by recursive halving and doubling, 2 (W - 1) / W of the numbers sent by each.
+
+    In the first half a process and its partner share what both still hold: each sends one half and adds the other, so
+    that in the end each has the whole sum of one W-th. In the second half they give each other what they have. Who adds
+    whom follows the tree of `pairwise_sum`: partners are 1, 2, 4 ... apart.
+    """
+    processes = world()
+    sizes = [each.numel() for each in partial]
+    flat = partial[0].new_zeros(-(-sum(sizes) // processes) * processes)
+    torch.cat([each.flatten() for each in partial], out=flat[: sum(sizes)])
+    first, length, step = 0, len(flat), 1  # this process's segment
+    received = torch.empty_like(flat[: length // 2])
+    while step < processes:
+        length //= 2
+        mine, other = (first + length, first) if rank() & step else (first, first + length)
+        _swap(flat[other : other + length], received[:length], rank() ^ step)
+        flat[mine : mine + length] += received[:length]  # a + b and b + a are the same bits
+        first, step = mine, step * 2
+    while step > 1:
+        step //= 2
+        other = first - length if rank() & step else first + length
+        _swap(flat[first : first + length], flat[other : other + length], rank() ^ step)
+        first, length = min(first, other), length * 2
+    return [piece.view_as(each) for piece, each in zip(flat[: sum(sizes)].split(sizes), partial, strict=True)]
+
+
+def _swap(sent: Tensor, received: Tensor, peer: int) -> None:
+    operations = [dist.P2POp(dist.isend, sent, peer), dist.P2POp(dist.irecv, received, peer)]
+    for request in dist.batch_isend_irecv(operations):
+        request.wait()

@@ -84,7 +84,11 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
         (["--", "evaluate", "X"], "command: got evaluate X, expected"),
         (["--sbatch", "gpu", "--", "run", "X"], "sbatch: got gpu, expected name=value"),
         (["--nodes", "0", "--", "run", "X"], "nodes: got 0, expected more than 0"),
-        (["--nodes", "3", "--", "run", "X", "--micro-batch", "2"], "processes: got 24, but a batch has 32 parts"),
+        (["--nodes", "3", "--", "run", "X"], "batch_size: got 64 for 24 processes, expected a multiple of 24"),
+        (
+            ["--nodes", "3", "--", "run", "X", "--micro-batch", "2", "--deterministic", "True"],
+            "processes: got 24, but a batch has 32 parts",
+        ),
         (
             ["--", "run", "X", *"--class-list imagenet100 --pipeline no/such --imagenet /no/where".split()],
             "command: /no/where",

@@ -12,11 +12,13 @@ from typing import ClassVar
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from dp.config import PracticeConfig
 from dp.data.image_set import ImageSet
 from dp.guidance.guidance import GuidanceConfig
+from dp.practice.compute import Compute
 from dp.practice.loop import run_practice
 from dp.runs.folder import RunFolder
 from dp.utils import distributed as processes
@@ -59,7 +61,14 @@ class Own:
 
 
 def one_process(
-    rank: int, world: int, port: int, folder: Path, config: PracticeConfig, in_memory: bool, signal_: Own | None
+    rank: int,
+    world: int,
+    port: int,
+    folder: Path,
+    config: PracticeConfig,
+    in_memory: bool,
+    signal_: Own | None,
+    compute: Compute = Compute(),
 ) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -71,7 +80,9 @@ def one_process(
         real = ImageSet(torch.randint(256, (51, 1, 32, 32), generator=rng).byte(), torch.arange(51) % 10)
         settings = {"config": asdict(config)}
         with RunFolder.open(folder, settings, config, CLASSES, (1, 32, 32), shard_size=6, in_memory=in_memory) as store:
-            outcomes, _ = run_practice(config, small_generator(), real, lambda: real, store=store, signal=signal_)
+            outcomes, _ = run_practice(
+                config, small_generator(), real, lambda: real, store=store, signal=signal_, compute=compute
+            )
             store.finish({"outcomes": [each.numbers() for each in outcomes]})
         processes.leave()
 
@@ -111,6 +122,25 @@ def test_any_number_of_processes_leaves_the_same_files(alone, tmp_path, world, i
     found = content(tmp_path / "run")
     assert found.keys() == alone.keys()
     assert [name for name in alone if found[name] != alone[name]] == []
+
+
+def test_torchs_engine_takes_any_number_that_divides_the_batch_and_computes_the_same_gradient(tmp_path):
+    """DistributedDataParallel, three processes of two micro-batches each, against one: equal but for rounding."""
+    config = replace(CONFIG, learner="vit", batch_size=18, micro_batch=9, mixup=0.0, cutmix=0.0)
+    config = replace(config, rounds=0, branch_sizes=(), iterations=6, validate_every=3)
+    found = []
+    for world in (1, 3):
+        folder = tmp_path / str(world)
+        started = spawned(one_process, world, folder, config, True, None, Compute(deterministic=False))
+        assert ended(started, 120) == [0] * world
+        log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        found.append((load_file(folder / "checkpoint.safetensors"), log))
+    (weights, log), (shared, shared_log) = found
+    assert [each["train_loss"] for each in log] == pytest.approx([each["train_loss"] for each in shared_log], rel=1e-3)
+    moved = [name for name in weights if name.startswith("learner/") and weights[name].is_floating_point()]
+    assert len(moved) > 10
+    apart = torch.cat([(weights[name] - shared[name]).flatten().abs() for name in moved]).mean()
+    assert apart < 0.1 * config.lr * config.iterations  # steps of Adam, in mixed precision where the processor has it
 
 
 def test_pruning_is_shared_too(tmp_path):
@@ -203,6 +233,13 @@ def test_a_pairwise_sum_is_a_sum_and_its_order_is_a_tree(parts):
     for k in range(2):
         assert torch.equal(summed[k], level[0][k])
         assert torch.allclose(summed[k].double(), sum(part[k].double() for part in values))
+
+
+def test_a_batch_that_three_processes_cannot_share_is_told(monkeypatch):
+    monkeypatch.setattr(processes, "world", lambda: 3)
+    assert list(processes.share_of(9)) == [0, 1, 2]
+    with pytest.raises(UserError, match="batch_size: got 64 for 3 processes, expected a multiple of 3"):
+        processes.share_of(64)
 
 
 def test_processes_that_cannot_share_a_batch_are_told_how_many_can(monkeypatch):
