@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import Subset
 from tqdm import tqdm
 
-from dp.data.image_set import LOADERS, ImageSet, RealImages
+from dp.data.image_set import LOADERS, ImageData, ImageSet, RealImages
 from dp.data.image_tree import batches
 from dp.data.imagenet import RealSet
 from dp.samples import Samples
@@ -17,16 +17,18 @@ from dp.utils.distributed import rank, total, world
 from dp.utils.pixels import normalise
 
 BATCH = 250  # images at once; on a CPU larger batches take longer, up to twice as long
+DECODED_BATCH = 50  # of images in files: 5,000 of them are enough batches for 100 processes
+KEPT_BYTES = 4 * 10**9  # of decoded images that a process keeps in memory
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module's parameters are."""
+    """Return where a module's parameters are."""
     return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 
 @torch.no_grad()
 def logits_of(learner: nn.Module, images: Tensor) -> Tensor:
-    """Logits of a learner in eval mode on uint8 images [N, C, H, W]: float32 [N, K], on the CPU."""
+    """Return the logits of a learner in eval mode on uint8 images [N, C, H, W]: float32 [N, K], on the CPU."""
     device = device_of(learner)
     parts = []
     for part in images.split(BATCH):
@@ -36,7 +38,7 @@ def logits_of(learner: nn.Module, images: Tensor) -> Tensor:
 
 
 def right(logits: Tensor, labels: Tensor, allowed: tuple[int, ...] | None = None) -> Tensor:
-    """Which images are classified right, the answer being the largest logit among the allowed labels (None: all).
+    """Tell which images are classified right, the answer being the largest logit among the allowed labels (None: all).
 
     Args:
         logits: float [N, K].
@@ -55,7 +57,7 @@ def right(logits: Tensor, labels: Tensor, allowed: tuple[int, ...] | None = None
 def accuracy(
     learner: nn.Module, real: RealImages, allowed: tuple[int, ...] | None = None, progress: str | None = None
 ) -> float:
-    """Top-1 accuracy in percent; the processes of a run share the images, and all get the same number.
+    """Return the top-1 accuracy in percent; the processes of a run share the images, and all get the same number.
 
     The set is cut into the same batches however many processes share them: what else is in its batch can change an
     image's logits in their last bits.
@@ -69,19 +71,60 @@ def accuracy(
     Raises:
         UserError: a file that is no whole image; the line names it.
     """
-    mine = range(rank() * BATCH, len(real), world() * BATCH)  # where this process's batches begin
+    size = batch_of(real)
+    mine = range(rank() * size, len(real), world() * size)  # where this process's batches begin
     bar = tqdm(_batches(real, mine), progress, len(mine), disable=progress is None or rank() > 0)
     correct = sum(int(right(logits_of(learner, images), labels, allowed).sum()) for images, labels in bar)
     return 100 * total(correct) / len(real)
 
 
+class KeptShare:
+    """A data set that is evaluated again and again: each process decodes its share of the images once and keeps it.
+
+    Decoding JPEGs anew for every validation can take longer than the training between two of them.
+    """
+
+    def __init__(self, data: ImageData):
+        self.data = data
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}  # of each batch, by its first image
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.data[index]
+
+    def batches(self, firsts: range) -> Iterable[tuple[Tensor, Tensor]]:
+        """Give the batches that begin at these images: those that are kept, and the first time those of the files."""
+        missing = [first for first in firsts if first not in self._kept]
+        self._kept |= zip(missing, _decoded(self.data, missing), strict=True)
+        return (self._kept[first] for first in firsts)
+
+
+def kept_share(real: RealImages) -> RealImages:
+    """Return the images as they are best kept for many evaluations: decoded, where this share is not large."""
+    if isinstance(real, ImageSet):
+        return real
+    share = real[0][0].numel() * len(real) / world()
+    return KeptShare(real) if share <= KEPT_BYTES else real
+
+
+def batch_of(real: RealImages) -> int:
+    """Return how many images are evaluated at once: few where the processes of a cluster share a set."""
+    return BATCH if isinstance(real, ImageSet) else DECODED_BATCH
+
+
 def _batches(real: RealImages, firsts: range) -> Iterable[tuple[Tensor, Tensor]]:
-    """The batches of images and labels that begin at these images."""
+    """Give the batches of images and labels that begin at these images."""
     if isinstance(real, ImageSet):
         return ((real.images[first : first + BATCH], real.labels[first : first + BATCH]) for first in firsts)
+    return real.batches(firsts) if isinstance(real, KeptShare) else _decoded(real, firsts)
+
+
+def _decoded(real: ImageData, firsts: Sequence[int]) -> Iterable[tuple[Tensor, Tensor]]:
+    rows = [row for first in firsts for row in range(first, min(first + DECODED_BATCH, len(real)))]
     data: Any = real
-    index = [row for first in firsts for row in range(first, min(first + BATCH, len(real)))]
-    return batches(Subset(data, index), BATCH, LOADERS)
+    return batches(Subset(data, rows), DECODED_BATCH, LOADERS)
 
 
 def measured(learner: nn.Module, sets: Sequence[RealSet]) -> dict[str, dict[str, float]]:

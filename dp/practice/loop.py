@@ -17,7 +17,7 @@ from torch import nn
 
 from dp.config import PracticeConfig
 from dp.data.image_set import RealImages
-from dp.learner.evaluate import accuracy
+from dp.learner.evaluate import accuracy, kept_share
 from dp.learner.models import on_full_images
 from dp.practice.additions import add_images, classes_of, filter_of, image_maker
 from dp.practice.checks import check_crop, check_images, check_learner, check_real
@@ -135,6 +135,7 @@ def run_practice(
     if initial.images.numel():
         check_images("initial", initial.images, initial.labels, classes)
     first_real = check_real("validation", validation, classes)
+    validation = kept_share(validation)
     check_crop(config, pool.image_shape)
     signal = signal or signal_of(config, generator, validation)
     keep = keep or filter_of(config, generator)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import tyro
 
-from dp.data import imagenet
 from dp.cli import data as data_check
+from dp.data import imagenet
 from dp.data.imagenet import class_list, folders_of
 from dp.utils.command_line import run_command
 from tests.dp.image_files import bad_files, save, truncate

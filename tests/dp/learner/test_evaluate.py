@@ -12,7 +12,7 @@ from dp.data.image_set import ImageSet
 from dp.data.image_tree import ImageTree
 from dp.data.imagenet import folders_of, open_set
 from dp.learner import evaluate
-from dp.learner.evaluate import accuracy, measured, right
+from dp.learner.evaluate import accuracy, kept_share, measured, right
 from dp.utils import distributed as processes
 from tests.dp.forked import spawned
 from tests.dp.image_files import save
@@ -47,6 +47,17 @@ def test_accuracy_of_a_learner(colours):
     assert accuracy(Reddest(), colours) == accuracy(Reddest(), colours, (0, 1, 2, 3)) == 0
     in_memory = ImageSet(torch.stack([image for image, _ in colours]), colours.labels)
     assert accuracy(Reddest(), in_memory, (0, 1)) == 75
+
+
+def test_images_that_are_evaluated_again_are_decoded_once(colours, monkeypatch):
+    monkeypatch.setattr(evaluate, "DECODED_BATCH", 3)
+    kept = kept_share(colours)
+    first = accuracy(Reddest(), kept, (0, 1))
+    for row in range(len(colours)):
+        colours.path(row).unlink()
+    assert accuracy(Reddest(), kept, (0, 1)) == first == 75
+    monkeypatch.setattr(evaluate, "KEPT_BYTES", 0)
+    assert kept_share(kept) is kept  # too large: read anew each time
 
 
 def test_r_is_judged_by_the_logits_of_its_own_classes(tmp_path):
