@@ -20,8 +20,8 @@ from dp.utils.errors import UserError
 from experiments.engine import results
 from experiments.engine.workers import run as run_jobs
 from experiments.profiles import profile
-from experiments.studies import live
-from experiments.studies.registry import jobs_of
+from experiments.studies import jobs_of
+from experiments.studies.live import LIVE
 
 Studies = Annotated[tuple[str, ...], tyro.conf.Positional]
 Name = Annotated[str, tyro.conf.arg(name="profile")]
@@ -41,7 +41,7 @@ def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None =
         shutil.rmtree(results.folder("smoke"), ignore_errors=True)
     made = 0
     # What a search tries next depends on what it has found: list the jobs again until there is nothing to do.
-    while new := run_jobs(profile_name, jobs := jobs_of(settings, studies, profile_name), workers):
+    while new := run_jobs(profile_name, jobs := jobs_of(settings, studies), workers):
         made += new
     print(f"{profile_name}: {len(jobs) - made} recorded results used, {made} computed")
 
@@ -53,7 +53,7 @@ def status(studies: Studies = (), profile_name: Name = "cpu") -> None:
         studies: as for run.
         profile_name: cpu or smoke.
     """
-    found = [(results.state(profile_name, job), job) for job in jobs_of(profile(profile_name), studies, profile_name)]
+    found = [(results.state(profile_name, job), job) for job in jobs_of(profile(profile_name), studies)]
     for state, job in found:
         if state != "present":
             print(f"{state:8} {job.study}/{job.name}")
@@ -86,7 +86,7 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
     """
     from experiments.engine.check import check as compare
 
-    found = compare(profile_name, jobs_of(profile(profile_name), studies, profile_name), workers, tolerance)
+    found = compare(profile_name, jobs_of(profile(profile_name), studies), workers, tolerance)
     if not found:
         raise UserError(f"check: nothing of {', '.join(studies)} is recorded with the profile's settings; run it first")
     for name, lines in found.items():
@@ -99,9 +99,9 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
 
 def run_live(profile_name: Name = "cpu") -> None:
     """Run Deliberate Practice and static training for a short while, side by side."""
-    settings = profile(profile_name).live
+    settings = profile(profile_name)
     shutil.rmtree(results.folder("live"), ignore_errors=True)
-    run_jobs("live", live.jobs(settings))
+    run_jobs("live", LIVE.jobs(settings.settings(LIVE), settings))
 
 
 def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:

@@ -47,7 +47,7 @@ plt.rcParams.update({"figure.dpi": 70, "axes.spines.top": False, "axes.spines.ri
 # ## Settings
 #
 # N = 400 images at the start, k = 6 additions of P = 100. Everything else is as in the recorded experiments
-# (`experiments/profiles/cpu.py`), but that the runs are a sixth as long, and so are validated more often (every 20
+# (`experiments/studies/settings.py`), but that the runs are a sixth as long, and so are validated more often (every 20
 # iterations) with a patience of 1: this shows how it works, not which is better.
 
 # %%

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, QUESTION
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Ablation:
         fixed_patience: validations, where patience does not grow.
     """
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    fixed_patience: int
+    base: PracticeConfig = replace(QUESTION, incremental=True, patience=1)
+    seeds: tuple[int, ...] = FEWER
+    fixed_patience: int = 2
 
 
-def jobs(settings: Ablation) -> list[Job]:
+def jobs(settings: Ablation, _: Profile) -> list[Job]:
     """One result a run."""
     rows = rows_of(settings.base, settings.fixed_patience)
     return [
@@ -57,3 +59,6 @@ def rows_of(base: PracticeConfig, fixed_patience: int) -> dict[str, PracticeConf
         "patience-fixed": replace(base, incremental=False, patience=fixed_patience),
         "newest-twice": replace(base, newest_weight=2.0),
     }
+
+
+STUDY = Study("ablation", Ablation(), jobs)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig, plain
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import EQUAL, LEARNERS, MIDDLE, SEEDS, STATIC
 
 
 @dataclass(frozen=True)
@@ -23,32 +25,37 @@ class Comparison:
     """Settings of the study for one learner.
 
     Attributes:
-        name: of the study.
-        prune: generate-then-prune, all but the seed; at its tuned settings it comes with experiments/studies/tuned.py.
-        real: of training on real images, all but size and seed.
+        learner: of all runs.
+        prune: generate-then-prune, all but learner and seed; tuned runs of it come with experiments/studies/tuned.py.
+        real: of training on real images, all but learner, size and seed.
         real_sizes: real images, from the start.
         seeds: of the runs.
         reference_seeds: of the reference learners, trained on the larger real size.
     """
 
-    name: str
-    prune: PracticeConfig
-    real: PracticeConfig
-    real_sizes: tuple[int, ...]
-    seeds: tuple[int, ...]
-    reference_seeds: tuple[int, ...]
+    learner: str
+    prune: PracticeConfig = MIDDLE.apply(replace(plain(EQUAL), over_sampling=4.0))
+    real: PracticeConfig = STATIC
+    real_sizes: tuple[int, ...] = (4000, 32000)
+    seeds: tuple[int, ...] = SEEDS
+    reference_seeds: tuple[int, ...] = (50, 51, 52)
 
 
-def jobs(settings: Comparison) -> list[Job]:
+def jobs(learners: tuple[Comparison, ...], _: Profile) -> list[Job]:
     """One result a run."""
     found = []
-    for seed in settings.seeds:
-        run = replace(plain(settings.prune), seed=seed)
-        found.append(practice_job(settings.name, f"prune-equal-{run.n_initial}-seed{seed}", run))
-        found += [_real(settings, "real", n, seed) for n in settings.real_sizes]
-    return found + [_real(settings, "reference", max(settings.real_sizes), seed) for seed in settings.reference_seeds]
+    for each in learners:
+        for seed in each.seeds:
+            run = replace(plain(each.prune), learner=each.learner, seed=seed)
+            found.append(practice_job(f"comparison-{each.learner}", f"prune-equal-{run.n_initial}-seed{seed}", run))
+            found += [_real(each, "real", n, seed) for n in each.real_sizes]
+        found += [_real(each, "reference", max(each.real_sizes), seed) for seed in each.reference_seeds]
+    return found
 
 
 def _real(settings: Comparison, method: str, size: int, seed: int) -> Job:
-    run = replace(plain(settings.real), seed=seed, n_initial=size, rounds=0, n_per_round=0)
-    return practice_job(settings.name, f"{method}-{size}-seed{seed}", run, source="real")
+    run = replace(plain(settings.real), learner=settings.learner, seed=seed, n_initial=size, rounds=0, n_per_round=0)
+    return practice_job(f"comparison-{settings.learner}", f"{method}-{size}-seed{seed}", run, source="real")
+
+
+STUDY = Study("comparison", tuple(map(Comparison, LEARNERS)), jobs)

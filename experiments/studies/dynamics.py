@@ -16,20 +16,22 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import EQUAL, FEWER
 
 
 @dataclass(frozen=True)
 class Dynamics:
     """Settings of the study; `base` gives N and everything else but the additions."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    few: tuple[int, ...]  # numbers of additions as large as the initial pool
-    many: int  # number of small additions
-    many_size: int  # images of each of those
+    base: PracticeConfig = replace(EQUAL, n_initial=1000, backstop=False)
+    seeds: tuple[int, ...] = FEWER
+    few: tuple[int, ...] = (0, 1, 2)  # numbers of additions as large as the initial pool
+    many: int = 15  # number of small additions
+    many_size: int = 200  # images of each of those
 
 
-def jobs(settings: Dynamics) -> list[Job]:
+def jobs(settings: Dynamics, _: Profile) -> list[Job]:
     """One result a run."""
     base = replace(settings.base, n_per_round=settings.base.n_initial)
     runs = {k: replace(base, rounds=k) for k in settings.few}
@@ -39,3 +41,6 @@ def jobs(settings: Dynamics) -> list[Job]:
         for seed in settings.seeds
         for k, run in runs.items()
     ]
+
+
+STUDY = Study("dynamics", Dynamics(), jobs)

@@ -24,7 +24,9 @@ from dp.practice.additions import filter_of
 from dp.pretrained.load import bundled_generator
 from experiments.engine.practice_runs import compute_practice, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.studies.selection import image_operations
+from experiments.studies.settings import FEWER, QUESTION
 
 TILE = 100  # images that filters judge at once
 
@@ -40,12 +42,12 @@ FILTERS: tuple[Literal["none", "diffusion_classifier", "round_trip", "disagreeme
 class Filtering:
     """Settings of the study: a run, its seeds, and omegas from moderate to too large."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    omegas: tuple[float, ...]
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
+    omegas: tuple[float, ...] = (0.2, 0.4, 0.6)
 
 
-def jobs(settings: Filtering) -> list[Job]:
+def jobs(settings: Filtering, _: Profile) -> list[Job]:
     """One result a run."""
     found = []
     for seed in settings.seeds:
@@ -74,3 +76,6 @@ def judging_operations(config: PracticeConfig) -> float:
     learner = on_full_images(config, build_learner(config.learner, 10))
     images = generator.generate(torch.arange(TILE) % 10, list(range(TILE)))
     return operations(lambda: keep(images, learner, learner)) / TILE
+
+
+STUDY = Study("filtering", Filtering(), jobs)

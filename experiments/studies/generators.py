@@ -35,8 +35,9 @@ from dp.utils.files import write_json
 from dp.utils.pixels import normalise
 from experiments.engine.practice_runs import generator_files, outcomes_of, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.paths import BUILD, ROOT
-from experiments.studies.scaling import Preset
+from experiments.studies.settings import EQUAL, FEWER, MIDDLE, STATIC, Preset
 
 FOLDER = ROOT / "experiments" / "assets" / "generators"
 # The weaker generators, by what their training lacked.
@@ -59,15 +60,15 @@ class Generators:
         seeds: of the runs.
     """
 
-    static: PracticeConfig
-    dp: PracticeConfig
-    preset: Preset
-    scales: tuple[float, ...]
-    weaker_scale: float
-    seeds: tuple[int, ...]
+    static: PracticeConfig = STATIC
+    dp: PracticeConfig = EQUAL
+    preset: Preset = MIDDLE
+    scales: tuple[float, ...] = (1.25, 2.0, 3.0, 4.0)
+    weaker_scale: float = 1.5
+    seeds: tuple[int, ...] = FEWER
 
 
-def jobs(settings: Generators) -> list[Job]:
+def jobs(settings: Generators, _: Profile) -> list[Job]:
     """One result a run, and one a generator for its diversity."""
     choices = {f"scale {scale:g}": ("bundled", scale) for scale in settings.scales}
     choices |= {name: (name, settings.weaker_scale) for name in WEAKER}
@@ -137,6 +138,9 @@ def make() -> None:
         LatentClassPipeline(pipe.vae.half(), unet.half(), new_scheduler()).save_pretrained(folder_of(name))
         pipe.vae.float()
         write_json(folder_of(name) / "training.json", asdict(config))
+
+
+STUDY = Study("generators", Generators(), jobs)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ from dp.selection.prune import prune
 from dp.utils.seeding import seed_for, stream
 from experiments.engine.practice_runs import Observed, plain_pool, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import EQUAL, MIDDLE
 
 PICTURES, DIVERSE, DRAWN = 10**6, 10**6 + 1, 10**6 + 2  # random streams of the images in the grids
 
@@ -49,14 +51,14 @@ class Grids:
         images: for each measure of diversity.
     """
 
-    run: PracticeConfig
-    omegas: tuple[float, ...]
-    learners: int
-    seeds_per_class: int
-    images: int
+    run: PracticeConfig = MIDDLE.apply(EQUAL)
+    omegas: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.4)
+    learners: int = 5
+    seeds_per_class: int = 2
+    images: int = 2000
 
 
-def jobs(settings: Grids) -> list[Job]:
+def jobs(settings: Grids, _: Profile) -> list[Job]:
     """One result."""
     job = practice_job("grids", "grids", settings.run)
     shown = {name: value for name, value in asdict(settings).items() if name != "run"}
@@ -157,3 +159,6 @@ def diversities(
     pruned = _pruned(generator, learner, guidance, images)
     sets = {"plain": plain, "guided": guided, "pruned": pruned}
     return {name: asdict(diversity(real, features(oracle, made.images))) for name, made in sets.items()}
+
+
+STUDY = Study("grids", Grids(), jobs)

@@ -10,24 +10,30 @@ Expected   practice ahead of static training for each, by amounts that differ
 The learners that the scaling studies are about are shown beside them.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from dp.config import PracticeConfig, plain
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.studies.scaling import static_job
+from experiments.studies.settings import FEWER, QUESTION
 
 
 @dataclass(frozen=True)
 class Learners:
     """Settings of the study: a run, its seeds, and names of learners as `dp.learner.build_learner` takes them."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    learners: dict[str, str]  # as in the names of results -> name of the learner
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
+    # as in the names of results -> name of the learner
+    learners: Mapping[str, str] = field(
+        default_factory=lambda: {"resnet": "test_resnet", "plain_vit": "test_vit?patch_size=7"}
+    )
 
 
-def jobs(settings: Learners) -> list[Job]:
+def jobs(settings: Learners, _: Profile) -> list[Job]:
     """One result a run."""
     found = []
     base = settings.base
@@ -42,3 +48,6 @@ def jobs(settings: Learners) -> list[Job]:
                 practice_job("learners", f"{short}-omega0-{base.n_initial}-seed{seed}", plain(run)),
             ]
     return found
+
+
+STUDY = Study("learners", Learners(), jobs)

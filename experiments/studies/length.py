@@ -17,20 +17,23 @@ from dataclasses import dataclass, replace
 
 from experiments.engine.practice_runs import practice_job, settings_of
 from experiments.engine.results import Job
-from experiments.studies import tuned, tuning
+from experiments.engine.study import Profile, Study
+from experiments.studies import tuned
+from experiments.studies.settings import FEWER
 
 
 @dataclass(frozen=True)
 class Length:
     """Settings of the study: whose tuned runs are made longer, how long, and their seeds."""
 
-    learner: str
-    iterations: int
-    seeds: tuple[int, ...]
+    learner: str = "convnet"
+    iterations: int = 16000
+    seeds: tuple[int, ...] = FEWER
 
 
-def jobs(settings: Length, compared: tuned.Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
+def jobs(settings: Length, profile: Profile) -> list[Job]:
     """One result a run: static training and DP, seed by seed; none before the search of the learner is finished."""
+    compared = profile.settings(tuned.STUDY)
     largest = replace(
         compared,
         seeds=settings.seeds,
@@ -39,6 +42,9 @@ def jobs(settings: Length, compared: tuned.Tuned, search: tuning.Tuning, profile
     )
     return [
         practice_job("length", job.name, replace(settings_of(job.config), iterations=settings.iterations))
-        for job in tuned.jobs(largest, search, profile)
+        for job in tuned.jobs(largest, profile)
         if job.study == f"scaling-tuned-{settings.learner}" and job.name.startswith(("static-", "DP-"))
     ]
+
+
+STUDY = Study("length", Length(), jobs)

@@ -16,17 +16,19 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig, plain
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, QUESTION
 
 
 @dataclass(frozen=True)
 class Objectives:
     """Settings of the study: a run, and its seeds."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
 
 
-def jobs(settings: Objectives) -> list[Job]:
+def jobs(settings: Objectives, _: Profile) -> list[Job]:
     """One result a run."""
     base = settings.base
     final = base.n_initial + base.rounds * base.n_per_round
@@ -46,3 +48,6 @@ def jobs(settings: Objectives) -> list[Job]:
         for seed in settings.seeds
         for name, run in runs.items()
     ]
+
+
+STUDY = Study("objectives", Objectives(), jobs)

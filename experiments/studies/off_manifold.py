@@ -35,6 +35,8 @@ from dp.selection.latent_diffusion import LatentDiffusion
 from dp.utils.seeding import seed_for
 from experiments.engine.practice_runs import plain_pool, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, QUESTION
 
 STREAM = 61  # of the measured images' seeds
 Window = tuple[float, float]
@@ -51,13 +53,16 @@ class OffManifold:
         images: of each.
     """
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    windows: tuple[tuple[Window, tuple[float, ...]], ...]
-    images: int
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
+    windows: tuple[tuple[Window, tuple[float, ...]], ...] = (
+        ((0.0, 1.0), (0.05, 0.1, 0.2, 0.4)),
+        ((0.0, 0.4), (0.1, 0.2, 0.4, 0.8)),
+    )
+    images: int = 500
 
 
-def jobs(settings: OffManifold) -> list[Job]:
+def jobs(settings: OffManifold, _: Profile) -> list[Job]:
     """One result a seed for the measured images, and one a run."""
     found = []
     for seed in settings.seeds:
@@ -129,3 +134,6 @@ def far(real: Tensor, generated: Tensor) -> Tensor:
     near, others = real[: len(real) // 2], real[len(real) // 2 :]
     limit = torch.cdist(others, near).amin(1).quantile(0.95)
     return (torch.cdist(generated, near).amin(1) > limit).float()
+
+
+STUDY = Study("off_manifold", OffManifold(), jobs)

@@ -16,26 +16,8 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig, plain
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A run that grows: N initial images, P an addition, k additions; and the pool sizes at which branches leave it."""
-
-    n_initial: int
-    n_per_round: int
-    rounds: int
-    branch_sizes: tuple[int, ...] = ()
-
-    def apply(self, base: PracticeConfig) -> PracticeConfig:
-        """`base` with this preset's sizes."""
-        return replace(
-            base,
-            n_initial=self.n_initial,
-            n_per_round=self.n_per_round,
-            rounds=self.rounds,
-            branch_sizes=self.branch_sizes,
-        )
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import EQUAL, LARGE, LEARNERS, MIDDLE, SEEDS, SMALL, STATIC, STATIC_SIZES, Preset
 
 
 @dataclass(frozen=True)
@@ -43,34 +25,36 @@ class Scaling:
     """Settings of the study for one learner.
 
     Attributes:
-        name: of the study.
-        static, growing: of the runs, all but sizes and seed, and omega.
+        learner: of all runs.
+        static, growing: of the runs, all but learner, sizes and seed, and omega.
         seeds: of the runs.
         static_sizes: images of the static runs.
         dp_presets, omega_zero_presets: sizes of the others.
     """
 
-    name: str
-    static: PracticeConfig
-    growing: PracticeConfig
-    seeds: tuple[int, ...]
-    static_sizes: tuple[int, ...]
-    dp_presets: tuple[Preset, ...]
-    omega_zero_presets: tuple[Preset, ...]
+    learner: str
+    static: PracticeConfig = STATIC
+    growing: PracticeConfig = EQUAL
+    seeds: tuple[int, ...] = SEEDS
+    static_sizes: tuple[int, ...] = STATIC_SIZES
+    dp_presets: tuple[Preset, ...] = (replace(SMALL, branch_sizes=(500,)), replace(MIDDLE, branch_sizes=(2000,)), LARGE)
+    omega_zero_presets: tuple[Preset, ...] = (SMALL, MIDDLE)
 
 
-def jobs(settings: Scaling) -> list[Job]:
+def jobs(learners: tuple[Scaling, ...], _: Profile) -> list[Job]:
     """One result a run, seed by seed."""
     found = []
-    for seed in settings.seeds:
-        for n in settings.static_sizes:
-            found.append(static_job(settings.name, settings.static, n, seed))
-        for preset in settings.dp_presets:
-            run = preset.apply(replace(settings.growing, seed=seed))
-            found.append(practice_job(settings.name, f"DP-{preset.n_initial}-seed{seed}", run))
-        for preset in settings.omega_zero_presets:
-            run = preset.apply(replace(plain(settings.growing), seed=seed))
-            found.append(practice_job(settings.name, f"omega0-{preset.n_initial}-seed{seed}", run))
+    for each in learners:
+        study = f"scaling-equal-{each.learner}"
+        static, growing = (replace(base, learner=each.learner) for base in (each.static, each.growing))
+        for seed in each.seeds:
+            found += [static_job(study, static, n, seed) for n in each.static_sizes]
+            for preset in each.dp_presets:
+                run = preset.apply(replace(growing, seed=seed))
+                found.append(practice_job(study, f"DP-{preset.n_initial}-seed{seed}", run))
+            for preset in each.omega_zero_presets:
+                run = preset.apply(replace(plain(growing), seed=seed))
+                found.append(practice_job(study, f"omega0-{preset.n_initial}-seed{seed}", run))
     return found
 
 
@@ -78,3 +62,6 @@ def static_job(study: str, base: PracticeConfig, size: int, seed: int) -> Job:
     """Static training on `size` plain images."""
     run = replace(plain(base), seed=seed, n_initial=size, rounds=0, n_per_round=0)
     return practice_job(study, f"static-{size}-seed{seed}", run)
+
+
+STUDY = Study("scaling", tuple(map(Scaling, LEARNERS)), jobs)

@@ -33,8 +33,9 @@ from dp.utils.files import write_json
 from experiments.data.digits import PATH, mnist, other_digits
 from experiments.engine.practice_runs import generator_files, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.paths import BUILD, ROOT
-from experiments.studies.scaling import Preset
+from experiments.studies.settings import EQUAL, FEWER, MIDDLE, SMALL, Preset
 
 FOLDER = ROOT / "experiments" / "assets" / "generators" / "mnist"
 WEIGHTS = generator_files(FOLDER)
@@ -52,14 +53,14 @@ class SecondSet:
         over_sampling: of pruning.
     """
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    static_sizes: tuple[int, ...]
-    presets: tuple[Preset, ...]
-    over_sampling: float
+    base: PracticeConfig = EQUAL
+    seeds: tuple[int, ...] = FEWER
+    static_sizes: tuple[int, ...] = (500, 1000, 4000, 16000)
+    presets: tuple[Preset, ...] = (SMALL, MIDDLE)
+    over_sampling: float = 4.0
 
 
-def jobs(settings: SecondSet) -> list[Job]:
+def jobs(settings: SecondSet, _: Profile) -> list[Job]:
     """One result a run."""
     found = []
     last = settings.presets[-1]
@@ -107,6 +108,9 @@ def make() -> None:
     pipe: LatentClassPipeline = train_pipeline(config, mnist("train"), BUILD / "generators" / "mnist")
     pipe.save_pretrained(FOLDER)
     write_json(FOLDER / "training.json", vars(config) | {"images": len(mnist("train"))})
+
+
+STUDY = Study("second_set", SecondSet(), jobs)
 
 
 if __name__ == "__main__":

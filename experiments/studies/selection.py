@@ -24,19 +24,21 @@ from dp.paper.costs import operations
 from dp.pretrained.load import bundled_generator
 from experiments.engine.practice_runs import compute_practice, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, STATIC
 
 
 @dataclass(frozen=True)
 class Selection:
     """Settings of the study; `base` gives N, P and everything else but the way of selecting."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    ratios: tuple[float, ...]  # plain images generated for each one kept
-    omegas: tuple[float, ...]
+    base: PracticeConfig = replace(STATIC, iterations=4000, n_initial=1000, n_per_round=1000)
+    seeds: tuple[int, ...] = FEWER
+    ratios: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 18.0)  # plain images generated for each one kept
+    omegas: tuple[float, ...] = (0.03, 0.06, 0.1, 0.2, 0.4)
 
 
-def jobs(settings: Selection) -> list[Job]:
+def jobs(settings: Selection, _: Profile) -> list[Job]:
     """One result a run."""
     found = []
     for seed in settings.seeds:
@@ -67,3 +69,6 @@ def image_operations(config: PracticeConfig) -> dict[str, float]:
     plainly = operations(lambda: two.generate(labels, seeds)) / 2
     guided = operations(lambda: two.generate(labels, seeds, learner, config.guidance)) / 2
     return {"initial": plainly, "addition": guided * config.over_sampling}
+
+
+STUDY = Study("selection", Selection(), jobs)

@@ -17,6 +17,8 @@ from typing import Any
 from dp.config import PracticeConfig
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, QUESTION
 
 SIGNALS = ("real", "synthetic", "loss", "agreement")
 NEVER = 10**6  # validations
@@ -26,11 +28,11 @@ NEVER = 10**6  # validations
 class Signals:
     """Settings of the study: a run, and its seeds."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
 
 
-def jobs(settings: Signals) -> list[Job]:
+def jobs(settings: Signals, _: Profile) -> list[Job]:
     """One result a run; that with real validation and the schedule is of the scaling study."""
     changes: dict[str, dict[str, Any]] = {name: {"signal": name} for name in SIGNALS if name != "real"}
     changes["schedule"] = {"patience": NEVER}
@@ -40,3 +42,6 @@ def jobs(settings: Signals) -> list[Job]:
         for seed in settings.seeds
         for name, change in changes.items()
     ]
+
+
+STUDY = Study("signals", Signals(), jobs)

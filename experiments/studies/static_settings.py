@@ -18,22 +18,25 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.studies import tuned, tuning
+from experiments.studies.settings import SEEDS
 
 
 @dataclass(frozen=True)
 class StaticSettings:
     """Settings of the study: guidance scales, of which the searched one is left out, and seeds."""
 
-    scales: tuple[float, ...]
-    seeds: tuple[int, ...]
+    scales: tuple[float, ...] = (1.0, 1.25)
+    seeds: tuple[int, ...] = SEEDS
 
 
-def jobs(settings: StaticSettings, compared: tuned.Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
+def jobs(settings: StaticSettings, profile: Profile) -> list[Job]:
     """One result a run, seed by seed; none before the search of a learner is finished."""
+    compared, search = profile.settings(tuned.STUDY), profile.settings(tuning.STUDY)
     return [
         practice_job("static_settings", f"static-{run.n_initial}-{run.learner}-{name}-seed{run.seed}", run)
-        for learner, ranked in tuning.found(search, profile).items()
+        for learner, ranked in tuning.found(search, profile.name).items()
         for seed in settings.seeds
         for size in compared.static_sizes
         if size > search.size
@@ -53,3 +56,6 @@ def _runs(ranked: list[PracticeConfig], scales: tuple[float, ...]) -> Iterator[t
         other = replace(chosen, guidance_scale=scale)
         if other not in (chosen, second):
             yield f"scale-{scale:g}", other
+
+
+STUDY = Study("static_settings", StaticSettings(), jobs)

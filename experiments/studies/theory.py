@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.studies import theory_numbers
 
 FIGURES = ("figure3", "figure5c", "figure7", "errata", "general_covariance", "adaptive", "phase", "exponent")
@@ -25,7 +26,7 @@ class Theory:
     replicates: int | None = None
 
 
-def jobs(settings: Theory) -> list[Job]:
+def jobs(settings: Theory, _: Profile) -> list[Job]:
     """One result a figure."""
     found = []
     for name in FIGURES:
@@ -41,3 +42,6 @@ def compute(config: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     """The rows of a figure."""
     settings = {key: value for key, value in config.items() if key != "figure"}
     return {"rows": getattr(theory_numbers, config["figure"])(**settings)}
+
+
+STUDY = Study("theory", Theory(), jobs)

@@ -27,6 +27,7 @@ from scipy.optimize import least_squares
 from dp.utils.errors import UserError
 from experiments.analysis.outcomes import curve, outcomes
 from experiments.engine.results import Job, load
+from experiments.engine.study import Profile, Study
 from theory.error import isotropic_error
 from theory.practice import accumulated_rounds
 from theory.selection import KeepAll, KeepHard
@@ -47,19 +48,24 @@ class TheoryPractice:
         replicates: of simulations.
     """
 
-    studies: tuple[str, ...]
-    selection: str
+    studies: tuple[str, ...] = (
+        "scaling-equal-convnet",
+        "scaling-tuned-convnet",
+        "scaling-equal-vit",
+        "scaling-tuned-vit",
+    )
+    selection: str = "scaling-equal-convnet"
     kept_fractions: tuple[float, ...] = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.06)
     ceilings: tuple[float, ...] = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
     replicates: int = 20
 
 
-def jobs(settings: TheoryPractice, profile: str) -> list[Job]:
+def jobs(settings: TheoryPractice, profile: Profile) -> list[Job]:
     """One result a scaling study that has been measured at enough sizes."""
     found = []
     for study in settings.studies:
         try:
-            rows = outcomes(profile, study)
+            rows = outcomes(profile.name, study)
         except UserError:
             continue  # a damaged file is told of with its own study
         static, practised = curve(rows, "static"), curve(rows, "DP")
@@ -74,7 +80,7 @@ def jobs(settings: TheoryPractice, profile: str) -> list[Job]:
         config = {
             "static": [[n, mean(values)] for n, values in static.items()],
             "practice": [[*histories[n], mean(values)] for n, values in practised.items()],
-            "selection": _selection(profile) if study == settings.selection else [],
+            "selection": _selection(profile.name) if study == settings.selection else [],
             "kept_fractions": list(settings.kept_fractions),
             "ceilings": list(settings.ceilings),
             "replicates": settings.replicates,
@@ -183,3 +189,6 @@ def _rms(differences: np.ndarray) -> float:
 
 def _fitted(predicted: np.ndarray, measured: np.ndarray) -> dict[str, Any]:
     return {"accuracy": [round(float(x), 2) for x in predicted], "rms": _rms(predicted - measured)}
+
+
+STUDY = Study("theory_practice", TheoryPractice(), jobs)

@@ -23,18 +23,20 @@ from dp.practice.state import State
 from dp.pretrained.load import bundled_generator
 from experiments.engine.practice_runs import outcomes_of, plain_pool, practice_job, settings_of
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, LEARNERS, QUESTION
 
 
 @dataclass(frozen=True)
 class Transfer:
     """Settings of the study: a run, its seeds, and the learners that make images and train on them."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    learners: tuple[str, ...]
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
+    learners: tuple[str, ...] = LEARNERS
 
 
-def jobs(settings: Transfer) -> list[Job]:
+def jobs(settings: Transfer, _: Profile) -> list[Job]:
     """One result a maker and a seed."""
     found = []
     for seed in settings.seeds:
@@ -70,3 +72,6 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
         run = replace(plain(config), learner=student, n_initial=len(pool), rounds=0, n_per_round=0, branch_sizes=())
         found[student] = outcomes_of(run, generator, pool, trained)[0]
     return {"additions": state.additions, "students": found}
+
+
+STUDY = Study("transfer", Transfer(), jobs)

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
 from experiments.studies import tuning
+from experiments.studies.settings import SEEDS, STATIC_SIZES
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,16 @@ class Tuned:
         size: final images of the runs that prune and of those with omega = 0.
     """
 
-    seeds: tuple[int, ...]
-    static_sizes: tuple[int, ...]
-    dp_sizes: tuple[int, ...]
-    size: int
+    seeds: tuple[int, ...] = SEEDS
+    static_sizes: tuple[int, ...] = STATIC_SIZES
+    dp_sizes: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000)
+    size: int = 4000
 
 
-def jobs(settings: Tuned, search: tuning.Tuning, profile: str) -> list[Job]:
+def jobs(settings: Tuned, profile: Profile) -> list[Job]:
     """One result a run, seed by seed; pruned ones are part of the comparison study."""
-    found = []
-    for learner, ranked in tuning.found(search, profile).items():
+    search, found = profile.settings(tuning.STUDY), []
+    for learner, ranked in tuning.found(search, profile.name).items():
         study = f"scaling-tuned-{learner}"
         runs = [(study, "static", "static", size) for size in settings.static_sizes]
         runs += [(study, "DP", "DP", size) for size in settings.dp_sizes]
@@ -60,3 +62,6 @@ def run_at(
     """The run of a point of the search that ends with `size` images; as long as the longest if these are more."""
     longer = {"length": max(tuning.SHARED["length"])} if size > search.size else {}
     return replace(tuning.apply(replace(search.base, learner=learner), method, point | longer, size), seed=seed)
+
+
+STUDY = Study("tuned", Tuned(), jobs)

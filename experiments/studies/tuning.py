@@ -1,7 +1,7 @@
 """Tuning: the same search, with the same budget, for every method; on validation images only.
 
 Question   What is each method at its own best? (both comparisons of the report need it)
-Feeds      the settings of the other studies (experiments/profiles/cpu.py); the table of the search
+Feeds      the settings of tuned runs (experiments/studies/tuned.py); the table of the search
 Command    python -m experiments run tuning
 Time       about four hours on 2 cores for the cpu profile
 Expected   static training prefers a small guidance scale; a growing pool needs no other
@@ -23,6 +23,8 @@ import numpy as np
 from dp.config import PracticeConfig, plain
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job, load, state
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import LEARNERS, STATIC
 
 Point = dict[str, Any]
 
@@ -73,20 +75,20 @@ class Tuning:
         later: the same of a later learner's search, which starts where the first one's has ended.
     """
 
-    base: PracticeConfig
-    learners: tuple[str, ...]
-    size: int
-    random: int
-    neighbours: tuple[int, ...]
-    later: tuple[int, ...]
+    base: PracticeConfig = replace(STATIC, seed=100)
+    learners: tuple[str, ...] = LEARNERS
+    size: int = 4000
+    random: int = 6
+    neighbours: tuple[int, ...] = (2, 4)
+    later: tuple[int, ...] = (2, 4, 5)
 
 
-def jobs(settings: Tuning, profile: str) -> list[Job]:
+def jobs(settings: Tuning, profile: Profile) -> list[Job]:
     """One result a trial; the methods in turn, so that a search that is not finished is as far for each.
 
     Trials that depend on what was found are listed once that is recorded.
     """
-    return _search(settings, profile)[0]
+    return _search(settings, profile.name)[0]
 
 
 def found(settings: Tuning, profile: str) -> dict[str, dict[str, list[Point]]]:
@@ -228,3 +230,6 @@ def apply(base: PracticeConfig, method: str, point: Point, size: int) -> Practic
         patience=point["patience"],
         over_sampling=point.get("over_sampling", 1.0),
     )
+
+
+STUDY = Study("tuning", Tuning(), jobs)

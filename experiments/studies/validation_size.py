@@ -15,21 +15,26 @@ from dataclasses import dataclass, replace
 from dp.config import PracticeConfig
 from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job
+from experiments.engine.study import Profile, Study
+from experiments.studies.settings import FEWER, QUESTION
 
 
 @dataclass(frozen=True)
 class ValidationSize:
     """Settings of the study: a run, its seeds, and numbers of validation images."""
 
-    base: PracticeConfig
-    seeds: tuple[int, ...]
-    sizes: tuple[int, ...]
+    base: PracticeConfig = QUESTION
+    seeds: tuple[int, ...] = FEWER
+    sizes: tuple[int, ...] = (50, 250, 500, 2750)
 
 
-def jobs(settings: ValidationSize) -> list[Job]:
+def jobs(settings: ValidationSize, _: Profile) -> list[Job]:
     """One result a run."""
     return [
         practice_job("validation_size", f"{size}-seed{seed}", replace(settings.base, seed=seed), validation_images=size)
         for seed in settings.seeds
         for size in settings.sizes
     ]
+
+
+STUDY = Study("validation_size", ValidationSize(), jobs)

@@ -8,13 +8,18 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from paper_figures.cluster.runs import Runs
-from paper_figures.drawing.exhibit import Exhibit, Missing, Rows
+from paper_figures.drawing.exhibit import CLUSTER, Entry, Exhibit, Missing, Rows
 from paper_figures.drawing.pictures import show
 from paper_figures.drawing.shared import grouped
 from paper_figures.drawing.style import COLOURS, at_width, style
 from paper_figures.exhibits.figure6_right import by_omega, rows_of
 
-TITLE = "At the paper's scale: what learners make of the same seeds (of the kind of figures 6, 8, 10 and 12)"
+ENTRY = Entry(
+    "cluster_grid",
+    "At the paper's scale: what learners make of the same seeds (of the kind of figures 6, 8, 10 and 12)",
+    CLUSTER,
+    3,
+)
 SIDE, CLASSES, STEPS = 96, 3, 8  # pixels of a picture; at most as many classes and steps are shown
 
 
@@ -29,7 +34,7 @@ def make(runs: Runs) -> Exhibit | Missing | None:
         times = found["hardness"]["iterations"]
         guided, steps, names = found["guided"], found["intermediate"], found["classes"]
     except (ValueError, KeyError, TypeError) as error:
-        return Missing("cluster_grid", TITLE, f"{path}: not what dp grid writes ({error}); make it again")
+        return Missing(ENTRY, f"{path}: not what dp grid writes ({error}); make it again")
     labels = list(dict.fromkeys(each["label"] for each in guided))[:CLASSES]
     with style():
         figure = plt.figure(figsize=at_width(6.75, 6), layout="constrained")
@@ -42,8 +47,7 @@ def make(runs: Runs) -> Exhibit | Missing | None:
         _steps(left, [each for each in steps if each["label"] == labels[0]])
         rows = _hardness(right, times, found["hardness"])
     return Exhibit(
-        "cluster_grid",
-        TITLE,
+        ENTRY,
         f"Run {path.parent.name}. Above: one seed of each of {len(labels)} classes, guided by the learners of the "
         "run's iterations on the left at the omegas below; a dot marks what its learner gets wrong. "
         f"{by_omega(guided)} Below left: the denoised estimate at steps of sampling, plain and guided from the same "

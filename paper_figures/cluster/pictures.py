@@ -15,14 +15,19 @@ from dp.pool.folder import PoolFolder
 from dp.samples import Samples, concatenate
 from dp.utils.errors import UserError
 from paper_figures.cluster.runs import Runs
-from paper_figures.drawing.exhibit import Exhibit, Missing
+from paper_figures.drawing.exhibit import CLUSTER, Entry, Exhibit, Missing
 from paper_figures.drawing.style import COLOURS, at_width, style
 
 LINES, COLUMNS = 4, 4  # pictures of each of the two
 SHARDS = 8  # read at most of a round
 NUMBERS = ("iteration", "pool_size", "entropy", "correct_at_birth")  # of an addition
 SIDE = 128  # pixels of a picture as drawn
-TITLE = "At the paper's scale: what a run's images look like (of the kind of figures 6 right, 10, 11 and 13)"
+ENTRY = Entry(
+    "cluster_pictures",
+    "At the paper's scale: what a run's images look like (of the kind of figures 6 right, 10, 11 and 13)",
+    CLUSTER,
+    2,
+)
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,12 @@ def make(runs: Runs) -> Exhibit | Missing | None:
         return None
     with_pool = [name for name in practised if (runs.folder / name / "pool").is_dir()]
     if not with_pool:
-        return Missing("cluster_pictures", TITLE, f"{runs.folder}: no run with additions has kept its pool/")
+        return Missing(ENTRY, f"{runs.folder}: no run with additions has kept its pool/")
     name = max(with_pool, key=lambda name: len(additions[name]))
     try:
         run = _read(runs.folder / name, additions[name])
     except UserError as error:
-        return Missing("cluster_pictures", TITLE, str(error))
+        return Missing(ENTRY, str(error))
     with style():
         figure, axes = plt.subplots(1, 3, figsize=at_width(6.75, 2.6), width_ratios=(1, 1, 0.9), layout="constrained")
         _pictures(axes[0], run.initial, "initial images")
@@ -56,8 +61,7 @@ def make(runs: Runs) -> Exhibit | Missing | None:
         _hardness(axes[2], run.additions)
     first, last = run.additions[0], run.additions[-1]
     return Exhibit(
-        "cluster_pictures",
-        TITLE,
+        ENTRY,
         f"Run {name}: the first images of {LINES} classes ({', '.join(_classes(run.initial, run.classes))}), a class a "
         f"line, of its initial pool and of its last addition. Right: mean entropy of each addition to the learner that "
         f"guided it, from {first['entropy']:.2f} to {last['entropy']:.2f} nats, and the share that this learner took "

@@ -13,11 +13,14 @@ from dp.paper.rows import ROWS
 from experiments.analysis.efficiency import Curve
 from paper_figures.cluster.runs import Measured, Runs
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit, Missing
+from paper_figures.drawing.exhibit import CLUSTER, Entry, Exhibit, Missing
 from paper_figures.drawing.shared import draw, seeds, spread
 from paper_figures.drawing.style import at_width, style
 
 ACCURACIES = ("real_val", "real_train", "in_v2", "in_sketch", "in_r", "in_a")
+ENTRY = Entry(
+    "paper_scale", "At the paper's scale: what a cluster's runs have reached, beside the published numbers", CLUSTER, 1
+)
 SCALING = {4: "ImageNet-100, ViT-B", 5: "ImageNet-1k, ViT-B"}
 
 
@@ -78,8 +81,7 @@ def make(runs: Runs) -> Exhibit:
         "1's). Filled: measured, mean and standard deviation over seeds, at the images that the run ended with. "
     )
     return Exhibit(
-        "paper_scale",
-        "At the paper's scale: what a cluster's runs have reached, beside the published numbers",
+        ENTRY,
         f"{curves if panels else ''}Rows of the paper's tables, run by dp run --row in {runs.folder} "
         f"({len({each.folder for each in runs.measured})} runs). Accuracies in percent, of the averaged weights; the "
         "real training set is held out. Difference: measured minus published, on real validation "

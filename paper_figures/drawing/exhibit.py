@@ -19,25 +19,64 @@ Rows = list[dict[str, Any]]
 FILES = ("pdf", "png", "csv", "tex", "md")
 
 
+MEASURED, QUESTIONS, THEORY = "Measured on real images", "Open questions", "Theory"
+LIVE, CLUSTER = "On this machine", "Measured at the paper's scale"
+PARTS = (MEASURED, QUESTIONS, THEORY, LIVE, CLUSTER)  # headings of the report, in order
+
+
 @dataclass(frozen=True)
-class Exhibit:
-    """Attributes:
-    name: file stem.
-    title: heading.
-    caption: what is shown and how it was made, plain text.
-    rows: the plotted or tabulated numbers, written as CSV.
-    figure: the figure, or None for a table.
-    table: the rows as shown, or None for a figure.
-    answer: to the question that the title asks, from the numbers; "" if it asks none.
-    published: the paper's rows, shown below.
-    measured: what of `published` was measured on a cluster; "" if nothing.
-    studies: that its results are of.
-    points: of the figure, once it is saved.
-    description: of the figure, once it is saved.
+class Entry:
+    """What is known of an exhibit before it is made.
+
+    Attributes:
+        name: file stem, also that of its module.
+        title: heading.
+        part: one of `PARTS`.
+        number: place in its part; of equals the name decides.
+        studies: whose results it shows.
     """
 
     name: str
     title: str
+    part: str
+    number: int
+    studies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Listed:
+    entry: Entry
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def title(self) -> str:
+        return self.entry.title
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        return self.entry.studies
+
+
+@dataclass(frozen=True)
+class Exhibit(_Listed):
+    """A figure or table.
+
+    Attributes:
+        entry: its name, title and place.
+        caption: what is shown and how it was made, plain text.
+        rows: the plotted or tabulated numbers, written as CSV.
+        figure: the figure, or None for a table.
+        table: the rows as shown, or None for a figure.
+        answer: to the question that the title asks, from the numbers; "" if it asks none.
+        published: the paper's rows, shown below.
+        measured: what of `published` was measured on a cluster; "" if nothing.
+        points: of the figure, once it is saved.
+        description: of the figure, once it is saved.
+    """
+
     caption: str
     rows: Rows
     figure: Figure | None = None
@@ -45,32 +84,27 @@ class Exhibit:
     answer: str = ""
     published: Rows | None = None
     measured: str = ""
-    studies: tuple[str, ...] = ()
     points: tuple[Point, ...] = ()
     description: str = ""
 
 
 @dataclass(frozen=True)
-class Missing:
+class Missing(_Listed):
     """An exhibit whose results are not there; `why` names them and says how to make them. The rest as in `Exhibit`."""
 
-    name: str
-    title: str
     why: str
     published: Rows | None = None
     measured: str = ""
-    studies: tuple[str, ...] = ()
 
 
 def make_all(modules: Iterable[ModuleType], profile: str) -> list[Exhibit | Missing]:
-    """The exhibit of each module; one without results does not keep the others from being made."""
+    """Make the exhibit of each module; one without results does not keep the others from being made."""
     found: list[Exhibit | Missing] = []
     for module in modules:
         try:
-            found.append(replace(module.make(profile), studies=module.STUDIES))
+            found.append(module.make(profile))
         except UserError as error:
-            title = (module.__doc__ or "").splitlines()[0].removesuffix(".")
-            found.append(Missing(module.__name__.split(".")[-1], title, str(error), studies=module.STUDIES))
+            found.append(Missing(module.ENTRY, str(error)))
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import Entry, Exhibit
 from paper_figures.drawing.shared import results_of
 from paper_figures.drawing.style import style
 
@@ -45,11 +45,11 @@ def theory_rows(profile: str, figure: str) -> Rows:
     return results_of(profile, "theory", lambda name: name == figure, figure)[figure]["rows"]
 
 
-def exhibit(name: str, title: str, caption: str, rows: Rows, draw: Callable[[Rows], Figure]) -> Exhibit:
-    """The exhibit of a theory figure."""
+def exhibit(entry: Entry, caption: str, rows: Rows, draw: Callable[[Rows], Figure]) -> Exhibit:
+    """Make the exhibit of a theory figure."""
     with style():
         figure = draw(rows)
-    return Exhibit(name, title, caption, rows, figure)
+    return Exhibit(entry, caption, rows, figure)
 
 
 def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:

@@ -8,11 +8,17 @@ from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 
 from experiments.analysis.intervals import line_interval, mean_interval, slope_interval
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import Results, missing, results_of, seeds
 from paper_figures.drawing.style import COLOURS, PLATE, at_width, style
 
-STUDIES = ("generators",)
+ENTRY = Entry(
+    "diversity_gain",
+    "Question: what does Deliberate Practice (DP) add, given the diversity of the generator?",
+    QUESTIONS,
+    3,
+    ("generators",),
+)
 MEASURES = {"recall": "recall of real images", "coverage": "coverage of real images"}
 
 
@@ -45,8 +51,7 @@ def make(profile: str) -> Exhibit:
             axis.set_xlabel(f"{label} (of plain images)")
         axes[0].set_ylabel("DP minus static (points)")
     return Exhibit(
-        "diversity_gain",
-        "Question: what does Deliberate Practice (DP) add, given the diversity of the generator?",
+        ENTRY,
         "Test accuracy of DP minus that of static training on as many images, one point a "
         "generator: the repository's at several guidance scales and two weaker ones (narrow: fewer channels; short "
         "training), one setting of DP. Left against recall, right against coverage, both of plain images. Means, "

@@ -9,11 +9,17 @@ from matplotlib.axes import Axes
 from experiments.analysis.efficiency import Curve
 from experiments.analysis.outcomes import curve
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, scaling, sd, seeds, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("scaling", "tuned")
+ENTRY = Entry(
+    "figure1",
+    "Figure 1, right: the best of static training and of Deliberate Practice (DP)",
+    MEASURED,
+    1,
+    ("scaling", "tuned"),
+)
 
 BARS = {"static, best": ("static", ""), "DP, smallest that is better": ("DP", "///"), "DP, best": ("DP", "")}
 
@@ -49,8 +55,7 @@ def make(profile: str) -> Exhibit:
     )  # fmt: skip
     every = [bar["seeds"] for group in groups.values() for bar in group.values()]
     return Exhibit(
-        "figure1",
-        "Figure 1, right: the best of static training and of Deliberate Practice (DP)",
+        ENTRY,
         f"Mean over {seeds(every)}, with the standard deviation; above each bar its mean and the images trained on. "
         "Each method is shown at its best size; hatched: the smallest DP size whose mean is above static's best. Bars "
         "do not start at zero. Where tuned, runs of more images are longer (figure 4). "

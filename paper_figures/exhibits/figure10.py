@@ -3,13 +3,13 @@
 from matplotlib import pyplot as plt
 
 from dp.data.fashion_mnist import CLASSES
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
 from paper_figures.drawing.pictures import grids, show
 from paper_figures.drawing.shared import grouped
 from paper_figures.drawing.style import at_width, style
 from paper_figures.exhibits.figure6_right import by_omega, rows_of
 
-STUDIES = ("grids",)
+ENTRY = Entry("figure10", "Figures 10 and 12: every class over training time and omega", MEASURED, 10, ("grids",))
 
 
 def make(profile: str) -> Exhibit:
@@ -30,8 +30,7 @@ def make(profile: str) -> Exhibit:
         figure.supxlabel("omega")
         figure.supylabel("iteration of the guiding learner")
     return Exhibit(
-        "figure10",
-        "Figures 10 and 12: every class over training time and omega",
+        ENTRY,
         "One seed a class; down: learners from early to late in one DP run; across: omega. A dot marks what the "
         f"guiding learner gets wrong. {by_omega(guided)} "
         "Stands for figures 10 and 12, which show more classes of ImageNet at omegas of another scale.",

@@ -3,13 +3,13 @@
 from matplotlib import pyplot as plt
 
 from dp.data.fashion_mnist import CLASSES
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.pictures import grids, show
 from paper_figures.drawing.shared import grouped
 from paper_figures.drawing.style import style
 from paper_figures.exhibits.figure6_right import rows_of
 
-STUDIES = ("grids",)
+ENTRY = Entry("figure11", "Figure 11: entropy-guided images beside pruned ones", MEASURED, 11, ("grids",))
 
 
 def make(profile: str) -> Exhibit:
@@ -24,8 +24,7 @@ def make(profile: str) -> Exhibit:
     figure = side_by_side(sets)
     found = result["diversity"]
     return Exhibit(
-        "figure11",
-        "Figure 11: entropy-guided images beside pruned ones",
+        ENTRY,
         "One column a class. Above: images guided by the last learner of a DP run; below: the hardest quarter of plain "
         f"images for the same learner. A dot marks what it gets wrong. The table: precision, recall and coverage of "
         f"{result['config']['images']:,} plain, guided and pruned images for that learner against as many real "

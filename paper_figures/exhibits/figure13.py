@@ -1,10 +1,10 @@
 """Figure 13: the initial pool beside the final one."""
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
 from paper_figures.drawing.pictures import grids
 from paper_figures.exhibits.figure11 import diversity_table, rows_and_diversity, side_by_side
 
-STUDIES = ("grids",)
+ENTRY = Entry("figure13", "Figure 13: the initial pool beside the final one", MEASURED, 13, ("grids",))
 
 
 def make(profile: str) -> Exhibit:
@@ -16,8 +16,7 @@ def make(profile: str) -> Exhibit:
     measured = {names[key]: found for key, found in result["pool_diversity"].items()}
     initial, final = measured.values()
     return Exhibit(
-        "figure13",
-        "Figure 13: the initial pool beside the final one",
+        ENTRY,
         f"In one run, recall of real images goes from {initial['recall']:.2f} for the initial pool to "
         f"{final['recall']:.2f} for as many images drawn from the final one, coverage from {initial['coverage']:.2f} "
         f"to {final['coverage']:.2f}, precision from {initial['precision']:.2f} to {final['precision']:.2f}. "

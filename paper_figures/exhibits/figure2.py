@@ -5,11 +5,11 @@ from statistics import mean
 
 from matplotlib import pyplot as plt
 
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import NOT_COMPARABLE, Results, results_of, seeds, spread
 from paper_figures.drawing.style import at_width, style
 
-STUDIES = ("dynamics",)
+ENTRY = Entry("figure2", "Figure 2: training dynamics with and without additions", MEASURED, 2, ("dynamics",))
 
 COLOURS = ("#555555", "#0072B2", "#009E73", "#D55E00")
 LOOKS = (("-", "s"), ("-", "^"), ("-", "v"), ("-", "o"))
@@ -57,8 +57,7 @@ def make(profile: str) -> Exhibit:
         accuracy.set(ylim=(min(top) - 0.5, max(top) + 0.5))
         figure.legend(loc="outside lower center", ncols=len(planned))
     return Exhibit(
-        "figure2",
-        "Figure 2: training dynamics with and without additions",
+        ENTRY,
         f"The same {config['n_initial']:,} initial images, {seeds(map(len, by_plan.values()))} "
         f"(seed {config['seed']} bold, "
         "others faint). Dashed: when that seed's run added entropy-guided images; "

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import exhibit, theory_rows
 
-STUDIES = ("theory",)
+ENTRY = Entry("figure3", "Figure 3: theory, learning from hard examples", THEORY, 1, ("theory",))
 
 COLOURS = ("#000000", "#56B4E9", "#009E73", "#E69F00", "#D55E00")  # Okabe and Ito, colour-blind safe
 MARKERS = ("o", "s", "^", "D", "v")
@@ -21,8 +21,7 @@ def make(profile: str) -> Exhibit:
     """From the theory study."""
     rows = theory_rows(profile, "figure3")
     return exhibit(
-        "figure3",
-        "Figure 3: theory, learning from hard examples",
+        ENTRY,
         f"A ridge classifier in d = {rows[0]['d']} dimensions trained on the rows a pruner keeps: all of them, or "
         "those nearest to the pruner's decision boundary. The axis counts SELECTED rows; the pool that was searched "
         "for them is larger by 1/p, so keeping 10% of a pool takes ten times the pool. Curves are the exact error, "

@@ -8,11 +8,17 @@ from experiments.analysis.efficiency import efficiency, fit
 from experiments.analysis.outcomes import curve
 from experiments.verdicts.verdict import times
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import NOT_COMPARABLE, draw, numbers, scaling, seeds, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("scaling", "tuned")
+ENTRY = Entry(
+    "figure4",
+    "Figure 4: scaling laws of static training and Deliberate Practice (DP)",
+    MEASURED,
+    4,
+    ("scaling", "tuned"),
+)
 
 METHODS = ("static", "omega = 0", "DP")
 
@@ -38,8 +44,7 @@ def make(profile: str) -> Exhibit:
     counts = [len(values) for rows in studies.values() for m in METHODS for values in curve(rows, m).values()]
     sentences = " ".join(_sentence(title_of(*key), rows) for key, rows in studies.items())
     return Exhibit(
-        "figure4",
-        "Figure 4: scaling laws of static training and Deliberate Practice (DP)",
+        ENTRY,
         f"Above, measured here: mean and standard deviation over {seeds(counts)}. Filled markers are full runs, "
         "hollow ones branch-outs; omega = 0 adds plain images by the same rule. Curves are fits of accuracy = a - b "
         "images^-c to the means (off: root mean square), where there are four sizes or more and all runs are as "

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 from experiments.verdicts.selection import selection_runs
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import NOT_COMPARABLE, draw, grouped, missing, sd, seeds
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
 
-STUDIES = ("selection",)
+ENTRY = Entry("figure5", "Figure 5 a, b, d: selection by pruning and by guidance", MEASURED, 5, ("selection",))
 
 WAYS = {"prune": "prune", "exact": "guided, exact", "cheap": "guided, cheap"}
 
@@ -42,8 +42,7 @@ def make(profile: str) -> Exhibit:
             axis.tick_params(labelleft=True)
     counts = [len(each) for each in grouped(rows, "way", "strength").values()]
     return Exhibit(
-        "figure5",
-        "Figure 5 a, b, d: selection by pruning and by guidance",
+        ENTRY,
         "One addition to a run that began on plain images: the hardest of a larger pool (a), or entropy-guided images "
         "(b), exactly (gradient through the U-Net and the autoencoder) or cheaply (U-Net held fixed, small decoder). "
         f"Mean and standard deviation over {seeds(counts)}. (d) gain over plain images (ratio 1) against "

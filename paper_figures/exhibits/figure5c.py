@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import COLOURS, curve, exhibit, largest_gap, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry("figure5c", "Figure 5c: theory, accuracy against the over-sampling ratio", THEORY, 2, ("theory",))
 
 
 def make(profile: str) -> Exhibit:
@@ -34,7 +34,7 @@ def make(profile: str) -> Exhibit:
         f"Simulation differs from the exact curves by {100 * gap:.2f} points at most, at ratio "
         f"{where['oversampling_ratio']:g} and rho = {where['rho']:g}, where a very selective rule meets a finite d."
     )
-    return exhibit("figure5c", "Figure 5c: theory, accuracy against the over-sampling ratio", caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw)
 
 
 def _tuned(rows: list[dict[str, Any]]) -> str:

@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 
 from experiments.engine.results import load
 from experiments.verdicts.hardness import hardness_runs, known, misclassified
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, SETTINGS, grouped, missing, sd, seeds, spread, title_of
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
 
-STUDIES = ("dynamics", "scaling", "tuned")
+ENTRY = Entry("figure6_left", "Figure 6, left: hardness moves", MEASURED, 6, ("dynamics", "scaling", "tuned"))
 
 
 def make(profile: str) -> Exhibit:
@@ -43,8 +43,7 @@ def make(profile: str) -> Exhibit:
         full = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[1]))
         figure.legend(*full.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return Exhibit(
-        "figure6_left",
-        "Figure 6, left: hardness moves",
+        ENTRY,
         "Error of the learners of a run on the images that were misclassified when they were added (100% at birth, by "
         "choice), aligned at birth: to the left the learners that guided earlier additions, to the right later ones. "
         f"Mean and standard deviation over {seeds(len(each) for m in panels.values() for each in m.values())}, "

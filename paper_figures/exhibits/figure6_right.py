@@ -5,12 +5,12 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from dp.data.fashion_mnist import CLASSES
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.pictures import grids, show
 from paper_figures.drawing.shared import grouped
 from paper_figures.drawing.style import at_width, style
 
-STUDIES = ("grids",)
+ENTRY = Entry("figure6_right", "Figure 6, right: one class over training time and omega", MEASURED, 6, ("grids",))
 
 SHOWN = CLASSES.index("shirt")
 
@@ -32,8 +32,7 @@ def make(profile: str) -> Exhibit:
             axis.set(xlabel="omega", title=f"seed {seed}")
         axes[0, 0].set_ylabel("iteration of the guiding learner")
     return Exhibit(
-        "figure6_right",
-        "Figure 6, right: one class over training time and omega",
+        ENTRY,
         f"The same seeds of the class {CLASSES[SHOWN]}, guided by the learners of one DP run at the iterations on the "
         "left, at the omegas below. Under each image the entropy (nats) that its learner gives it; a dot marks those "
         f"it gets wrong. {by_omega(guided)} One run. Stands for the right half "

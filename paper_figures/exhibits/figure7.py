@@ -5,11 +5,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import curve, exhibit, largest_gap, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry("figure7", "Figure 7: theory, simulation against the exact error", THEORY, 3, ("theory",))
 
 
 def make(profile: str) -> Exhibit:
@@ -27,7 +27,7 @@ def make(profile: str) -> Exhibit:
         "at it, where the number of kept rows of a finite pool scatters about d. The paper shows the same agreement; "
         "the curves here are the form that its proofs reach (see the errata)."
     )
-    return exhibit("figure7", "Figure 7: theory, simulation against the exact error", caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from dp.data.fashion_mnist import CLASSES
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.pictures import STEP, decode, grids, show
 from paper_figures.drawing.shared import grouped
 from paper_figures.drawing.style import at_width, style
 
-STUDIES = ("grids",)
+ENTRY = Entry("figure8", "Figure 8: the denoised estimate at every step", MEASURED, 8, ("grids",))
 
 
 def make(profile: str) -> Exhibit:
@@ -36,8 +36,7 @@ def make(profile: str) -> Exhibit:
     rows = differences(cells, omegas, steps)
     last = [row["difference"] for row in rows if row["t"] == steps[-1]]
     return Exhibit(
-        "figure8",
-        "Figure 8: the denoised estimate at every step",
+        ENTRY,
         f"The estimate of the finished image at each of {len(steps)} sampling steps, decoded; for every class plain "
         f"(omega 0) and guided (omega {omegas[-1]:g}) from the same noise. Guidance begins at the dashed line. At the "
         f"last step guided and plain images differ by {mean(last):.1f} grey levels of 255 a pixel on average. One "

@@ -6,11 +6,13 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.analysis.outcomes import curve
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, draw, grouped, scaling, sd, seeds, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("scaling", "tuned")
+ENTRY = Entry(
+    "figure9", "Figure 9: timing alone (omega = 0) against static training", MEASURED, 9, ("scaling", "tuned")
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -33,8 +35,7 @@ def make(profile: str) -> Exhibit:
         _gaps(axes[-1], rows)
     counts = [len(each) for each in grouped(rows, "setting", "learner", "images").values()]
     return Exhibit(
-        "figure9",
-        "Figure 9: timing alone (omega = 0) against static training",
+        ENTRY,
         "Static training has all its plain images from the start; omega = 0 adds plain images on the same schedule "
         f"rule as DP. Mean and standard deviation over {seeds(counts or [0])}; last: differences of runs with one "
         f"seed and one size (small markers) and their mean. {_sentence(rows)} "

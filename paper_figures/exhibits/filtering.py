@@ -6,12 +6,18 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 from paper_figures.drawing.variants import Variant, clear, points, table, variants
 
-STUDIES = ("filtering",)
+ENTRY = Entry(
+    "filtering",
+    "Question: can a filter tell harmful outliers from informative hard images?",
+    QUESTIONS,
+    5,
+    ("filtering",),
+)
 FILTERS = {  # as in result files: as shown, colour, marker and line
     "none": ("no filter", COLOURS["DP"], "o", "-"),
     "diffusion_classifier": ("diffusion classifier", COLOURS["omega = 0"], "^", "--"),
@@ -42,8 +48,7 @@ def make(profile: str) -> Exhibit:
         _draw(axes[1], curves, lambda each: [run["label_right"] for run in _by_run(each)], right)
         axes[1].legend()
     return Exhibit(
-        "filtering",
-        "Question: can a filter tell harmful outliers from informative hard images?",
+        ENTRY,
         "DP runs with each filter from a moderate to too large an omega, all noise levels. A "
         "refused image gets two more attempts. Label right: share of the additions that a classifier of real images "
         "takes for what their label says; it decides nothing. Cost: counted operations of generating and judging an "

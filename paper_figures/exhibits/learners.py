@@ -9,12 +9,14 @@ from matplotlib.lines import Line2D
 from experiments.analysis.intervals import mean_interval
 from experiments.analysis.outcomes import METHODS
 from experiments.engine.results import load
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS as SCALED
 from paper_figures.drawing.shared import grouped, results_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
 
-STUDIES = ("learners", "scaling")
+ENTRY = Entry(
+    "learners", "Question: does it hold for learners that nothing was tuned for?", QUESTIONS, 7, ("learners", "scaling")
+)
 NAMES = {"resnet": "ResNet (timm test_resnet)", "plain_vit": "plain ViT (timm test_vit, patches of 7)"}
 
 
@@ -50,8 +52,7 @@ def make(profile: str) -> Exhibit:
     table = [_line(learner, groups) for learner in learners]
     final = rows[0]["images"]
     return Exhibit(
-        "learners",
-        "Question: does it hold for learners that nothing was tuned for?",
+        ENTRY,
         f"Static training, practice and late plain images (omega = 0), {final:,} images each, at the settings of the "
         f"ConvNet's scaling study for every learner. Means and standard deviations over "
         f"{seeds(map(len, groups.values()))}.",

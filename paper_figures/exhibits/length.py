@@ -8,11 +8,11 @@ from matplotlib import pyplot as plt
 from experiments.analysis.efficiency import Curve
 from experiments.analysis.intervals import difference_interval
 from experiments.analysis.outcomes import outcomes
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, draw, missing, numbers, seeds, spread
 from paper_figures.drawing.style import at_width, style
 
-STUDIES = ("length", "tuned")
+ENTRY = Entry("length", "Question: does longer training change who wins?", QUESTIONS, 10, ("length", "tuned"))
 
 
 def make(profile: str) -> Exhibit:
@@ -36,8 +36,7 @@ def make(profile: str) -> Exhibit:
         axis.legend()
     short, long = static
     return Exhibit(
-        "length",
-        "Question: does longer training change who wins?",
+        ENTRY,
         f"The largest tuned runs of the {LEARNERS[learner]}: static training with "
         f"{sizes['static']:,} images, DP that ends with {sizes['DP']:,}. Each method has the settings that its search "
         f"found with runs of up to {short:,} iterations; they were not chosen anew for {long:,}. Means and standard "

@@ -6,11 +6,11 @@ from matplotlib.figure import SubFigure
 from dp.data.fashion_mnist import CLASSES
 from dp.utils.errors import UserError
 from experiments.engine.results import load
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import LIVE, Entry, Exhibit, Rows
 from paper_figures.drawing.pictures import show
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("live",)
+ENTRY = Entry("live", "Live run: made on this machine just now", LIVE, 1, ("live",))
 
 
 def make(profile: str) -> Exhibit:
@@ -40,8 +40,7 @@ def make(profile: str) -> Exhibit:
     dp, static = results["dp"], results["static"]
     made = dp["made_by"]
     return Exhibit(
-        "live",
-        "Live run: made on this machine just now",
+        ENTRY,
         f"Left: validation accuracy of a short DP run (dashed: its {len(dp['additions'])} additions of "
         f"{dp['config']['n_per_round']} images) and of static training on as many images. Right: images of its "
         f"initial pool and "

@@ -1,10 +1,16 @@
 """Question: is it entropy that does it?"""
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import seeds
 from paper_figures.drawing.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
-STUDIES = ("objectives", "scaling")
+ENTRY = Entry(
+    "objectives",
+    "Question: is it entropy that does it, and what do simpler ways reach?",
+    QUESTIONS,
+    6,
+    ("objectives", "scaling"),
+)
 NAMES = {
     "margin": "DP by margin",
     "loss": "DP by loss",
@@ -24,8 +30,7 @@ def make(profile: str) -> Exhibit:
     others = [each for name, each in known.items() if name != "DP"] + found
     shown = [*([base] if base else []), *others]
     return Exhibit(
-        "objectives",
-        "Question: is it entropy that does it, and what do simpler ways reach?",
+        ENTRY,
         f"{DRAWN} "
         "Guidance by other objectives than entropy (DP, the first line), at the same omega; a strength of each image's "
         "own; guided images mixed with as many plain ones; plain images that come late (omega = 0); and static "

@@ -7,11 +7,17 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy.stats import spearmanr
 
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import Results, grouped, missing, results_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("off_manifold",)
+ENTRY = Entry(
+    "off_manifold",
+    "Question: when does guidance leave the images that the generator was trained on?",
+    QUESTIONS,
+    4,
+    ("off_manifold",),
+)
 WINDOWS = {"all": ("all noise levels", COLOURS["DP"], "o"), "late": ("late steps, t < 0.4 T", COLOURS["real"], "^")}
 MEASURES = {
     "rejected": "rejected by a classifier\nof real images (%)",
@@ -42,8 +48,7 @@ def make(profile: str) -> Exhibit:
         axes.flat[0].legend()
     images = next(r["config"]["images"] for stem, r in results.items() if stem.startswith("measured"))
     return Exhibit(
-        "off_manifold",
-        "Question: when does guidance leave the images that the generator was trained on?",
+        ENTRY,
         f"Shares of {images:,} images of the same seeds over omega, guided by a learner trained for half as long as "
         "the runs, on their initial images, cool-down included (omega 0: "
         "plain images), and the test accuracy of full runs at these settings; means and standard deviations over "

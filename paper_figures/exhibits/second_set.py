@@ -4,11 +4,17 @@ from matplotlib import pyplot as plt
 
 from experiments.analysis.intervals import mean_interval
 from experiments.analysis.outcomes import METHODS
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import draw, grouped, results_of, seeds, spread
 from paper_figures.drawing.style import at_width, style
 
-STUDIES = ("second_set",)
+ENTRY = Entry(
+    "second_set",
+    "Question: does it hold for a second data set, with nothing tuned for it?",
+    QUESTIONS,
+    9,
+    ("second_set",),
+)
 SETS = {"test_accuracy": "MNIST test", "other_digits": "digits of another source"}
 
 
@@ -39,8 +45,7 @@ def make(profile: str) -> Exhibit:
         for (method, n), each in groups.items()
     ]
     return Exhibit(
-        "second_set",
-        "Question: does it hold for a second data set, with nothing tuned for it?",
+        ENTRY,
         "MNIST: a generator of the same design trained on 3,000 of its images, all methods at the settings chosen on "
         "Fashion-MNIST; tested on 1,000 held-out images and on scikit-learn's 1,797 digits, by other writers and "
         f"another scanner. ConvNet. Means and standard deviations over {seeds(map(len, groups.values()))}.",

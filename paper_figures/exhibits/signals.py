@@ -1,10 +1,10 @@
 """Question: can it run without real images, by a signal of its own or on a schedule?"""
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import seeds
 from paper_figures.drawing.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
-STUDIES = ("signals", "scaling")
+ENTRY = Entry("signals", "Question: can it run without real images?", QUESTIONS, 2, ("signals", "scaling"))
 NAMES = {
     "synthetic": "held-out generated images",
     "loss": "training loss",
@@ -23,8 +23,7 @@ def make(profile: str) -> Exhibit:
     base = baselines(profile, found).get("DP")
     shown = [*([base] if base else []), *found]
     return Exhibit(
-        "signals",
-        "Question: can it run without real images?",
+        ENTRY,
         f"{DRAWN} "
         "What must stop improving before images are added: real validation (DP, the first line), or signals that need "
         "no real image. An even schedule makes overdue additions; in the last lines it does not, and a run may end "

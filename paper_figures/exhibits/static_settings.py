@@ -9,12 +9,18 @@ from experiments.analysis.intervals import drawn_interval, mean_interval
 from experiments.analysis.outcomes import curve, outcomes
 from experiments.engine.results import load
 from experiments.verdicts.verdict import times
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import LEARNERS, missing, results_of, seeds
 from paper_figures.drawing.style import COLOURS
 from paper_figures.drawing.variants import DRAWN, Variant, figure_of, gains, points, table
 
-STUDIES = ("static_settings", "tuned")
+ENTRY = Entry(
+    "static_settings",
+    "Question: was static training's search right, for more images than it searched with?",
+    QUESTIONS,
+    11,
+    ("static_settings", "tuned"),
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -36,8 +42,7 @@ def make(profile: str) -> Exhibit:
     drawn = [each for of_learner in shown.values() for each in of_learner]
     kept = ("runs", "test %", "difference", "95% interval", "seeds")
     return Exhibit(
-        "static_settings",
-        "Question: was static training's search right, for more images than it searched with?",
+        ENTRY,
         f"{DRAWN} Static training at the settings that the search found (one run a trial, fewer images), and at "
         "others: the search's second best, and another guidance scale for the largest set. Differences are of runs "
         f"with one seed, {seeds(len(each.runs) for each in drawn)}. Data efficiency: runs of DP as in table 5, of the "

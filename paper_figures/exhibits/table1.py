@@ -6,10 +6,16 @@ from typing import Any
 from experiments.analysis.outcomes import correct, hard_images, outcomes, shift_means
 from experiments.data.shift_sets import SHIFTS
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, grouped, missing, seeds, spread
 
-STUDIES = ("comparison", "scaling", "tuned")
+ENTRY = Entry(
+    "table1",
+    "Table 1: real data, static sets, pruning and Deliberate Practice (DP)",
+    MEASURED,
+    21,
+    ("comparison", "scaling", "tuned"),
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -37,8 +43,7 @@ def make(profile: str) -> Exhibit:
         "worse on test images is often better on these, and this column is no measure of robustness"
     )
     return Exhibit(
-        "table1",
-        "Table 1: real data, static sets, pruning and Deliberate Practice (DP)",
+        ENTRY,
         f"Accuracies in percent, mean (standard deviation) over {seeds(map(len, groups.values()))}. Generated counts "
         "images made, those pruned away too. Outline, rendition, corruption and geometric are the mean over sets of "
         "changed test images, which stand for ImageNet-Sketch, -R and -V2; hard, which stands for ImageNet-A: "

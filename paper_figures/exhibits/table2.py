@@ -3,10 +3,10 @@
 from typing import Any
 
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
 from paper_figures.drawing.shared import NOT_COMPARABLE, Results, results_of, seeds, spread
 
-STUDIES = ("generators",)
+ENTRY = Entry("table2", "Table 2: the choice of the generator", MEASURED, 22, ("generators",))
 
 
 def make(profile: str) -> Exhibit:
@@ -21,8 +21,7 @@ def make(profile: str) -> Exhibit:
     better = f"DP is above static on {len(compared) - len(lost)} of {len(compared)} generators that have both"
     better += f", below on: {', '.join(lost)}." if lost else "."
     return Exhibit(
-        "table2",
-        "Table 2: the choice of the generator",
+        ENTRY,
         "Generators by recall of real validation images in the oracle's features, the most diverse first: the "
         "repository's at several classifier-free guidance scales, and two weaker ones (narrow: fewer channels; short "
         "training). Recognised: share of images that the oracle, trained on real images, takes for their class. "

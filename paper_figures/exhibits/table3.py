@@ -3,10 +3,10 @@
 from typing import Any
 
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
 from paper_figures.drawing.shared import NOT_COMPARABLE, results_of, seeds, spread
 
-STUDIES = ("ablation",)
+ENTRY = Entry("table3", "Table 3: ablation", MEASURED, 23, ("ablation",))
 
 ROWS = ("base", "omega-zero", "omega-small", "omega-large", "patience-fixed", "newest-twice")
 
@@ -23,8 +23,7 @@ def make(profile: str) -> Exhibit:
     }
     best = max(tests, key=lambda name: tests[name])
     return Exhibit(
-        "table3",
-        "Table 3: ablation",
+        ENTRY,
         "The first row has patience that grows, as the paper's table has; the others change one part of it. The other "
         "studies here have fixed patience, the fifth row. Mean (standard deviation) over "
         f"{seeds(row['seeds'] for row in table)}, percent of real images. Omegas are in the paper's proportions. Best "

@@ -4,10 +4,10 @@ from statistics import mean
 from typing import Any
 
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, grouped, scaling, seeds, spread
 
-STUDIES = ("scaling", "tuned")
+ENTRY = Entry("table4", "Table 4: details of the scaling runs", MEASURED, 24, ("scaling", "tuned"))
 
 COLUMNS = ("method", "n_initial", "n_per_round", "rounds", "pool_size")
 ORDER = ("DP", "omega = 0", "static")
@@ -20,8 +20,7 @@ def make(profile: str) -> Exhibit:
         groups = sorted(grouped(outcomes, *COLUMNS).items(), key=lambda item: (ORDER.index(item[0][0]), item[0][4]))
         rows += [{"learner": LEARNERS[learner], "settings": setting, **_summary(group)} for _, group in groups]
     return Exhibit(
-        "table4",
-        "Table 4: details of the scaling runs",
+        ENTRY,
         f"Every row is the mean (standard deviation) over its {seeds(row['seeds'] for row in rows)}; Fashion-MNIST, "
         "percent of real images, which are never trained on. N initial images, P an addition, k additions. By "
         "patience: share of the additions that patience triggered; an even schedule made the overdue ones. Branch-out: "

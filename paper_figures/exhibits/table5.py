@@ -7,10 +7,12 @@ import numpy as np
 from experiments.analysis.efficiency import Curve, equivalents
 from experiments.analysis.outcomes import curve
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, scaling, seeds, spread
 
-STUDIES = ("scaling", "tuned")
+ENTRY = Entry(
+    "table5", "Table 5: data efficiency at each size of Deliberate Practice (DP)", MEASURED, 25, ("scaling", "tuned")
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -28,8 +30,7 @@ def make(profile: str) -> Exhibit:
     measured = [row for row in rows if row["95% interval"]]
     below = sum(row["fewer"] is not None and row["fewer"] < 1 for row in measured)
     return Exhibit(
-        "table5",
-        "Table 5: data efficiency at each size of Deliberate Practice (DP)",
+        ENTRY,
         "For the mean test accuracy of DP at each of its sizes: the smallest static size that does as well, read off "
         "linearly in the logarithm of the size, and how many times more images that is; not reached: no static size "
         f"measured does as well. Mean over {seeds(counts)}, 95% interval over seeds. In {below} of "

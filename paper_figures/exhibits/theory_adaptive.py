@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry("theory_adaptive", "Adaptive rounds: the theory of practice", THEORY, 6, ("theory",))
 
 
 def make(profile: str) -> Exhibit:
@@ -26,7 +26,7 @@ def make(profile: str) -> Exhibit:
         f"{worst['test_error']:.3f} at worst ({_setting(worst)}). Accumulating the kept rows of all rounds (hollow) "
         "has no theory yet and is simulated."
     )
-    return exhibit("theory_adaptive", "Adaptive rounds: the theory of practice", caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw)
 
 
 def _setting(row: dict[str, Any]) -> str:

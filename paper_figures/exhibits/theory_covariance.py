@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import curve, exhibit, largest_gap, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry("theory_covariance", "General covariance: what the paper leaves open", THEORY, 5, ("theory",))
 
 
 def make(profile: str) -> Exhibit:
@@ -23,7 +23,7 @@ def make(profile: str) -> Exhibit:
         "Both public versions leave the second moment open; solving it gives these curves. "
         f"Simulated means differ from them by {gap:.3f} at most."
     )
-    return exhibit("theory_covariance", "General covariance: what the paper leaves open", caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

@@ -5,10 +5,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.theory_plots import COLOURS, MARKERS, exhibit, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry("theory_errata", "Errata: the theorem as printed, by version, against simulation", THEORY, 4, ("theory",))
 
 TITLES = {
     "arXiv v1": "arXiv v1 (Feb 2025), as printed",
@@ -36,9 +36,7 @@ def make(profile: str) -> Exhibit:
         f"beta^2 m + beta~^2 m~. In {len(pick(rows, series=values(rows, 'series')[0]))} settings, against the mean of "
         f"simulations: {'; '.join(lines)}."
     )
-    return exhibit(
-        "theory_errata", "Errata: the theorem as printed, by version, against simulation", caption, rows, draw
-    )
+    return exhibit(ENTRY, caption, rows, draw)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

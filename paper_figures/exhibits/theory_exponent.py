@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.studies.theory_numbers import answer
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.theory_plots import COLOURS, MARKERS, curve, exhibit, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry(
+    "theory_exponent", "Exponents: does selection change the scaling law, or only its constant?", THEORY, 8, ("theory",)
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -25,8 +27,7 @@ def make(profile: str) -> Exhibit:
         f"spread over all (flat). {answer(rows)}"
     )
     return exhibit(
-        "theory_exponent",
-        "Exponents: does selection change the scaling law, or only its constant?",
+        ENTRY,
         caption,
         rows,
         draw,

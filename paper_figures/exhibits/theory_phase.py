@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from experiments.studies.theory_numbers import answer
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import exhibit, pick, theory_rows, values
 
-STUDIES = ("theory",)
+ENTRY = Entry("theory_phase", "Phase diagram: what to keep", THEORY, 7, ("theory",))
 
 AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine with the truth"}
 
@@ -28,7 +28,7 @@ def make(profile: str) -> Exhibit:
         "fraction, the ridge "
         f"tuned at every point. {answer(rows)}"
     )
-    return exhibit("theory_phase", "Phase diagram: what to keep", caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

@@ -6,11 +6,17 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.studies.theory_practice import RIDGES
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, SETTINGS, results_of, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("theory_practice",)
+ENTRY = Entry(
+    "theory_practice",
+    "Question: does the linear model, fitted to static training, predict what practice gains?",
+    QUESTIONS,
+    12,
+    ("theory_practice",),
+)
 SERIES = {  # of the result -> label, colour, line
     "no_gain": ("model, no selection", COLOURS["static"], ":"),
     "practice": ("model, selection fitted", COLOURS["omega = 0"], "--"),
@@ -46,8 +52,7 @@ def make(profile: str) -> Exhibit:
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
     table = [_line(title, result) for title, result in shown.items()]
     return Exhibit(
-        "theory_practice",
-        "Question: does the linear model, fitted to static training, predict what practice gains?",
+        ENTRY,
         "The linear model's dimension, ridge and generator's error are fitted to static training (grey); the strength "
         "of selection, a kept fraction, to practice (dashed); and, in the solid line, also a generator that is nearer "
         "to the truth for practice than for static training. Last panel: gain of one addition of pruned images over "

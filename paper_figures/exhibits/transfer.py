@@ -7,11 +7,17 @@ from matplotlib import pyplot as plt
 
 from experiments.analysis.intervals import difference_interval
 from experiments.engine.results import load
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, grouped, results_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-STUDIES = ("transfer", "scaling")
+ENTRY = Entry(
+    "transfer",
+    "Question: are images that were made for one learner of use to another?",
+    QUESTIONS,
+    8,
+    ("transfer", "scaling"),
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -47,8 +53,7 @@ def make(profile: str) -> Exhibit:
         for (student, images), each in sorted(groups.items())
     ]
     return Exhibit(
-        "transfer",
-        "Question: are images that were made for one learner of use to another?",
+        ENTRY,
         "Test accuracy of a learner trained from the start on the final pool that another's practice has left, beside "
         "as many plain images and practice of its own. Means and standard deviations over "
         f"{seeds(map(len, groups.values()))}.",

@@ -3,10 +3,10 @@
 from typing import Any
 
 from experiments.studies.tuning import GROWING, METHODS, SHARED, additions_of, validation_accuracy
-from paper_figures.drawing.exhibit import Exhibit, Rows
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, grouped, results_of
 
-STUDIES = ("tuning",)
+ENTRY = Entry("tuning", "The search: every method's settings", MEASURED, 30, ("tuning",))
 
 NAMES = {method.replace(" = ", ""): method for method in METHODS}
 RANGES = {
@@ -29,8 +29,7 @@ def make(profile: str) -> Exhibit:
     table = [row for search in searches.values() for row in sorted(search, key=lambda row: row["trial"])]
     sizes = sorted({len(search) for search in searches.values()})
     return Exhibit(
-        "tuning",
-        "The search: every method's settings",
+        ENTRY,
         f"{' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} trials a method and learner, one run (one "
         "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
         "images. Noise levels: at which guidance acts, 0 = clean. An empty cell is an axis that the method does not "

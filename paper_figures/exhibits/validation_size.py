@@ -2,11 +2,17 @@
 
 from dataclasses import replace
 
-from paper_figures.drawing.exhibit import Exhibit
+from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import seeds
 from paper_figures.drawing.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
-STUDIES = ("validation_size", "scaling")
+ENTRY = Entry(
+    "validation_size",
+    "Question: how many real validation images does patience need?",
+    QUESTIONS,
+    1,
+    ("validation_size", "scaling"),
+)
 
 
 def make(profile: str) -> Exhibit:
@@ -20,8 +26,7 @@ def make(profile: str) -> Exhibit:
         base = replace(base, name="all 5,000 (DP)")
     shown = [*named, *([base] if base else [])]
     return Exhibit(
-        "validation_size",
-        "Question: how many real validation images does patience need?",
+        ENTRY,
         f"{DRAWN} DP runs of one setting whose plateaus are told by a random part of the 5,000 "
         "real validation images, or all of them. ConvNet, guidance scale 3, "
         f"{seeds(len(each.runs) for each in shown)}. The first addition's iteration and the share that patience "

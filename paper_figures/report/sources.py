@@ -8,8 +8,7 @@ from functools import cache
 from dp.utils.errors import UserError
 from experiments.engine.results import Job, folder, load, state
 from experiments.profiles import profile as profile_of
-from experiments.studies.registry import jobs_of
-from experiments.studies.tuning import found as found_by_search
+from experiments.studies import jobs_of, tuning
 from paper_figures.drawing.shared import command
 
 
@@ -47,7 +46,7 @@ def source(study: str, profile: str) -> Source:
     if study == "live":
         return _of("make figures", "live", [])
     try:
-        jobs = jobs_of(profile_of(profile), (study,), profile)
+        jobs = jobs_of(profile_of(profile), (study,))
     except UserError as error:  # some studies ask what others have found: a file of those is damaged
         return Source(command(study, profile), (), 0, 0, (), (), (str(error),), (), (), 0.0)
     if not jobs:
@@ -99,9 +98,10 @@ def _asked_for(profile: str) -> set[str]:
     """All results of a profile, by study/name; none if that is open: a file is damaged, or a search not finished."""
     settings = profile_of(profile)
     try:
-        if found_by_search(settings.tuning, profile).keys() != set(settings.tuning.learners):
+        search = settings.settings(tuning.STUDY)
+        if tuning.found(search, profile).keys() != set(search.learners):
             return set()
-        return {f"{job.study}/{job.name}" for job in jobs_of(settings, (), profile)}
+        return {f"{job.study}/{job.name}" for job in jobs_of(settings)}
     except UserError:
         return set()
 

@@ -11,9 +11,10 @@ from experiments import __main__ as command_line
 from experiments.engine import results
 from experiments.engine.check import check, differences
 from experiments.engine.results import Job
+from experiments.engine.study import Profile
 from experiments.engine.workers import run
 from experiments.profiles import profile
-from experiments.studies.registry import STUDIES, jobs_of
+from experiments.studies import dynamics, jobs_of, studies
 from paper_figures import __main__ as figures
 from tests.experiments.small_jobs import depends_on_the_day, fails_at_three, square
 
@@ -104,7 +105,8 @@ def test_a_damaged_result_is_named(own_folder):
 
 def test_changing_one_setting_of_a_study_changes_only_its_jobs():
     settings = profile("cpu")
-    changed = replace(settings, dynamics=replace(settings.dynamics, base=replace(settings.dynamics.base, lr=0.5)))
+    own = settings.settings(dynamics.STUDY)
+    changed = Profile("cpu", {"dynamics": replace(own, base=replace(own.base, lr=0.5))})
     before, after = (dict.fromkeys([]) for _ in range(2))
     for found, which in ((before, settings), (after, changed)):
         found.update({(job.study, job.name): job.config for job in jobs_of(which)})
@@ -118,7 +120,7 @@ def test_names_are_unique(name):
     assert len(names) == len(set(names))
     # Tuned runs are results of the scaling and comparison studies; the model is fitted to what has been measured.
     of_others = {"tuned", "length", "static_settings", "theory_practice"}
-    assert {study.split("-")[0] for study, _ in names} == set(STUDIES) - of_others
+    assert {study.split("-")[0] for study, _ in names} == studies().keys() - of_others
 
 
 def test_unknown_study_and_profile_are_named():

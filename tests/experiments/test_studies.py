@@ -16,6 +16,7 @@ from dp.guidance.guidance import GuidanceConfig
 from experiments.analysis.outcomes import correct, hard_images
 from experiments.data import shift_sets
 from experiments.engine import practice_runs as runs
+from experiments.engine.study import Profile
 from experiments.studies import (
     ablation,
     filtering,
@@ -36,9 +37,9 @@ from experiments.studies.image_grids import Grids
 from experiments.studies.learners import Learners
 from experiments.studies.objectives import Objectives
 from experiments.studies.off_manifold import OffManifold
-from experiments.studies.scaling import Preset
 from experiments.studies.second_set import SecondSet
 from experiments.studies.selection import Selection
+from experiments.studies.settings import Preset
 from experiments.studies.signals import Signals
 from experiments.studies.transfer import Transfer
 from experiments.studies.validation_size import ValidationSize
@@ -54,6 +55,8 @@ SMALL = PracticeConfig(
     inference_steps=4,
     guidance=GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet"),  # as the recorded runs
 )
+
+PROFILE = Profile("p")
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +111,7 @@ def test_outlines_are_edges():
 
 def test_selection_says_what_it_costs():
     settings = Selection(replace(SMALL, n_per_round=40), (0,), ratios=(1.0, 3.0), omegas=(0.2,))
-    found = {job.name: result_of(job) for job in selection.jobs(settings)}
+    found = {job.name: result_of(job) for job in selection.jobs(settings, PROFILE)}
     cost = {name: each["operations"]["addition"] / each["operations"]["initial"] for name, each in found.items()}
     assert cost["prune-3-seed0"] == pytest.approx(3 * cost["prune-1-seed0"])
     assert 1 <= cost["prune-1-seed0"] < 1.01  # the learner looks at the finished image
@@ -120,7 +123,7 @@ def test_selection_says_what_it_costs():
 
 def test_grids_show_the_same_seeds_everywhere():
     settings = Grids(SMALL, omegas=(0.0, 0.4), learners=2, seeds_per_class=1, images=50)
-    result = result_of(grids.jobs(settings)[0])
+    result = result_of(grids.jobs(settings, PROFILE)[0])
     shown: dict = {}
     for each in result["guided"]:
         shown.setdefault((each["iteration"], each["omega"]), []).append(each)
@@ -155,7 +158,7 @@ def test_ablation_rows_differ_from_the_base_in_one_thing():
 
 def test_generators_train_on_their_own_images():
     settings = Generators(SMALL, SMALL, Preset(40, 20, 2), scales=(3.0,), weaker_scale=1.5, seeds=(0,))
-    found = {job.name: job for job in generators.jobs(settings)}
+    found = {job.name: job for job in generators.jobs(settings, PROFILE)}
     weaker = result_of(found["static-short-training-seed0"])
     bundled = result_of(found["static-scale-3-seed0"])
     assert weaker["outcomes"][0]["pool_size"] == bundled["outcomes"][0]["pool_size"] == 80
@@ -179,7 +182,7 @@ def test_hard_images_are_those_most_references_get_wrong(monkeypatch):
 
 
 def test_plateaus_can_be_told_by_a_part_of_the_validation_images():
-    [job] = validation_size.jobs(ValidationSize(SMALL, seeds=(0,), sizes=(40,)))
+    [job] = validation_size.jobs(ValidationSize(SMALL, seeds=(0,), sizes=(40,)), PROFILE)
     result = result_of(job)
     measured = [entry["validation_accuracy"] for entry in result["log"]]
     assert all(accuracy / 2.5 == pytest.approx(round(accuracy / 2.5)) for accuracy in measured)  # of 40 images
@@ -188,14 +191,14 @@ def test_plateaus_can_be_told_by_a_part_of_the_validation_images():
 
 
 def test_without_a_signal_the_schedule_makes_every_addition():
-    found = {job.name: job for job in signals.jobs(Signals(SMALL, seeds=(0,)))}
+    found = {job.name: job for job in signals.jobs(Signals(SMALL, seeds=(0,)), PROFILE)}
     assert {each["trigger"] for each in result_of(found["schedule-seed0"])["additions"]} == {"schedule"}
     alone = runs.settings_of(found["loss_alone-seed0"].config)
     assert (alone.signal, alone.backstop) == ("loss", False) and "real-seed0" not in found
 
 
 def test_filtered_runs_say_whether_the_labels_of_their_additions_are_right():
-    found = {job.name: job for job in filtering.jobs(Filtering(SMALL, seeds=(0,), omegas=(0.2, 3.0)))}
+    found = {job.name: job for job in filtering.jobs(Filtering(SMALL, seeds=(0,), omegas=(0.2, 3.0)), PROFILE)}
     assert len(found) == 2 * 4
     moderate, large = (result_of(found[f"none-{omega}-seed0"])["label_right"] for omega in ("0.2", "3"))
     assert len(moderate) == len(large) == 2
@@ -211,7 +214,7 @@ def test_judging_an_image_is_counted():
 
 
 def test_objectives_and_baselines_are_what_they_are_called():
-    found = {job.name: runs.settings_of(job.config) for job in objectives.jobs(Objectives(SMALL, seeds=(3,)))}
+    found = {job.name: runs.settings_of(job.config) for job in objectives.jobs(Objectives(SMALL, seeds=(3,)), PROFILE)}
     assert {each.seed for each in found.values()} == {3}
     for name in ("margin", "loss", "disagreement"):
         assert found[f"{name}-seed3"].guidance == replace(SMALL.guidance, objective=name)
@@ -224,7 +227,7 @@ def test_objectives_and_baselines_are_what_they_are_called():
 
 def test_images_leave_the_manifold_as_omega_grows():
     settings = OffManifold(SMALL, seeds=(0,), windows=(((0.0, 1.0), (0.1, 3.0)),), images=60)
-    found = {job.name: job for job in off_manifold.jobs(settings)}
+    found = {job.name: job for job in off_manifold.jobs(settings, PROFILE)}
     assert list(found) == ["measured-seed0", "run-all-0.1-seed0", "run-all-3-seed0"]
     plain, small, large = result_of(found["measured-seed0"])["measured"]
     assert (plain["window"], plain["omega"], large["omega"]) == ("", 0.0, 3.0)
@@ -240,7 +243,7 @@ def test_far_is_relative_to_other_real_images():
 
 
 def test_one_learner_trains_on_what_another_has_left():
-    found = {job.name: job for job in transfer.jobs(Transfer(SMALL, seeds=(0,), learners=("convnet", "vit")))}
+    found = {job.name: job for job in transfer.jobs(Transfer(SMALL, seeds=(0,), learners=("convnet", "vit")), PROFILE)}
     assert len(found) == 2
     own, other = (result_of(found[f"{maker}-seed0"])["students"]["vit"] for maker in ("vit", "convnet"))
     for result in (own, other):
@@ -250,7 +253,7 @@ def test_one_learner_trains_on_what_another_has_left():
 
 
 def test_a_learner_is_trained_as_its_name_says():
-    found = learners.jobs(Learners(SMALL, (0, 1), {"resnet": "test_resnet", "vit": "test_vit?patch_size=14"}))
+    found = learners.jobs(Learners(SMALL, (0, 1), {"resnet": "test_resnet", "vit": "test_vit?patch_size=14"}), PROFILE)
     configs = {job.name: runs.settings_of(job.config) for job in found}
     assert len(configs) == 12
     static, late, practised = (configs[f"vit-{run}-seed1"] for run in ("static-80", "omega0-40", "DP-40"))
@@ -264,7 +267,7 @@ def test_a_learner_is_trained_as_its_name_says():
 def test_digits_are_learned_from_generated_digits():
     """Far above chance on real MNIST images, which have had no part in training; less on another source."""
     base = replace(SMALL, iterations=250, lr=4e-3, guidance_scale=2.0, inference_steps=10)
-    found = second_set.jobs(SecondSet(base, (0,), (300,), (Preset(200, 50, 2),), 2.0))
+    found = second_set.jobs(SecondSet(base, (0,), (300,), (Preset(200, 50, 2),), 2.0), PROFILE)
     assert [job.name for job in found] == ["static-300-seed0", "DP-200-seed0", "omega0-200-seed0", "prune-200-seed0"]
     result = result_of(found[1])
     (outcome,) = result["outcomes"]
@@ -279,7 +282,7 @@ def test_what_is_measured_off_the_manifold_is_guided_as_its_runs_are(monkeypatch
     monkeypatch.setattr(off_manifold, "measure", lambda generator, learner, guidance, *_: seen.append(guidance) or {})
     base = replace(SMALL, guidance=replace(SMALL.guidance, gradient="unet"))
     windows = (((0.0, 1.0), (0.1, 0.2)), ((0.0, 0.4), (0.3,)))
-    found = off_manifold.jobs(OffManifold(base, (0,), windows, 10))
+    found = off_manifold.jobs(OffManifold(base, (0,), windows, 10), PROFILE)
     result_of(next(job for job in found if job.name.startswith("measured-")))
     assert [(each.omega, each.interval) for each in seen[1:]] == [
         (0.1, (0.0, 1.0)),

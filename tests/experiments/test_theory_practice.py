@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.engine import results
+from experiments.engine.study import Profile
 from experiments.studies import theory_practice
 from experiments.studies.theory_practice import TheoryPractice, compute, fit_static, jobs
 
@@ -57,11 +58,11 @@ def test_new_measurements_make_a_fit_stale(tmp_path, monkeypatch):
 
     monkeypatch.setattr(theory_practice, "outcomes", rows)
     settings = TheoryPractice(("scaling-equal-convnet",), "scaling-equal-convnet")
-    (job,) = jobs(settings, "p")
+    (job,) = jobs(settings, Profile("p"))
     results.record("p", job, {"model": MODEL}, 1.0)
     assert results.state("p", job) == "present"
     static[1000] += 0.5
-    (changed,) = jobs(settings, "p")
+    (changed,) = jobs(settings, Profile("p"))
     assert results.state("p", changed) == "stale"
     del static[100], static[300], static[1000]
-    assert jobs(settings, "p") == []
+    assert jobs(settings, Profile("p")) == []

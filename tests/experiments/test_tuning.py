@@ -5,8 +5,9 @@ import pytest
 from dp.config import PracticeConfig
 from experiments.engine import practice_runs as runs
 from experiments.engine import results
+from experiments.engine.study import Profile
 from experiments.profiles import profile
-from experiments.studies import length, static_settings, tuned, tuning
+from experiments.studies import jobs_of, length, static_settings, tuned, tuning
 from experiments.studies.length import Length
 from experiments.studies.static_settings import StaticSettings
 from experiments.studies.tuned import Tuned
@@ -15,6 +16,12 @@ from experiments.studies.tuning import METHODS, Tuning, draw
 SETTINGS = Tuning(
     PracticeConfig(seed=100), learners=("convnet", "vit"), size=4000, random=8, neighbours=(2, 6), later=(2,)
 )
+SEARCHED = Profile("p", {"tuning": SETTINGS})
+
+
+def after(settings: Tuned) -> Profile:
+    """The search and tuned runs that other studies go on from."""
+    return Profile("p", {"tuning": SETTINGS, "tuned": settings})
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +31,12 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def configs(settings: Tuning) -> dict[str, PracticeConfig]:
-    return {job.name: runs.settings_of(job.config) for job in tuning.jobs(settings, "p")}
+    return {job.name: runs.settings_of(job.config) for job in tuning.jobs(settings, Profile("p"))}
 
 
 def record(settings: Tuning, best: set[str], second: frozenset[str] = frozenset()) -> None:
     """Pretend that all trials were run, as they come; `best` were best, `second` next, the others alike."""
-    while new := [job for job in tuning.jobs(settings, "p") if results.state("p", job) != "present"]:
+    while new := [job for job in tuning.jobs(settings, Profile("p")) if results.state("p", job) != "present"]:
         for job in new:
             accuracy = 90.0 if job.name in best else 85.0 if job.name in second else 80.0
             results.record("p", job, {"outcomes": [{"validation_accuracy": accuracy}]}, 1.0)
@@ -66,7 +73,9 @@ def test_later_trials_are_one_step_from_the_best_of_the_first():
     best = {tuning.trial_name("convnet", method, 5) for method in METHODS}
     record(SETTINGS, best)
     found = [
-        job for job in tuning.jobs(SETTINGS, "p") if job.name.startswith("convnet") and 8 <= int(job.name[-2:]) < 10
+        job
+        for job in tuning.jobs(SETTINGS, Profile("p"))
+        if job.name.startswith("convnet") and 8 <= int(job.name[-2:]) < 10
     ]
     for method in METHODS:
         point = draw(method, SETTINGS)[5]
@@ -111,7 +120,7 @@ def test_a_later_learner_starts_at_the_best_of_the_one_before(trial):
 def test_a_search_that_is_not_finished_has_no_best():
     record(SETTINGS, set())
     (results.folder("p") / "tuning" / "convnet-DP-03.json").unlink()
-    names = [job.name for job in tuning.jobs(SETTINGS, "p")]
+    names = [job.name for job in tuning.jobs(SETTINGS, Profile("p"))]
     assert "convnet-DP-08" not in names and "convnet-prune-08" in names
     assert not any(name.startswith("vit-DP") for name in names) and "vit-prune-00" in names
 
@@ -122,7 +131,7 @@ def test_tuning_never_looks_at_test_images(monkeypatch, tmp_path):
 
     monkeypatch.setattr(runs, "test_images", forbidden)
     monkeypatch.setattr(runs, "BUILD", tmp_path)
-    job = next(job for job in tuning.jobs(profile("smoke").tuning, "smoke") if "-DP-" in job.name)
+    job = next(job for job in jobs_of(profile("smoke"), ("tuning",)) if "-DP-" in job.name)
     job.config.update(iterations=40, validate_every=20, n_initial=40, n_per_round=20, rounds=1)
     result = job.compute(job.config, lambda fraction: None)
     assert result["outcomes"][0]["test_accuracy"] is None and result["outcomes"][0]["validation_accuracy"] > 0
@@ -136,7 +145,7 @@ TUNED = Tuned((0, 1), static_sizes=(1000, 4000), dp_sizes=(1000, 4000), size=400
 def test_tuned_runs_have_what_their_own_search_found_and_seeds_of_their_own():
     record(SETTINGS, {f"convnet-{trial}" for trial in ("static-03", "DP-05", "prune-02")})
     found = configs(SETTINGS)
-    runs_of = {f"{job.study}/{job.name}": runs.settings_of(job.config) for job in tuned.jobs(TUNED, SETTINGS, "p")}
+    runs_of = {f"{job.study}/{job.name}": runs.settings_of(job.config) for job in tuned.jobs(TUNED, SEARCHED)}
     assert len(runs_of) == 2 * 2 * 6  # learners, seeds, runs
     assert {config.seed for config in runs_of.values()} == {0, 1}
     assert SETTINGS.base.seed not in (0, 1)
@@ -160,7 +169,7 @@ def test_runs_with_more_images_than_the_search_are_as_long_as_its_longest():
     settings = replace(TUNED, static_sizes=(4000, 32000))
     lengths = {
         job.name: job.config["iterations"]
-        for job in tuned.jobs(settings, SETTINGS, "p")
+        for job in tuned.jobs(settings, SEARCHED)
         if job.config["learner"] == "convnet"
     }
     assert lengths["static-4000-seed0"] == tuning.apply(base, "static", points[short], 4000).iterations
@@ -171,14 +180,14 @@ def test_before_its_search_is_finished_a_learner_has_no_tuned_runs():
     record(SETTINGS, set())
     last = results.folder("p") / "tuning" / "vit-prune-02.json"
     last.unlink()
-    assert {job.config["learner"] for job in tuned.jobs(TUNED, SETTINGS, "p")} == {"convnet"}
+    assert {job.config["learner"] for job in tuned.jobs(TUNED, SEARCHED)} == {"convnet"}
 
 
 def test_longer_runs_are_the_largest_tuned_ones_in_all_but_the_iterations():
     record(SETTINGS, {f"convnet-{trial}" for trial in ("static-03", "DP-05")})
     settings = Tuned((0, 1, 2), static_sizes=(32000, 1000), dp_sizes=(1000, 8000), size=4000)
-    short = {job.name: job for job in tuned.jobs(settings, SETTINGS, "p") if job.study == "scaling-tuned-convnet"}
-    longer = length.jobs(Length("convnet", iterations=16000, seeds=(0, 2)), settings, SETTINGS, "p")
+    short = {job.name: job for job in tuned.jobs(settings, SEARCHED) if job.study == "scaling-tuned-convnet"}
+    longer = length.jobs(Length("convnet", iterations=16000, seeds=(0, 2)), after(settings))
     assert [job.name for job in longer] == [
         f"{name}-seed{seed}" for seed in (0, 2) for name in ("static-32000", "DP-8000")
     ]
@@ -187,16 +196,16 @@ def test_longer_runs_are_the_largest_tuned_ones_in_all_but_the_iterations():
         per_iteration = (job.estimate - short[job.name].estimate) / (16000 - short[job.name].config["iterations"])
         assert per_iteration == pytest.approx(0.016), job.name
     (results.folder("p") / "tuning" / "convnet-static-03.json").unlink()
-    assert length.jobs(Length("convnet", 16000, (0,)), settings, SETTINGS, "p") == []
+    assert length.jobs(Length("convnet", 16000, (0,)), after(settings)) == []
 
 
 def test_other_static_settings_are_the_second_best_and_other_scales():
     record(SETTINGS, {"convnet-static-03", "vit-static-02"}, second=frozenset({"vit-static-01"}))
     settings = Tuned((0, 1, 2), static_sizes=(32000, 8000, 1000), dp_sizes=(1000, 8000), size=4000)
-    compared = {job.name: job for job in tuned.jobs(settings, SETTINGS, "p") if job.study == "scaling-tuned-vit"}
+    compared = {job.name: job for job in tuned.jobs(settings, SEARCHED) if job.study == "scaling-tuned-vit"}
     searched = compared["static-32000-seed0"].config["guidance_scale"]
     scales = (searched, searched + 1)
-    others = static_settings.jobs(StaticSettings(scales, seeds=(0, 2)), settings, SETTINGS, "p")
+    others = static_settings.jobs(StaticSettings(scales, seeds=(0, 2)), after(settings))
     mine = {job.name: job for job in others if job.config["learner"] == "vit"}
     names = ("static-32000-vit-second", f"static-32000-vit-scale-{searched + 1:g}", "static-8000-vit-second")
     assert list(mine) == [f"{name}-seed{seed}" for seed in (0, 2) for name in names]

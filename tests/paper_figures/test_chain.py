@@ -19,17 +19,19 @@ from experiments.data.shift_sets import SHIFTS
 from experiments.engine import practice_runs as runs
 from experiments.engine import results
 from experiments.engine.results import Job
-from experiments.profiles import Profile, profile
-from experiments.studies import live
-from experiments.studies.registry import STUDIES, jobs_of
-from experiments.studies.scaling import Preset
-from paper_figures.__main__ import EXHIBITS
-from paper_figures.drawing.exhibit import Exhibit, Missing, make_all, save
+from experiments.engine.study import Profile
+from experiments.profiles import profile
+from experiments.studies import jobs_of, studies
+from experiments.studies.live import LIVE
+from experiments.studies.settings import Preset
+from paper_figures.drawing.exhibit import THEORY, Exhibit, Missing, make_all, save
+from paper_figures.exhibits import exhibits
 from paper_figures.report import page as report
 from paper_figures.report import sources
 
+EXHIBITS = exhibits()
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
-THEORY = [name for name in EXHIBITS if name.startswith("theory_") or name in ("figure3", "figure5c", "figure7")]
+DRAWN_ALONE = [name for name, module in EXHIBITS.items() if module.ENTRY.part == THEORY]
 SLOW = ("exponent", "adaptive", "phase", "general_covariance")  # theory whose recorded results are shown
 RECORDED = results.folder("cpu") / "theory"
 PRESET = Preset(40, 20, 2, (60,))
@@ -38,61 +40,51 @@ PRUNED = replace(PRESET, branch_sizes=())
 
 def tiny() -> Profile:
     """The smoke profile, smaller: sizes up to 80 images."""
-    settings = profile("smoke")
+    smoke = profile("smoke").changed
     small = {"iterations": 24, "validate_every": 6, "batch_size": 16, "inference_steps": 4}
-    return replace(
-        settings,
-        theory=replace(settings.theory, replicates=2),
-        scaling=tuple(
+    changed = {
+        "theory": replace(smoke["theory"], replicates=2),
+        "scaling": tuple(
             replace(
                 each,
                 static=replace(each.static, **small),
                 growing=replace(each.growing, **small),
-                static_sizes=(40, 80) if each.static.learner == "convnet" else (40, 80, 160, 320),
+                static_sizes=(40, 80) if each.learner == "convnet" else (40, 80, 160, 320),
                 dp_presets=(PRESET,),
                 omega_zero_presets=(PRUNED,),
             )
-            for each in settings.scaling
+            for each in smoke["scaling"]
         ),
-        comparison=tuple(
+        "comparison": tuple(
             replace(each, prune=PRUNED.apply(each.prune), real_sizes=(40, 80), reference_seeds=(50, 51, 52))
-            for each in settings.comparison
+            for each in smoke["comparison"]
         ),
         # Of fewer images than the largest runs, which therefore are of one length.
-        tuning=replace(settings.tuning, size=60),
-        tuned=replace(settings.tuned, static_sizes=(40, 80), dp_sizes=(60, 80), size=80),
-        dynamics=replace(
-            settings.dynamics,
-            base=replace(settings.dynamics.base, **small | {"validate_every": 4}, n_initial=20, backstop=True),
+        "tuning": replace(smoke["tuning"], size=60),
+        "tuned": replace(smoke["tuned"], static_sizes=(40, 80), dp_sizes=(60, 80), size=80),
+        "dynamics": replace(
+            smoke["dynamics"],
+            base=replace(smoke["dynamics"].base, **small | {"validate_every": 4}, n_initial=20, backstop=True),
             seeds=(0,),
             many_size=10,
         ),
-        **{
-            name: replace(study, base=PRUNED.apply(replace(study.base, **small)))
-            for name in (
-                "validation_size",
-                "signals",
-                "filtering",
-                "objectives",
-                "off_manifold",
-                "transfer",
-                "learners",
-            )
-            for study in [getattr(settings, name)]
-        },
-        second_set=replace(settings.second_set, static_sizes=(40, 80), presets=(PRUNED,)),
-        theory_practice=replace(
-            settings.theory_practice, studies=("scaling-equal-vit",), selection="scaling-equal-vit"
+        "second_set": replace(smoke["second_set"], static_sizes=(40, 80), presets=(PRUNED,)),
+        "theory_practice": replace(
+            smoke["theory_practice"], studies=("scaling-equal-vit",), selection="scaling-equal-vit"
         ),
-        live=replace(settings.live, run=PRUNED.apply(replace(settings.live.run, **small))),
-    )
+        "live": replace(smoke["live"], run=PRUNED.apply(replace(smoke["live"].run, **small))),
+    }
+    questions = ("validation_size", "signals", "filtering", "objectives", "off_manifold", "transfer", "learners")
+    for name in questions:
+        changed[name] = replace(smoke[name], base=PRUNED.apply(replace(smoke[name].base, **small)))
+    return Profile("smoke", {**smoke, **changed})
 
 
 def every_job(settings: Profile) -> Iterator[Job]:
     """All jobs; what a search tries next depends on what it has found."""
-    yield from live.jobs(settings.live)
+    yield from LIVE.jobs(settings.settings(LIVE), settings)
     done: set[tuple[str, str]] = set()
-    while new := [job for job in jobs_of(settings, (), "smoke") if (job.study, job.name) not in done]:
+    while new := [job for job in jobs_of(settings) if (job.study, job.name) not in done]:
         yield from new
         done |= {(job.study, job.name) for job in new}
 
@@ -292,13 +284,13 @@ def test_live_samples_are_pictures_of_both_pools(chain, drawn):
 def test_the_same_results_give_the_same_bytes_and_no_other_study_is_read(chain, drawn, tmp_path, monkeypatch):
     settings = tiny()
     for name, module in EXHIBITS.items():
-        if name in THEORY:
+        if name in DRAWN_ALONE:
             continue
         here = tmp_path / name
-        own = {job.study for each in module.STUDIES if each != "live" for job in jobs_of(settings, (each,), "smoke")}
-        for profile_name, studies in (("smoke", own), ("live", {"live"} & set(module.STUDIES))):
+        own = {job.study for each in module.ENTRY.studies if each != "live" for job in jobs_of(settings, (each,))}
+        for profile_name, folders in (("smoke", own), ("live", {"live"} & set(module.ENTRY.studies))):
             (here / profile_name).mkdir(parents=True)
-            for study in studies:
+            for study in folders:
                 (here / profile_name / study).symlink_to(chain / profile_name / study)
         with monkeypatch.context() as patch:
             patch.setattr(results, "folder", lambda profile_name, here=here: here / profile_name)
@@ -410,7 +402,7 @@ def test_results_that_nobody_asks_for_are_told(chain, drawn, tmp_path, monkeypat
     )
     # What follows a search is not known to be unasked for before the search is finished.
     next((tmp_path / "smoke" / "tuning").iterdir()).unlink()
-    everything = [sources.source(study, "smoke") for study in STUDIES]
+    everything = [sources.source(study, "smoke") for study in studies()]
     forget()
     assert not any(each.left_over for each in everything)
 

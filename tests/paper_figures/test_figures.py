@@ -9,11 +9,11 @@ from matplotlib import pyplot as plt
 
 from experiments.engine import results
 from experiments.paths import ROOT
-from paper_figures.__main__ import EXHIBITS
 from paper_figures.drawing.exhibit import Missing, make_all
 from paper_figures.drawing.hover import describe, points
 from paper_figures.drawing.shared import seeds, spread
 from paper_figures.drawing.variants import Variant, clear
+from paper_figures.exhibits import exhibits
 from paper_figures.exhibits.figure1 import bars
 from paper_figures.exhibits.figure6_left import trajectory
 from paper_figures.exhibits.figure9 import pairs
@@ -22,6 +22,7 @@ from paper_figures.exhibits.table1 import chosen, full
 from paper_figures.exhibits.table5 import compare
 from paper_figures.report.in_short import _fewer
 
+EXHIBITS = exhibits()
 STATIC = {100: [70.0, 72.0], 400: [80.0, 82.0], 1600: [79.0, 81.0]}
 
 

@@ -22,10 +22,14 @@ from paper_figures.cluster import pictures as cluster_pictures
 from paper_figures.cluster import published_rows as paper_scale
 from paper_figures.cluster import runs as cluster_runs
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import Exhibit, Missing, save
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Missing, save
 from paper_figures.report import page as report
 
 LONG = "4/DP 64k + 18 x 32k"  # has three branches
+
+
+def entry(name: str) -> Entry:
+    return Entry(name, "t", MEASURED, 1)
 
 
 def finished(folder: Path, name: str, val: dict[int, float], seed: int = 0, change=None, **outcome) -> Path:
@@ -67,7 +71,7 @@ def runs(tmp_path) -> Path:
 def table_of(number: int, found: cluster_runs.Runs) -> Exhibit:
     ours = [{"learner": "ConvNet"}]
     return paper_scale.beside(
-        Exhibit(f"table{number}", "t", "c", ours, table=ours, published=published.table(number)), found
+        Exhibit(entry(f"table{number}"), "c", ours, table=ours, published=published.table(number)), found
     )
 
 
@@ -106,7 +110,7 @@ def test_out_of_distribution_sets_have_their_columns_in_table_1(runs):
 
 def test_exhibits_that_nothing_was_measured_for_stay_as_they_are(runs):
     found = cluster_runs.read(runs)
-    other, table2 = Missing("figure8", "t", "w"), Exhibit("table2", "t", "c", [], published=published.table(2))
+    other, table2 = Missing(entry("figure8"), "w"), Exhibit(entry("table2"), "c", [], published=published.table(2))
     assert paper_scale.beside(other, found) is other and paper_scale.beside(table2, found) is table2
 
 
@@ -116,7 +120,7 @@ def test_the_report_shows_them_even_where_our_own_results_are_missing(runs, tmp_
     exhibits = [
         paper_scale.make(found),
         table_of(5, found),
-        paper_scale.beside(Missing("table4", "Table 4", "not yet"), found),
+        paper_scale.beside(Missing(entry("table4"), "not yet"), found),
     ]
     shown = [*(save(each, tmp_path / "figures") for each in exhibits[:2]), exhibits[2]]
     report.write(tmp_path / "report.html", "cpu", {"all": shown}, tmp_path / "figures")
