@@ -34,7 +34,6 @@ EXPERIMENTS = [
     ["experiments.analysis"],
     ["experiments.studies"],
     ["experiments.profiles", "experiments.verdicts"],
-    ["experiments.studies.registry"],
     ["experiments.__main__"],
 ]
 PAPER_FIGURES = [
