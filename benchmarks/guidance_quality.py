@@ -20,6 +20,7 @@ from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.guidance.decoders import decoder_of
 from dp.guidance.guidance import Gradient, Guidance, GuidanceConfig
 from dp.guidance.objectives import Entropy, Objective, entropy
+from dp.guidance.path import point_of
 from dp.learner.models import CenterCrop, build_learner
 from dp.pretrained.load import bundled_decoder
 from dp.pretrained.oracle import bundled_oracle
@@ -127,7 +128,7 @@ class Study:
     Guidance of a late interval leaves the steps before it as they are, so those are computed once for all variants.
 
     Attributes:
-        pipe: with a guided scheduler.
+        pipe: with its own sampler.
         learner: float images [B, 1, 32, 32] in [-1, 1] -> logits; guides and judges.
         stage: names the seeds: studies of different stages share none.
         n: seeds, classes in turn; a multiple of BATCH.
@@ -179,8 +180,7 @@ class Study:
     def guidance(self, variant: Variant, omega: float, objective: Objective | None = None) -> Guidance:
         """The variant at one strength; raises the learner's entropy unless told otherwise."""
         decode = decoder_of(self.pipe, self.decoders[variant.decoder])
-        alphas_cumprod = self.pipe.scheduler.alphas_cumprod
-        return Guidance(objective or Entropy(self.learner), decode, alphas_cumprod, variant.config(omega))
+        return Guidance(objective or Entropy(self.learner), decode, variant.config(omega))
 
     def images(self, guide: Guidance | None = None) -> Tensor:
         """Finished images uint8 [n, 1, 32, 32]: what the pipeline makes with that guidance, or without."""
@@ -193,14 +193,16 @@ class Study:
         scheduler, x_t = self.pipe.scheduler, states[-1]
         with autocast(self.pipe.device):
             if guide is not None:
+                guide.renew()
                 times = [t for t in scheduler.timesteps if int(t) < guide.config.interval[1] * 1000]
                 x_t = states[int(times[0])]
                 for t in times:
-                    active = guide.active(int(t))
+                    place = point_of(scheduler, t)
+                    active = guide.active(place)
                     with torch.set_grad_enabled(active and guide.config.gradient == "unet"):
                         x_t = x_t.detach().requires_grad_(active)
                         output = self._predict(x_t, t, rows)
-                    output = guide.guide(x_t, output, int(t)) if active else output
+                    output = guide.guide(x_t, output, place) if active else output
                     x_t = scheduler.step(output, t, x_t.detach()).prev_sample
             images = (self.pipe.decode(x_t) / 2 + 0.5).clamp(0, 1)
         return images.mul(255).round().to(torch.uint8)
@@ -242,7 +244,7 @@ class Study:
                 x_t = states[int(t)].detach().requires_grad_()
                 with torch.set_grad_enabled(way.gradient == "unet"):
                     output = self._predict(x_t, t, batch)
-                gradients[way].append(self.guidance(way, 1.0).ascent(x_t, output, int(t))[1])
+                gradients[way].append(self.guidance(way, 1.0).ascent(x_t, output, point_of(self.pipe.scheduler, t))[1])
             exact = torch.cat(gradients[ways[0]]).flatten(1)
             for way in ways[1:]:
                 cosine = F.cosine_similarity(torch.cat(gradients[way]).flatten(1), exact).nan_to_num()

@@ -11,14 +11,14 @@ itself::
     print(outcomes[-1].test_accuracy, state.additions)
 
 Guide a diffusers pipeline by a classifier
-    entropy_guidance     guidance of a pipeline by a classifier, for one of the two schedulers below
-    EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler     what takes the guidance
+    guide                guidance of any pipeline in one line, with the pipeline's own sampler
     GuidanceConfig       strength, noise levels, gradient and objective
     Preprocess           size and normalisation of a classifier, differentiably, before it
     HuggingFaceClassifier     an image classifier of transformers as a module from images to logits
     Entropy, Margin      objectives: images -> what to raise, one number per image
     entropy              entropy of logits, in nats
-    predict_x0           the denoised estimate of a noisy sample
+    guided_eps           the formula: the guided noise prediction (equation 7)
+    entropy_guidance, EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler     the older way, by a scheduler
 
 Make images, train on them
     Generator            labels and seeds in, images and their records out, over any pipeline
@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from dp.data.fashion_mnist import CLASSES, test_images, validation_images
     from dp.data.image_set import ImageSet, image_folder
     from dp.generation.generator import Generator
-    from dp.guidance.guidance import GuidanceConfig, entropy_guidance, predict_x0
+    from dp.guidance.guidance import GuidanceConfig, entropy_guidance, guided_eps
+    from dp.guidance.guide import guide
     from dp.guidance.objectives import Entropy, Margin, entropy
     from dp.guidance.preprocessing import Preprocess
     from dp.guidance.schedulers import EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler
@@ -93,8 +94,9 @@ _MODULES = {
     "entropy": "dp.guidance.objectives",
     "entropy_guidance": "dp.guidance.guidance",
     "export_imagefolder": "dp.pool.export",
+    "guide": "dp.guidance.guide",
+    "guided_eps": "dp.guidance.guidance",
     "image_folder": "dp.data.image_set",
-    "predict_x0": "dp.guidance.guidance",
     "run_practice": "dp.practice.loop",
     "test_images": "dp.data.fashion_mnist",
     "validation_images": "dp.data.fashion_mnist",
@@ -124,8 +126,9 @@ __all__ = [
     "entropy",
     "entropy_guidance",
     "export_imagefolder",
+    "guide",
+    "guided_eps",
     "image_folder",
-    "predict_x0",
     "run_practice",
     "test_images",
     "validation_images",

@@ -16,6 +16,7 @@
 # and runs in under two minutes on one core. Conventions and measurements: `docs/guidance.md`.
 
 # %%
+import functools
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,8 +41,7 @@ from dp import (
     bundled_oracle,
     bundled_pipeline,
     entropy,
-    entropy_guidance,
-    predict_x0,
+    guide,
 )
 
 torch.set_num_threads(1)
@@ -141,34 +141,27 @@ for omega in (0.0, 0.1, 0.3, 0.6, 1.0):
 
 
 # %%
-class Watched:
-    """Guidance that keeps what it decodes, before and after the step."""
-
-    def __init__(self, guidance):
-        self.guidance, self.estimates, self.times = guidance, [], []
-
-    def renew(self):
-        self.guidance.renew()
-
-    def __call__(self, x_t, output, t):
-        output = self.guidance(x_t, output, t)
-        with torch.no_grad():
-            self.estimates.append(self.guidance.decode(predict_x0(x_t, output, self.guidance.alphas_cumprod[t])))
-        self.times.append(t)
-        return output
-
-
 def watch(omega):
     """Estimates float [3, 1, 32, 32] and times of every step, for three seeds."""
-    pipe.scheduler.guidance = watched = Watched(entropy_guidance(pipe, classifier, omega))
-    pipe([3, 6, 9], generator=[torch.Generator().manual_seed(seed) for seed in (1, 2, 3)])
-    pipe.scheduler.guidance = None
-    return watched
+    estimates, times = [], []
+    with guide(pipe, classifier, omega):
+        step = pipe.scheduler.step
+
+        @functools.wraps(step)
+        def watched(output, t, x, **more):
+            result = step(output, t, x, **more)
+            estimates.append(pipe.decode(result.pred_original_sample))
+            times.append(int(t))
+            return result
+
+        pipe.scheduler.step = watched
+        pipe([3, 6, 9], generator=[torch.Generator().manual_seed(seed) for seed in (1, 2, 3)])
+    return estimates, times
 
 
-plain, steered = watch(0.0), watch(0.5)
-columns = [torch.cat(pair).clamp(-1, 1) for pair in zip(plain.estimates, steered.estimates, strict=True)]
-axes = grid(columns, [f"t = {t}" for t in plain.times])
+(plain, times), (steered, _) = watch(0.0), watch(0.5)
+columns = [torch.cat(pair).clamp(-1, 1) for pair in zip(plain, steered, strict=True)]
+axes = grid(columns, [f"t = {t}" for t in times])
 axes[1, 0].set_ylabel("plain", fontsize=8)
 axes[4, 0].set_ylabel("ω = 0.5", fontsize=8);
 
@@ -206,7 +199,8 @@ decoders = {"vae": pipe.vae, "tiny": bundled_decoder("tiny"), "linear": bundled_
 rngs = [torch.Generator().manual_seed(seed) for seed in range(4)]
 latents = pipe([0, 3, 7, 9], generator=rngs, output_type="latent").images
 with torch.no_grad():
-    decoded = [entropy_guidance(pipe, classifier, decoder=each).decode(latents).clamp(-1, 1) for each in decoders.values()]
+    scaled = latents / pipe.vae.config.scaling_factor, latents, latents  # the cheap ones take them as they come
+    decoded = [each.decode(x).sample.clamp(-1, 1) for each, x in zip(decoders.values(), scaled, strict=True)]
 grid(decoded, list(decoders), size=1.0)
 plt.show()
 
@@ -222,12 +216,9 @@ for name, decoder in decoders.items():
 # Any callable of images can be raised. Minus the entropy makes images easy: typical ones.
 
 # %%
-pipe.scheduler.guidance = entropy_guidance(
-    pipe, classifier, 0.3, objective=lambda images: -entropy(classifier(images))
-)
 rngs = [torch.Generator().manual_seed(seed) for seed in range(200)]
-easy = pipe(many, generator=rngs, output_type="pt").images
-pipe.scheduler.guidance = None
+with guide(pipe, omega=0.3, objective=lambda images: -entropy(classifier(images))):
+    easy = pipe(many, generator=rngs, output_type="pt").images
 rngs = [torch.Generator().manual_seed(seed) for seed in range(200)]
 usual = pipe(many, generator=rngs, output_type="pt").images
 with torch.no_grad():

@@ -35,7 +35,6 @@ from torch import nn
 
 from dp import (
     CLASSES,
-    EntropyGuidedDDIMScheduler,
     Generator,
     GuidanceConfig,
     HuggingFaceClassifier,
@@ -44,7 +43,7 @@ from dp import (
     Preprocess,
     bundled_pipeline,
     entropy,
-    entropy_guidance,
+    guide,
     image_folder,
     run_practice,
     validation_images,
@@ -97,22 +96,21 @@ with torch.no_grad():
 print(f"{right.float().mean():.0%} of the other half recognised")
 
 # %% [markdown]
-# ## Three lines: what does it find hard?
+# ## One line: what does it find hard?
 #
-# The pipeline may be any of diffusers' with a DDIM-like scheduler: Stable Diffusion too (README).
+# The pipeline may be any of diffusers', with its own sampler: Stable Diffusion too (README).
 
 # %%
 pipe = bundled_pipeline()  # yours: DiffusionPipeline.from_pretrained(...)
-pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
 
 
 def show(classifier, omegas=(0.0, 0.1, 0.3)):
     """The same ten images, guided ever more strongly, with the classifier's entropy."""
     figure, axes = plt.subplots(len(omegas), 10, figsize=(9, 1.15 * len(omegas)), layout="constrained")
     for row, omega in zip(axes, omegas, strict=True):
-        pipe.scheduler.guidance = entropy_guidance(pipe, classifier, omega=omega, interval=(0.0, 1.0))
         seeds = [torch.Generator().manual_seed(seed) for seed in range(10)]
-        images = pipe(list(range(10)), generator=seeds, output_type="pt").images * 2 - 1
+        with guide(pipe, classifier, omega=omega, interval=(0.0, 1.0)):
+            images = pipe(list(range(10)), generator=seeds, output_type="pt").images * 2 - 1
         hardness = entropy(classifier(images))
         for axis, image, h in zip(row, images, hardness, strict=True):
             axis.imshow(image[0], cmap="gray", vmin=-1, vmax=1)
@@ -120,7 +118,6 @@ def show(classifier, omegas=(0.0, 0.1, 0.3)):
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(f"ω = {omega:g}", fontsize=8)
         print(f"omega {omega:g}: mean entropy {hardness.mean():.2f} nats")
-    pipe.scheduler.guidance = None
 
 
 show(classifier)

@@ -1,22 +1,23 @@
 """Labels and seeds in, images and their records out: a diffusion pipeline as Deliberate Practice uses it."""
 
+import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, _pair, own_classes
-from dp.guidance import unet_gradient as exact
+from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, own_classes
 from dp.guidance.decoders import decoder_of
-from dp.guidance.guidance import Guidance, GuidanceConfig, guided_steps
-from dp.guidance.objectives import Disagreement, Entropy, LabelLoss, Learner, Margin, Objective, checked_logits, entropy
+from dp.guidance.guidance import Guidance, GuidanceConfig
+from dp.guidance.guide import guided_by
+from dp.guidance.objectives import Learner, checked_logits, entropy, objective_of
+from dp.guidance.path import check_path, points_of
 from dp.guidance.preprocessing import Resize
-from dp.guidance.schedulers import EntropyGuidedDDIMScheduler
+from dp.guidance.unet_gradient import networks_of
 from dp.samples import Samples, concatenate
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
@@ -32,10 +33,9 @@ class Generator:
     `batch_size` images, the last one filled up, so neither the request's size nor its order changes a bit.
 
     Attributes:
-        pipe: a class-conditional, text-to-image or unconditional pipeline; a scheduler that does not guide is
-            replaced by the guided DDIM scheduler of the same configuration.
+        pipe: a class-conditional, text-to-image or unconditional pipeline; it samples with its own scheduler.
         guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
-        steps: DDIM steps.
+        steps: of the pipeline's own sampler.
         batch_size: images computed at once; by default as many as memory is sure to hold, at most 50.
         classes: what the pipeline calls each class: a name, if it takes prompts; its own label, an integer, if it takes
             class labels (by default all of them in its order).
@@ -64,8 +64,6 @@ class Generator:
             raise UserError(
                 "pipe: has a safety checker, which makes images black; load the pipeline with safety_checker=None"
             )
-        if not hasattr(pipe.scheduler, "guidance"):
-            pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
         self.pipe = pipe
         self.guidance_scale = guidance_scale
         self.steps = steps
@@ -137,13 +135,18 @@ class Generator:
 
     def check_guidance(self, guidance: GuidanceConfig) -> None:
         """UserError if this generator cannot be guided so, or none of its steps is at a noise level that would be."""
-        scheduler = self.pipe.scheduler
-        if guidance.omega > 0 and guidance.gradient == "unet":
-            exact.check(scheduler)
-            exact.predictor(self.pipe, self._conditions(torch.zeros(1, dtype=torch.int64)), self.guidance_scale)
-        scheduler.set_timesteps(self.steps)
-        guided = guided_steps(scheduler.timesteps.tolist(), guidance, len(scheduler.alphas_cumprod))
-        if guidance.omega > 0 and not guided:
+        if guidance.omega == 0:
+            return
+        check_path(self.pipe.scheduler)
+        if guidance.gradient == "unet":
+            networks_of(self.pipe)
+        scheduler = copy.deepcopy(self.pipe.scheduler)
+        try:
+            scheduler.set_timesteps(self.steps)
+            points = points_of(scheduler)
+        except (ValueError, TypeError):  # steps that depend on the image's size; the run itself warns
+            return
+        if not any(Guidance(entropy, self.decode, guidance).is_due(point) for point in points):
             raise UserError(
                 f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
                 f"{guidance.omega} would do nothing; take more steps or a wider interval"
@@ -171,12 +174,9 @@ class Generator:
         rngs = [stream(seed) for seed in seeds + seeds[-1:] * missing]
         guide = None
         if learner is not None and guidance.omega > 0:
-            scheduler = self.pipe.scheduler
             objective = objective_of(guidance.objective, learner, filled, other)
             shares = None if guidance.strengths == "same" else shares_of(guidance, seeds + seeds[-1:] * missing)
-            guide = Guidance(
-                objective, self.decode, scheduler.alphas_cumprod, guidance, scheduler.config.prediction_type, shares
-            )
+            guide = Guidance(objective, self.decode, guidance, shares)
         device = self.pipe._execution_device
         # LDM's pipelines make arrays of what their decoder gives, and those know no bfloat16.
         mixed = nullcontext() if hasattr(self.pipe, "vqvae") else autocast(device, _network(self.pipe).dtype)
@@ -211,12 +211,9 @@ class Generator:
     def _sample(self, labels: Tensor, rngs: list[torch.Generator], guide: Guidance | None) -> Tensor:
         """Finished images uint8 [B, C, H, W]."""
         conditions = self._conditions(labels)
-        if guide is not None and guide.config.gradient == "unet":
-            return self._sample_exactly(conditions, rngs, guide)
         scale = {"guidance_scale": self.guidance_scale} if "guidance_scale" in self._accepts else {}
         count = {"batch_size": len(labels)} if "batch_size" in self._accepts else {}
-        users_own, self.pipe.scheduler.guidance = self.pipe.scheduler.guidance, guide
-        try:
+        with guided_by(self.pipe, guide):
             images = self.pipe(
                 **conditions,
                 **scale,
@@ -226,8 +223,6 @@ class Generator:
                 output_type="pt",
                 return_dict=False,
             )[0]
-        finally:
-            self.pipe.scheduler.guidance = users_own
         if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
             images = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.pipe._execution_device)
         return self.finished(images)
@@ -246,15 +241,6 @@ class Generator:
             images = self.resize(images.float()).clamp(0, 1)
         return images.float().mul(255).round().to(torch.uint8)
 
-    def _sample_exactly(self, conditions: dict[str, Any], rngs: list[torch.Generator], guide: Guidance) -> Tensor:
-        pipe, network = self.pipe, _network(self.pipe)
-        shape = (len(rngs), network.config.in_channels, *_pair(network.config.sample_size))
-        noise = randn_tensor(shape, generator=rngs, device=pipe._execution_device, dtype=network.dtype)
-        predict = exact.predictor(pipe, conditions, self.guidance_scale)
-        latents = exact.sample(pipe.scheduler, predict, noise, guide, self.steps)
-        with torch.no_grad():
-            return self.finished((decoder_of(pipe)(latents) / 2 + 0.5).clamp(0, 1))
-
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
         if not self.classes:
             return {}
@@ -262,17 +248,6 @@ class Generator:
         if "class_labels" in self._accepts:
             return {"class_labels": called}
         return {"prompt": [self.template.format(each) for each in called]}
-
-
-def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | None = None) -> Objective:
-    """The objective of that name (see `GuidanceConfig`)."""
-    builders: dict[str, Callable[[], Objective]] = {
-        "entropy": lambda: Entropy(learner),
-        "margin": lambda: Margin(learner),
-        "loss": lambda: LabelLoss(learner, labels),
-        "disagreement": lambda: Disagreement(learner, other or learner),
-    }
-    return builders[name]()
 
 
 @torch.no_grad()

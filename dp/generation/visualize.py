@@ -4,6 +4,7 @@ Pictures are kept as base64 PNG, so that they go into JSON with what is known of
 """
 
 import base64
+import copy
 import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -80,23 +81,25 @@ def denoised_estimates(
     Returns:
         One row an image and step: omega, t, label and the image.
     """
-    scheduler, step = generator.pipe.scheduler, generator.pipe.scheduler.step
+    own = generator.pipe.scheduler
+    kind = type(own)
     decode = decoder_of(generator.pipe)
-    estimates: list[Tensor] = []
+    estimates: list[tuple[int, Tensor]] = []
 
-    @functools.wraps(step)
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        result = step(*args, **kwargs)
-        estimates.append(result[1] if isinstance(result, tuple) else result.pred_original_sample)
+    @functools.wraps(kind.step)
+    def step(self: Any, model_output: Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
+        result = kind.step(self, model_output, timestep, *args, **kwargs)
+        estimates.append((int(timestep), result[1] if isinstance(result, tuple) else result.pred_original_sample))
         return result
 
     rows: Rows = []
-    scheduler.step = watched
+    generator.pipe.scheduler = watched = copy.copy(own)
+    watched.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
     try:
         for omega in dict.fromkeys((0.0, guidance.omega)):
             estimates.clear()
             generator.generate(labels, seeds, learner, replace(guidance, omega=omega))
-            for t, latents in zip(scheduler.timesteps.tolist(), estimates, strict=True):
+            for t, latents in estimates:
                 with torch.no_grad():
                     seen = generator.finished((decode(latents[: len(labels)]) / 2 + 0.5).clamp(0, 1))
                 rows += [
@@ -104,5 +107,5 @@ def denoised_estimates(
                     for label, image in zip(labels.tolist(), seen.cpu(), strict=True)
                 ]
     finally:
-        del scheduler.step
+        generator.pipe.scheduler = own
     return rows

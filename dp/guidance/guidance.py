@@ -1,71 +1,75 @@
-"""Entropy guidance: steer diffusion sampling toward images a learner is unsure of.
-
-    pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
-    pipe.scheduler.guidance = entropy_guidance(pipe, classifier, omega=0.3)
-    images = pipe(...)
+"""Entropy guidance: steer diffusion sampling toward images a learner is unsure of (equation 7).
 
 The learner's entropy H plays the part of log pi in the paper's pruned distribution dQ = pi dP: adding omega grad H to
-the score samples the hard images directly. The score is -eps / sqrt(1 - abar_t), so RAISING entropy means
-eps - omega sqrt(1 - abar_t) grad H (equation 7 of arXiv 2502.15588 prints a plus sign, which lowers it).
+the score samples the hard images directly. `guided_eps` is that formula; `Guidance` applies it to one sampling run,
+at any point of any sampler's path; `dp.guidance.guide` puts it into a pipeline.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dp.guidance.decoders import decoder_of
-from dp.guidance.objectives import Entropy, Learner, Objective, entropy
+from dp.guidance.objectives import Entropy, Learner, Objective, entropy, frozen, without_parameter_gradients
+from dp.guidance.path import Point
+from dp.guidance.unet_gradient import NetworkInputs
 from dp.utils.errors import UserError
 
-__all__ = ["Guidance", "GuidanceConfig", "entropy", "entropy_guidance", "predict_x0"]
+__all__ = ["Guidance", "GuidanceConfig", "entropy", "entropy_guidance", "guided_eps"]
 
 Gradient = Literal["x0", "unet"]
 ObjectiveName = Literal["entropy", "margin", "loss", "disagreement"]
-Prediction = Literal["epsilon", "v_prediction", "sample"]
 Strengths = Literal["same", "uniform", "half"]
 
 # Gradients are computed of 1024 times the objective: a power of two changes no bit of a float32 result, and keeps
 # float16 ones above the smallest number of that format.
 GRADIENT_SCALE = 1024.0
-# A step with less of abar_t (a terminal SNR of 0, or DPM-Solver's 2**-24 for it) is not guided: x_t is all noise there,
-# and x0_hat a division by nothing.
-NO_SIGNAL = 1e-6
 
 
-def predict_x0(x_t: Tensor, eps: Tensor, abar_t: Tensor | float) -> Tensor:
-    """The denoised estimate x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t), float32."""
-    abar_t = torch.as_tensor(abar_t, dtype=torch.float32, device=x_t.device)
-    return (x_t.float() - (1 - abar_t).sqrt() * eps.float()) / abar_t.sqrt()
+def guided_eps(
+    eps: Tensor, gradient: Tensor, omega: Tensor | float, sigma: Tensor | float, relative: bool = True
+) -> Tensor:
+    """Return the guided noise prediction: equation 7 of arXiv 2502.15588, with the sign that raises H.
 
+    The score is -eps / sigma, so omega grad H added to it is eps - omega sigma grad H (the paper prints a plus, which
+    lowers H), with sigma = sqrt(1 - abar_t) on DDIM's path.
 
-def predict_eps(x_t: Tensor, output: Tensor, abar_t: Tensor, prediction: Prediction) -> Tensor:
-    """The noise prediction that a network's output of another kind amounts to, float32."""
-    signal, noise = abar_t.sqrt(), (1 - abar_t).sqrt()
-    if prediction == "v_prediction":
-        return signal * output.float() + noise * x_t.float()
-    if prediction == "sample":
-        return (x_t.float() - signal * output.float()) / noise
-    return output.float()
+    Args:
+        eps: noise predictions, float32 [B, ...].
+        gradient: of the objective H with respect to x_t, of the same shape; not zero.
+        omega: strength, a number or one for each sample, [B].
+        sigma: the noise's scale in x_t.
+        relative: rescales each sample's gradient to the length of its noise prediction, so that omega sigma is the
+            fraction of that which changes.
+    """
+    step = omega * sigma
+    if relative:
+        length = gradient.flatten(1).norm(dim=1)
+        gradient = gradient / _per_sample(length.clamp_min(1e-30), gradient)
+        step = step * eps.flatten(1).norm(dim=1)
+    return eps - _per_sample(torch.as_tensor(step), gradient) * gradient
 
 
 @dataclass(frozen=True)
 class GuidanceConfig:
-    """How strongly, when and how to guide.
+    """Say how strongly, when and how to guide.
 
     Attributes:
         omega: strength, >= 0; 0 guides nothing.
-        interval: noise levels (low, high) in [0, 1]: guides where low <= t / T < high. (0.0, 0.4), the default of
+        interval: noise levels (low, high) in [0, 1]: guides where low <= t / T < high, in Stable Diffusion's t / T by
+            the ratio of noise to signal, on any path (0.4 is sigma = 0.538 of a flow). (0.0, 0.4), the default of
             `GuidanceConfig`, is the late, less noisy part, where guidance hardly changes the class of an image; a run
             guides at all levels unless told otherwise, as in the paper.
         every: guides the first of the steps inside the interval and every k-th after it.
         relative: rescales each sample's gradient to the length of its noise prediction, so that omega is the fraction
             of that which changes; otherwise the raw gradient is taken (equation 7).
-        gradient: "x0" holds the noise prediction fixed, so the U-Net's Jacobian is skipped; "unet" differentiates
-            through it, which needs the sampling loop of `dp.guidance.unet_gradient`.
+        gradient: "x0" holds the noise prediction fixed, so the network's Jacobian is skipped; "unet" differentiates
+            through the network, U-Net or transformer (see `dp.guidance.unet_gradient`).
         objective: what to raise: "entropy", "margin", "loss" (to the label) or "disagreement" (of two learners).
         strengths: what of omega each image gets: "same" (all of it), "uniform" (its own share, between 0 and 2) or
             "half" (all or nothing, a coin for each image, so that additions mix guided and plain images). Drawn from
@@ -95,28 +99,24 @@ class GuidanceConfig:
 
 
 def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: int = 1000) -> int:
-    """How many of a sampler's steps are guided: of those inside the interval, every `config.every`-th."""
+    """Return how many of a sampler's steps are guided: of those inside the interval, every `config.every`-th."""
     low, high = config.interval
     inside = sum(low * train_steps <= t < high * train_steps for t in timesteps)
     return -(-inside // config.every) if config.omega > 0 else 0
 
 
-@dataclass
+@dataclass(repr=False)
 class Guidance:
-    """guide(x_t, output, t) -> output, for one sampling run of a batch.
+    """Guide one sampling run of a batch: `output = guidance(x, output, point)` before each of the sampler's steps.
 
-    The state is renewed where a guided scheduler sets its time steps; in a loop without one when t goes up again.
-
-    Each sample's noise prediction eps becomes eps - omega sqrt(1 - abar_t) d, where d is the gradient of the objective
-    with respect to x_t, rescaled to |eps| where relative. A zero or non-finite gradient gives a zero step. Norms, the
-    objective and x0_hat are float32 whatever the pipeline computes in.
+    Each sample's noise prediction moves by `guided_eps`, along the gradient of the objective in x. A zero or
+    non-finite gradient gives a zero step. Norms, the objective and x0_hat are float32 whatever the pipeline computes
+    in. A guided scheduler renews the record where it sets its time steps; a loop of your own calls `renew`.
 
     Attributes:
         objective: images float32 [B, C, H, W], nominally in [-1, 1] -> what to raise, [B] (see `objectives`).
         decode: x0_hat [B, c, h, w] -> such images (see `dp.guidance.decoders`).
-        alphas_cumprod: float [T], the scheduler's.
         config: strength and times.
-        prediction: what the network predicts.
         shares: float [B], what of omega each sample gets; None = all of it.
         zero_steps: int64 [B], the run's guided steps without a usable gradient so far; None before the first.
         before: float32 [B], the objective at the run's first guided step, before guidance; None before it.
@@ -125,109 +125,118 @@ class Guidance:
 
     objective: Objective
     decode: Callable[[Tensor], Tensor]
-    alphas_cumprod: Tensor
     config: GuidanceConfig = GuidanceConfig()
-    prediction: Prediction = "epsilon"
     shares: Tensor | None = None
     zero_steps: Tensor | None = field(default=None, init=False)
     before: Tensor | None = field(default=None, init=False)
     guided_steps: int = field(default=0, init=False)
     _inside: int = field(default=0, init=False)  # the run's steps inside the interval so far
-    _last_t: int = field(default=-1, init=False)
 
-    def __post_init__(self) -> None:
-        if self.prediction not in get_args(Prediction):
-            raise UserError(f'prediction: got "{self.prediction}", expected one of {", ".join(get_args(Prediction))}')
-
-    def active(self, t: int) -> bool:
-        """Whether the step at t is guided; to be asked (by `__call__` or `unet_gradient`) once a step, in order."""
-        if not 0 <= t < len(self.alphas_cumprod):
-            raise UserError(f"t: got {t}, expected a time step in 0 .. {len(self.alphas_cumprod) - 1}")
-        if t > self._last_t:
-            self.renew()
-        self._last_t = t
-        low, high = self.config.interval
-        if self.config.omega == 0 or not low * len(self.alphas_cumprod) <= t < high * len(self.alphas_cumprod):
-            return False
-        if self.alphas_cumprod[t] < NO_SIGNAL:
-            return False
-        self._inside += 1
-        return (self._inside - 1) % self.config.every == 0
+    def __repr__(self) -> str:
+        c = self.config
+        return f"Guidance(omega={c.omega:g}, interval={c.interval}, gradient={c.gradient!r}, {self.guided_steps} steps)"
 
     def renew(self) -> None:
-        """Begin a new run."""
-        self.zero_steps, self.before, self.guided_steps, self._inside, self._last_t = None, None, 0, 0, -1
+        """Begin a new run: the record is empty again."""
+        self.zero_steps, self.before, self.guided_steps, self._inside = None, None, 0, 0
 
-    def __call__(self, x_t: Tensor, output: Tensor, t: int) -> Tensor:
-        """The guided network output, of the shape and dtype of `output`.
+    def is_due(self, point: Point) -> bool:
+        """Return whether a step at that point would be guided, if it were the next."""
+        return self._is_inside(point) and self._inside % self.config.every == 0
+
+    def active(self, point: Point) -> bool:
+        """Return whether the step at that point is guided; to be asked once per step, in order."""
+        due = self.is_due(point)
+        self._inside += self._is_inside(point)
+        return due
+
+    def _is_inside(self, point: Point) -> bool:
+        low, high = self.config.interval
+        return self.config.omega > 0 and low * 1000 <= point.time < high * 1000 and not point.all_noise
+
+    def __call__(self, x: Tensor, output: Tensor, point: Point) -> Tensor:
+        """Return the guided network output, of the shape and dtype of `output`.
 
         Args:
-            x_t: noisy samples [B, c, h, w].
-            output: the network's prediction for them, of kind `prediction`; a noise prediction unless said otherwise.
-            t: time step, 0 .. T - 1.
+            x: noisy samples [B, ...]; for gradient "unet" the tensor that `output` was computed from, with gradients.
+            output: the network's prediction for them.
+            point: their noise level and the kind of prediction (see `path.point_of`).
         """
-        return self.guide(x_t, output, t) if self.active(t) else output
+        return self.guide(x, output, point) if self.active(point) else output
 
-    def guide(self, x_t: Tensor, output: Tensor, t: int) -> Tensor:
-        """As `__call__`, at any t and without counting it as a step of the interval."""
-        abar_t = self.alphas_cumprod[t].to(x_t.device, torch.float32)
-        value, gradient, eps = self.ascent(x_t, output, t)
+    def guide(
+        self, x: Tensor, output: Tensor, point: Point, inputs: NetworkInputs | None = None, scale: float = 1.0
+    ) -> Tensor:
+        """Return the guided output at any point, without counting it as a step of the interval.
+
+        `inputs` and `scale`: what the network was called with for gradient "unet", where that is not x itself, and
+        what it was scaled by.
+        """
+        own, rest = output[:, : x.shape[1]], output[:, x.shape[1] :]  # the rest is a learnt variance
+        value, gradient, eps = self.ascent(x, own, point, inputs, scale)
         length = gradient.flatten(1).norm(dim=1)
         usable = length.isfinite() & (length > 0)
-        step = self.config.omega * (1 - abar_t).sqrt().expand_as(length)
+        fraction = point.noise / point.norm if self.config.relative else point.noise
+        omega = self.config.omega * fraction.flatten().expand_as(length)
         if self.shares is not None:
-            step = step * self.shares.to(step).repeat(len(step) // len(self.shares))  # some pipelines double a batch
-        direction = gradient
-        if self.config.relative:
-            direction = gradient / _per_sample(length.clamp_min(1e-30), gradient)
-            step = step * eps.flatten(1).norm(dim=1)
-        # d output / d eps of the kind of prediction, at fixed x_t; minus: see the top of this file.
-        scale = {"epsilon": torch.ones_like(abar_t), "v_prediction": 1 / abar_t.sqrt()}.get(
-            self.prediction, -((1 - abar_t) / abar_t).sqrt()
-        )
-        change = -scale * _per_sample(step, gradient) * direction
+            omega = omega * self.shares.to(omega).repeat_interleave(len(omega) // len(self.shares))
+        guided = point.output_of(x.detach(), guided_eps(eps, gradient, omega, 1.0, self.config.relative))
         # Samples without a usable gradient are replaced, not multiplied by zero: 0 * nan is nan.
-        guided = torch.where(_per_sample(usable, gradient), output.float() + change, output.float())
+        guided = torch.where(_per_sample(usable, gradient), guided, own.detach().float()).to(output.dtype)
         self.guided_steps += 1
         self.zero_steps = (0 if self.zero_steps is None else self.zero_steps) + (~usable).long()
         self.before = value if self.before is None else self.before
-        return guided.to(output.dtype).detach()
+        return torch.cat([guided, rest.detach()], dim=1) if rest.shape[1] else guided
 
-    def ascent(self, x_t: Tensor, output: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The objective [B], its gradient with respect to x_t [B, c, h, w] and the noise prediction, float32."""
-        abar_t = self.alphas_cumprod[t].to(x_t.device, torch.float32)
+    def ascent(
+        self, x: Tensor, output: Tensor, point: Point, inputs: NetworkInputs | None = None, scale: float = 1.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the objective [B], its gradient in x [B, ...] and the noise prediction, float32; see `guide`."""
+        through_network = self.config.gradient == "unet"
         # A pipeline called inside inference_mode hands over tensors that no graph may hold: copies may.
-        with torch.inference_mode(False), torch.enable_grad():
-            x_t, output = (each.clone() if each.is_inference() else each for each in (x_t, output))
-            if self.config.gradient == "unet":
-                if not (x_t.requires_grad and output.requires_grad):
-                    raise UserError(
-                        'gradient: "unet" needs a network output that was computed from x_t with gradients, which a '
-                        'scheduler does not see; sample with dp.guidance.unet_gradient, or take gradient "x0"'
-                    )
-                x, eps = x_t, predict_eps(x_t, output, abar_t, self.prediction)
-            else:
-                x = x_t.detach().requires_grad_()
-                eps = predict_eps(x_t.detach(), output.detach(), abar_t, self.prediction)
-            images = self.decode(predict_x0(x, eps, abar_t))
+        with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
+            x, output = (each.clone() if each.is_inference() else each for each in (x, output))
+            point = Point(*(each.clone() if each.is_inference() else each for each in vars(point).values()))
+            if through_network and not output.requires_grad:
+                raise UserError(
+                    'gradient: "unet" needs a network output that was computed with gradients; guide the pipeline by '
+                    'dp.guide, compute it from an x that requires them, or take gradient "x0"'
+                )
+            if not (through_network and x.requires_grad):
+                x = x.detach().requires_grad_()
+            # Parameters ask for no gradients until the backward pass is over: gradient checkpointing computes again.
+            stack.enter_context(frozen(*self._parts()))
+            stack.enter_context(without_parameter_gradients(*(inputs.networks if inputs is not None else ())))
+            # "x0" holds the noise prediction fixed, whatever kind of output it is computed from.
+            eps = point.noise_of(x, output) if through_network else point.noise_of(x.detach(), output.detach())
+            images = self.decode(point.x0_of(x, eps))
             if not images.isfinite().all():
                 raise UserError(
-                    f"decoder: it makes images that are not finite numbers at t = {t}; if it computes in float16 (the "
-                    "VAE of Stable Diffusion XL does not do there), take bfloat16 or float32, or another decoder"
+                    f"decoder: it makes images that are not finite numbers at t = {point.time:.0f}; if it computes in "
+                    "float16 (the VAE of Stable Diffusion XL does not do there), take bfloat16 or float32, or another "
+                    "decoder"
                 )
             value = self.objective(images)
             if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
                 found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise UserError(f"objective: gave {found}, expected one number an image, [{len(x)}]")
-            gradient = None
+            leaves = [x, *(inputs.leaves if inputs is not None else ())]
+            gradients: Sequence[Tensor | None] = [None]
             if value.requires_grad:
-                (gradient,) = torch.autograd.grad(GRADIENT_SCALE * value.sum(), x, allow_unused=True)
-            if gradient is None:
+                gradients = torch.autograd.grad(GRADIENT_SCALE * value.sum(), leaves, allow_unused=True)
+            if gradients[0] is None:
                 raise UserError(
                     "objective: does not depend differentiably on the images; keep integers, arrays, PIL and no_grad "
                     "out of the learner and of what it does to images first (see dp.guidance.preprocessing)"
                 )
-        return value.detach().float(), gradient.float() / GRADIENT_SCALE, eps.detach()
+            gradient = gradients[0].float()
+            if inputs is not None:
+                gradient = inputs.added(gradient, x, gradients[1:], scale)
+        return value.detach().float(), gradient / GRADIENT_SCALE, eps.detach()
+
+    def _parts(self) -> list[nn.Module]:
+        """Return the modules of the objective and of the decoder."""
+        return [*_modules_in(self.objective), *_modules_in(self.decode)]
 
 
 def entropy_guidance(
@@ -239,16 +248,7 @@ def entropy_guidance(
     decoder: Any = None,
     objective: Objective | None = None,
 ) -> Guidance:
-    """Guidance of a diffusers pipeline by a classifier, to be given to the pipeline's guided scheduler.
-
-    Args:
-        pipe: any diffusers pipeline whose scheduler is one of `dp.guidance.schedulers`.
-        learner: images float [B, C, H, W] in [-1, 1], at the pipeline's resolution -> logits [B, K]; put
-            `dp.guidance.preprocessing.Preprocess` before a classifier with another size or normalisation.
-        omega, interval, every: see `GuidanceConfig`.
-        decoder: what turns latents into images: by default the pipeline's own VAE (nothing for a pixel-space
-            pipeline); an AutoencoderTiny or a `LinearDecoder` costs a fraction.
-        objective: raise this instead of the learner's entropy.
+    """Return guidance for a pipeline whose scheduler is one of `dp.guidance.schedulers`; `dp.guide` takes any other.
 
     Raises:
         UserError: the scheduler does not guide, learner or objective cannot be called, or a setting is out of range.
@@ -256,19 +256,34 @@ def entropy_guidance(
     scheduler = pipe.scheduler
     if not hasattr(scheduler, "guidance"):
         raise UserError(
-            f"pipe.scheduler: found {type(scheduler).__name__}, which does not guide; set pipe.scheduler = "
-            "EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config) first"
+            f"pipe.scheduler: found {type(scheduler).__name__}, which does not guide; dp.guide(pipe, classifier) takes "
+            "it as it is"
         )
-    name, called = ("learner", learner) if objective is None else ("objective", objective)
+    config = GuidanceConfig(omega, interval, every)
+    return Guidance(objective_for(learner, objective), decoder_of(pipe, decoder), config)
+
+
+def objective_for(learner: Learner | None, objective: Objective | None) -> Objective:
+    """Return the objective, by default the learner's entropy.
+
+    Raises:
+        UserError: what is given cannot be called.
+    """
+    name, called = ("classifier", learner) if objective is None else ("objective", objective)
     if not callable(called):
         raise UserError(f"{name}: got {type(called).__name__}, expected a module or a function of images")
-    return Guidance(
-        objective or Entropy(learner),
-        decoder_of(pipe, decoder),
-        scheduler.alphas_cumprod,
-        GuidanceConfig(omega, interval, every),
-        scheduler.config.prediction_type,
-    )
+    return Entropy(called) if objective is None else objective
+
+
+def _modules_in(thing: Any) -> list[nn.Module]:
+    """Return the modules that an objective or a decoder is, or holds as attributes at any depth."""
+    if isinstance(thing, nn.Module):
+        return [thing]
+    return [module for each in vars(thing).values() for module in _modules_in(each)] if _is_ours(thing) else []
+
+
+def _is_ours(thing: Any) -> bool:
+    return type(thing).__module__.startswith("dp.guidance.") and hasattr(thing, "__dict__")
 
 
 def _per_sample(values: Tensor, like: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Margin:
 class LabelLoss:
     """The learner's cross-entropy to the label each image is generated for, in nats.
 
-    Takes int64 labels [B] of B images, or of 2 B: a batch that classifier-free guidance has doubled (DiT's).
+    Takes int64 labels [B] of B images, or of k B: k images per prompt, which lie side by side (A A B B).
     """
 
     def __init__(self, learner: Learner, labels: Tensor):
@@ -73,7 +73,9 @@ class LabelLoss:
     def __call__(self, images: Tensor) -> Tensor:
         """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
         logits = checked_logits(self.learner, images)
-        labels = self.labels.repeat(2) if len(logits) == 2 * len(self.labels) else self.labels
+        labels = self.labels
+        if len(labels) and len(logits) % len(labels) == 0:
+            labels = labels.repeat_interleave(len(logits) // len(labels))
         if len(labels) != len(logits) or labels.min() < 0 or labels.max() >= logits.shape[1]:
             raise UserError(
                 f"labels: got {_brief(self.labels)} for {len(logits)} images of a learner with {logits.shape[1]} "
@@ -94,6 +96,17 @@ class Disagreement:
         return divergence(checked_logits(self.learner, images), checked_logits(self.other, images))
 
 
+def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | None = None) -> Objective:
+    """Return the objective of that name (see `GuidanceConfig`)."""
+    builders: dict[str, Callable[[], Objective]] = {
+        "entropy": lambda: Entropy(learner),
+        "margin": lambda: Margin(learner),
+        "loss": lambda: LabelLoss(learner, labels),
+        "disagreement": lambda: Disagreement(learner, other or learner),
+    }
+    return builders[name]()
+
+
 @contextmanager
 def frozen(*parts: Any) -> Iterator[None]:
     """Modules among `parts` are in eval mode and ask for no parameter gradients inside; afterwards as they were.
@@ -101,20 +114,28 @@ def frozen(*parts: Any) -> Iterator[None]:
     Every submodule's own mode and every parameter's own flag come back, so a partly frozen model stays partly frozen.
     """
     modules = [m for part in parts if isinstance(part, nn.Module) for m in part.modules()]
-    parameters = [p for part in parts if isinstance(part, nn.Module) for p in part.parameters()]
     modes = [m.training for m in modules]
-    flags = [p.requires_grad for p in parameters]
     try:
         for m in modules:
             m.training = False
-        for p in parameters:
-            p.requires_grad_(False)
-        yield
+        with without_parameter_gradients(*parts):
+            yield
     finally:
         for m, mode in zip(modules, modes, strict=True):
             m.training = mode
-        for p, flag in zip(parameters, flags, strict=True):
-            p.requires_grad_(flag)
+
+
+@contextmanager
+def without_parameter_gradients(*parts: Any) -> Iterator[None]:
+    """Have the parameters of the modules among `parts` ask for no gradients inside; afterwards as they were."""
+    asking = [p for part in parts if isinstance(part, nn.Module) for p in part.parameters() if p.requires_grad]
+    try:
+        for p in asking:
+            p.requires_grad_(False)
+        yield
+    finally:
+        for p in asking:
+            p.requires_grad_(True)
 
 
 def checked_logits(learner: Learner, images: Tensor) -> Tensor:

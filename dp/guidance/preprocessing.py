@@ -1,8 +1,9 @@
-"""What a classifier wants done to an image first, as modules inside the graph, so that guidance sees through it.
+"""Resize and normalise images as a classifier wants them, inside the graph, so that guidance sees through it.
 
 learner = nn.Sequential(Preprocess.of(timm_model), timm_model)
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,20 +61,26 @@ class Preprocess(nn.Module):
 
     @classmethod
     def of(cls, model: Any) -> "Preprocess":
-        """Size and normalisation of a timm model, by its pretrained_cfg.
+        """Return the size and normalisation of a timm model, or of an image processor of transformers.
 
         The whole image is resized: timm's evaluation cuts off a border first (crop_pct, 0.9 of a side is left for
         vit_base_patch16_224), which guidance would then not see.
         """
+        if hasattr(model, "image_mean"):  # an image processor of transformers
+            side = next(iter(dict(model.size).values())) if getattr(model, "do_resize", True) else None
+            return cls(side, model.image_mean, model.image_std)
         if not hasattr(model, "pretrained_cfg"):
             raise UserError(
-                f"preprocessing: {type(model).__name__} is no timm model; give size, mean and std, as in "
-                "Preprocess(224, mean, std)"
+                f"preprocessing: {type(model).__name__} is neither a timm model nor a processor of transformers; "
+                "give size, mean and std, as in Preprocess(224, mean, std)"
             )
         from timm.data import resolve_model_data_config
 
         config = resolve_model_data_config(model)
-        return cls(config["input_size"][-1], config["mean"], config["std"])
+        channels, mean, std = config["input_size"][0], config["mean"], config["std"]
+        if channels != len(mean):  # a model of grey images is still told the colours' values: take their mean
+            mean, std = ([sum(each) / len(each)] * channels for each in (mean, std))
+        return cls(config["input_size"][-1], mean, std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, C, H, W] in [-1, 1] -> [B, C, size, size], normalised."""
@@ -82,6 +89,30 @@ class Preprocess(nn.Module):
         return (((_wide(images) + 1) / 2 - self.mean) / self.std).to(images.dtype)
 
 
+def with_own_preprocessing(classifier: Any) -> Any:
+    """Return a classifier of images in [-1, 1]: a timm model behind its own size and normalisation, others as they are.
+
+    Raises:
+        UserError: a classifier of transformers, which normalises in a processor that is not known here.
+    """
+    if not isinstance(classifier, nn.Module):
+        return classifier
+    name = type(classifier).__name__
+    if hasattr(classifier, "pretrained_cfg"):
+        warnings.warn(
+            f"classifier: {name} is a timm model, so images get its own size and normalisation first (Preprocess.of); "
+            "if it was trained on images in [-1, 1], give it as nn.Sequential(model)",
+            stacklevel=3,
+        )
+        return nn.Sequential(Preprocess.of(classifier), classifier)
+    if any(kind.__module__.startswith("transformers.") for kind in type(classifier).__mro__):
+        raise UserError(
+            f"classifier: {name} of transformers wants images as its processor makes them; give "
+            "nn.Sequential(Preprocess.of(processor), model), or nn.Sequential(model) if it takes them in [-1, 1]"
+        )
+    return classifier
+
+
 def _wide(images: Tensor) -> Tensor:
-    """In float32, if they are of a half format."""
+    """Return them in float32, if they are of a half format."""
     return images.to(torch.promote_types(images.dtype, torch.float32))

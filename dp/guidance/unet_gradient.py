@@ -1,135 +1,166 @@
-"""Sampling with the exact gradient: through the U-Net, which a scheduler never sees.
+"""The exact gradient, through the network: U-Net or transformer of any pipeline, in the pipeline's own loop.
 
-The loop of a pipeline, with the network called inside a graph at the guided steps. Costs a backward pass of the network
-a guided step more than `dp.guidance.schedulers`, and as much memory as that; docs/guidance.md has what it gains.
+A scheduler never sees the network. So a hook makes the tensor that the network is called with a leaf of the graph and
+switches gradients on; they stay on until the scheduler's `step`, so the pipeline's own classifier-free guidance is in
+the graph too. There the gradient in x is the direct one plus the leaves', summed over the halves or calls of
+classifier-free guidance and scaled by what the scheduler scales the network's input with.
+
+Costs a backward pass of the network per guided step, and as much memory as its graph; where that is too much, switch
+gradient checkpointing on in the network (`pipe.unet.enable_gradient_checkpointing()`), which works at these steps only.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from dp.guidance.guidance import Guidance
+from dp.guidance.objectives import without_parameter_gradients
 from dp.utils.errors import UserError
 
-PredictNoise = Callable[
-    [Tensor, Tensor], Tensor
-]  # (x_t [B, c, h, w], t) -> network output after classifier-free guidance
+# What pipelines call the parts that they call with the noisy sample.
+NETWORKS = ("unet", "transformer", "transformer_2", "controlnet", "decoder", "prior")
+# What those parts call that argument, where it is not the first.
+INPUTS = ("sample", "hidden_states", "x", "latents")
 
 
-@torch.no_grad()
-def sample(
-    scheduler: Any,
-    predict: PredictNoise,
-    noise: Tensor,
-    guidance: Guidance,
-    steps: int,
-    eta: float = 0.0,
-    generator: torch.Generator | list[torch.Generator] | None = None,
-) -> Tensor:
-    """DDIM from noise [B, c, h, w] to finished latents (or pixels) with gradient "unet".
+class NetworkInputs:
+    """Record what a pipeline's networks are called with before each guided step, as leaves of the graph.
 
-    Args:
-        scheduler: a DDIM scheduler.
-        predict: the network with its conditions, differentiable in x_t; see `predictor`.
-        noise: standard normal [B, c, h, w].
-        guidance: with gradient "unet".
-        steps: DDIM steps.
-        eta, generator: DDIM's stochasticity, as for the pipeline.
+    Attributes:
+        networks: to be watched.
+        is_due: whether the step that the next call belongs to is guided.
+        leaves: of the calls since the last step.
     """
-    check(scheduler)
-    scheduler.set_timesteps(steps, device=noise.device)
-    guidance.renew()
-    x_t = noise * scheduler.init_noise_sigma
-    with _unguided(scheduler):
-        for t in scheduler.timesteps:
-            if guidance.active(int(t)):
-                with torch.enable_grad():
-                    x = x_t.detach().requires_grad_()
-                    output = predict(x, t)
-                output = guidance.guide(x, output, int(t))
-            else:
-                output = predict(x_t, t)
-            x_t = scheduler.step(output, t, x_t, eta=eta, generator=generator).prev_sample
-    return x_t
 
+    def __init__(self, networks: Sequence[nn.Module], is_due: Callable[[], bool]):
+        self.networks = list(networks)
+        self.is_due = is_due
+        self.leaves: list[Tensor] = []
+        self._calls: list[int] = []  # leaves of each call: one, or one for each sample
+        self._modes: ExitStack | None = None
+        self._flags: list[ExitStack] = []
+        self._hooks: list[Any] = []
+        for network in self.networks:
+            self._hooks.append(network.register_forward_pre_hook(self._before, with_kwargs=True))
+            self._hooks.append(network.register_forward_hook(self._after, always_call=True))
 
-@contextmanager
-def _unguided(scheduler: Any) -> Iterator[None]:
-    """Without the guidance that a guided scheduler may have: its steps would guide once more."""
-    kept = getattr(scheduler, "guidance", None)
-    if kept is not None:
-        scheduler.guidance = None
-    try:
-        yield
-    finally:
-        if kept is not None:
-            scheduler.guidance = kept
+    def remove(self) -> None:
+        """Watch no longer."""
+        for hook in self._hooks:
+            hook.remove()
+        self.close()
 
+    def close(self) -> None:
+        """Forget the leaves, and put gradients back to what they were before the first of them."""
+        self.leaves, self._calls = [], []
+        if self._modes is not None:
+            self._modes.close()
+            self._modes = None
 
-def check(scheduler: Any) -> None:
-    """UserError unless it is a scheduler that `sample` can use."""
-    if not isinstance(scheduler, DDIMScheduler):
+    @torch.compiler.disable
+    def _before(self, network: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        if not self.is_due():
+            return None
+        if self._modes is None:
+            self._modes = ExitStack()
+            if torch.is_inference_mode_enabled():
+                self._modes.enter_context(torch.inference_mode(False))
+            self._modes.enter_context(torch.enable_grad())
+        args, kwargs = tree_map(_usable, (args, kwargs))
+        if args:
+            args = (self._leaf(args[0]), *args[1:])
+        else:
+            name = next((name for name in INPUTS if kwargs.get(name) is not None), None)
+            if name is None:
+                raise UserError(
+                    f'gradient: "unet" does not know which argument of {type(network).__name__} is the noisy sample; '
+                    'take gradient "x0"'
+                )
+            kwargs = kwargs | {name: self._leaf(kwargs[name])}
+        flags = ExitStack()
+        flags.enter_context(without_parameter_gradients(network))
+        self._flags.append(flags)
+        return args, kwargs
+
+    def _leaf(self, given: Any) -> Any:
+        """Return the tensor, or the list of one for each sample, as leaves."""
+        single = isinstance(given, Tensor)
+        leaves = [each.detach().requires_grad_() for each in ([given] if single else given)]
+        self.leaves += leaves
+        self._calls.append(len(leaves))
+        return leaves[0] if single else leaves
+
+    @torch.compiler.disable
+    def _after(self, network: nn.Module, args: tuple, output: Any) -> None:
+        if self._flags:
+            self._flags.pop().close()
+
+    def added(self, gradient: Tensor, x: Tensor, gradients: Sequence[Tensor | None], scale: float) -> Tensor:
+        """Return the gradient in x, float32, of which the leaves' own are a part.
+
+        Args:
+            gradient: the part that does not go through the network.
+            x: the scheduler's sample [B, ...].
+            gradients: of the leaves; None for one that the objective does not depend on.
+            scale: what the scheduler multiplies the sample by for the network.
+
+        Raises:
+            UserError: the network was not called with the scheduler's sample.
+        """
+        own = (slice(None), *(slice(n) for n in x.shape[1:]))  # without the channels of masks, pictures and the like
+        expected = scale * x.detach().float()
+        for leaf, part in zip(self._grouped(self.leaves), self._grouped(gradients), strict=True):
+            if part is None or leaf is None:
+                continue
+            if leaf.ndim == x.ndim + 1:  # with an axis of frames, of which there is one
+                leaf, part = leaf.squeeze(2), part.squeeze(2)
+            if leaf.ndim != x.ndim or len(leaf) % len(x):
+                self._refuse(leaf, x)
+            for repeat, change in zip(leaf.split(len(x)), part.split(len(x)), strict=True):
+                if repeat[own].shape != x.shape or not torch.allclose(
+                    repeat[own].detach().float(), expected, rtol=0.02, atol=0.02 * float(expected.abs().max())
+                ):
+                    self._refuse(leaf, x)
+                gradient = gradient + (change[own].float() if scale == 1 else scale * change[own].float())
+        return gradient
+
+    def _grouped(self, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Return one tensor for each call."""
+        grouped: list[Tensor | None] = []
+        start = 0
+        for count in self._calls:
+            part = tensors[start : start + count]
+            start += count
+            whole = [each for each in part if each is not None]
+            stacked = None if len(whole) < count else whole[0] if count == 1 else torch.stack(whole)
+            grouped.append(stacked)
+        return grouped
+
+    def _refuse(self, leaf: Tensor, x: Tensor) -> None:
         raise UserError(
-            f'pipe.scheduler: found {type(scheduler).__name__}, but gradient "unet" samples with DDIM; take gradient '
-            '"x0", or EntropyGuidedDDIMScheduler'
+            f'gradient: "unet" finds the network called with {list(leaf.shape)}, which is not the sample '
+            f'{list(x.shape)} of the scheduler; take gradient "x0"'
         )
 
 
-def predictor(pipe: Any, conditions: dict[str, Any], guidance_scale: float = 1.0) -> PredictNoise:
-    """The network of a pipeline with its conditions bound, after classifier-free guidance.
+def networks_of(pipe: Any) -> list[nn.Module]:
+    """Return the parts of a pipeline that it calls with the noisy sample.
 
-    Args:
-        pipe: a LatentClassPipeline or DiT pipeline (conditions {"class_labels": [...]}), a Stable Diffusion 1.x / 2.x
-            text-to-image pipeline ({"prompt": [...]}) or an unconditional DDIM pipeline ({}).
-        guidance_scale: 1 + lambda_cfg of the paper; 1 = none.
+    Raises:
+        UserError: it has none.
     """
-    if hasattr(pipe, "predict_noise"):
-        labels = torch.as_tensor(conditions["class_labels"], device=pipe._execution_device)
-        return lambda x_t, t: pipe.predict_noise(x_t, t, labels, guidance_scale)
-    if hasattr(pipe, "transformer") and "class_labels" in conditions:
-        return _dit(pipe, conditions["class_labels"], guidance_scale)
-    if isinstance(pipe, StableDiffusionPipeline):  # not XL, whose U-Net takes more than the prompt's embedding
-        return _stable_diffusion(pipe, conditions["prompt"], guidance_scale)
-    if hasattr(pipe, "unet") and not conditions:
-        return lambda x_t, t: pipe.unet(x_t, t).sample
-    raise UserError(
-        f'pipe: exact guidance does not know how {type(pipe).__name__} calls its network; take gradient "x0", or give '
-        "dp.guidance.unet_gradient.sample a predict function of your own"
-    )
+    parts = [getattr(pipe, name, None) for name in NETWORKS]
+    found = [part for part in parts if isinstance(part, nn.Module)]
+    if not found:
+        raise UserError(
+            f'pipe: {type(pipe).__name__} has none of {", ".join(NETWORKS)} to differentiate; take gradient "x0"'
+        )
+    return found
 
 
-def _stable_diffusion(pipe: Any, prompts: list[str], guidance_scale: float) -> PredictNoise:
-    with torch.no_grad():
-        positive, negative = pipe.encode_prompt(
-            prompt=prompts,
-            device=pipe._execution_device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=guidance_scale > 1,
-        )[:2]
-    if guidance_scale <= 1:
-        return lambda x_t, t: pipe.unet(x_t, t, encoder_hidden_states=positive).sample
-    both = torch.cat([negative, positive])
-
-    def predict(x_t: Tensor, t: Tensor) -> Tensor:
-        unconditional, conditional = pipe.unet(torch.cat([x_t, x_t]), t, encoder_hidden_states=both).sample.chunk(2)
-        return unconditional + guidance_scale * (conditional - unconditional)
-
-    return predict
-
-
-def _dit(pipe: Any, labels: list[int], guidance_scale: float) -> PredictNoise:
-    labels_ = torch.as_tensor(labels, device=pipe._execution_device)
-    null = torch.full_like(labels_, pipe.transformer.config.num_embeds_ada_norm)
-    both = torch.cat([labels_, null])
-
-    def predict(x_t: Tensor, t: Tensor) -> Tensor:
-        times = torch.as_tensor(t, device=x_t.device).expand(2 * len(x_t))
-        output = pipe.transformer(torch.cat([x_t, x_t]), timestep=times, class_labels=both).sample
-        conditional, unconditional = output[:, : x_t.shape[1]].chunk(2)  # the rest is a learnt variance
-        return unconditional + guidance_scale * (conditional - unconditional)
-
-    return predict
+def _usable(each: Any) -> Any:
+    """Return a tensor that a graph may hold, which one of inference_mode may not be."""
+    return each.clone() if isinstance(each, Tensor) and each.is_inference() else each

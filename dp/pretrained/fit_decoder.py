@@ -4,7 +4,7 @@ python -m dp.pretrained.fit_decoder linear FOLDER    # for the repository's gene
 python -m dp.pretrained.fit_decoder tiny FOLDER                            # a distilled AutoencoderTiny
 python -m dp.pretrained.fit_decoder linear FOLDER --pipeline PIPELINE --classes cat dog ...   # a diffusers folder
 
-decoder = LinearDecoder.from_pretrained(FOLDER)                 # then: entropy_guidance(..., decoder=decoder)
+decoder = LinearDecoder.from_pretrained(FOLDER)                 # then: guide(..., decoder=decoder)
 """
 
 import sys

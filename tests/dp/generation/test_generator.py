@@ -4,11 +4,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from dp.config import PracticeConfig
 from dp.data.imagenet import class_list
 from dp.generation.generator import Generator
-from dp.guidance.guidance import GuidanceConfig, entropy_guidance
+from dp.guidance.guidance import GuidanceConfig
+from dp.guidance.guide import guide
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.guidance.objectives import entropy
 from dp.runs.inputs import Source
@@ -113,13 +115,15 @@ def test_guided_images_are_harder(generator):
 @pytest.mark.parametrize("gradient", ["x0", "unet"])
 def test_a_guidance_of_the_users_own_neither_adds_to_the_generators_nor_is_lost(generator, gradient):
     guidance = GuidanceConfig(0.5, gradient=gradient)
+    plain = generator.generate(LABELS, SEEDS).images
     expected = generator.generate(LABELS, SEEDS, learner, guidance)
-    own = generator.pipe.scheduler.guidance = entropy_guidance(generator.pipe, learner, omega=0.9)
-    try:
+    with guide(generator.pipe, learner, omega=0.9, gradient=gradient) as own:
+        before = generator.pipe(LABELS, output_type="pt", generator=stream(0)).images
+        assert torch.equal(generator.generate(LABELS, SEEDS).images, plain)
         assert torch.equal(generator.generate(LABELS, SEEDS, learner, guidance).images, expected.images)
-        assert generator.pipe.scheduler.guidance is own
-    finally:
-        generator.pipe.scheduler.guidance = None
+        assert generator.pipe.scheduler.guidance is own.guidance
+        assert torch.equal(generator.pipe(LABELS, output_type="pt", generator=stream(0)).images, before)
+    assert torch.equal(generator.generate(LABELS, SEEDS).images, plain)
 
 
 def test_images_of_no_numbers_are_refused(tiny_pipe):
@@ -179,7 +183,7 @@ def test_guidance_is_gone_after_a_learner_that_fails(generator):
 
     with pytest.raises(UserError, match=r"learner: cannot classify images \[4, 1, 32, 32\] \(out of order\)"):
         generator.generate(LABELS, SEEDS, broken, GuidanceConfig(0.5))
-    assert generator.pipe.scheduler.guidance is None
+    assert type(generator.pipe.scheduler) is DDIMScheduler
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from diffusers import AutoencoderTiny, DDIMScheduler
 from torch import nn
 
 from dp.guidance.decoders import latent_decoder, pixels
-from dp.guidance.guidance import Guidance, GuidanceConfig, entropy_guidance, predict_eps, predict_x0
+from dp.guidance.guidance import Guidance, GuidanceConfig, entropy_guidance, guided_eps
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.guidance.objectives import (
     Disagreement,
@@ -20,6 +20,7 @@ from dp.guidance.objectives import (
     frozen,
     margin,
 )
+from dp.guidance.path import point, preserving
 from dp.guidance.schedulers import EntropyGuidedDDIMScheduler
 from dp.utils.errors import UserError
 
@@ -39,8 +40,16 @@ def noisy(seed: int = 0, channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]
     return torch.randn(6, channels, 8, 8, generator=rng), torch.randn(6, channels, 8, 8, generator=rng)
 
 
-def guide_of(learner, omega: float = 0.3, prediction: str = "epsilon", **settings) -> Guidance:
-    return Guidance(Entropy(learner), pixels, ALPHAS, GuidanceConfig(omega, **settings), prediction)
+def at(t, prediction="epsilon"):
+    return preserving(ALPHAS[t], prediction)
+
+
+def predict_x0(x_t, eps, t):
+    return at(t).x0_of(x_t, eps)
+
+
+def guide_of(learner, omega: float = 0.3, **settings) -> Guidance:
+    return Guidance(Entropy(learner), pixels, GuidanceConfig(omega, **settings))
 
 
 def output_of(x_t, eps, t, prediction):
@@ -71,8 +80,8 @@ def test_every_prediction_type_means_the_same_noise(prediction, t):
     x0, eps = noisy()
     x_t = SCHEDULER.add_noise(x0, eps, torch.tensor([t]))
     output = output_of(x_t, eps, t, prediction)
-    assert torch.allclose(predict_eps(x_t, output, ALPHAS[t], prediction), eps, atol=2e-3)
-    assert torch.allclose(predict_x0(x_t, eps, ALPHAS[t]), x0, atol=1e-4)
+    assert torch.allclose(at(t, prediction).noise_of(x_t, output), eps, atol=2e-3)
+    assert torch.allclose(predict_x0(x_t, eps, t), x0, atol=1e-4)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
@@ -80,11 +89,12 @@ def test_every_prediction_type_means_the_same_noise(prediction, t):
 def test_guidance_raises_entropy_and_its_negation_lowers_it(learner, prediction, t):
     x_t, eps = noisy()
     output = output_of(x_t, eps, t, prediction)
-    up = guide_of(learner, 1e-3, prediction)(x_t, output, t)
-    down = Guidance(lambda x: -entropy(learner(x)), pixels, ALPHAS, GuidanceConfig(1e-3), prediction)(x_t, output, t)
+    place = at(t, prediction)
+    up = guide_of(learner, 1e-3)(x_t, output, place)
+    down = Guidance(lambda x: -entropy(learner(x)), pixels, GuidanceConfig(1e-3))(x_t, output, place)
 
     def hardness(out):
-        return entropy(learner(predict_x0(x_t, predict_eps(x_t, out, ALPHAS[t], prediction), ALPHAS[t])))
+        return entropy(learner(place.x0_of(x_t, place.noise_of(x_t, out))))
 
     assert (hardness(up) > hardness(output)).all()
     assert (hardness(down) < hardness(output)).all()
@@ -94,10 +104,11 @@ def test_guidance_raises_entropy_and_its_negation_lowers_it(learner, prediction,
 def test_every_prediction_type_takes_the_same_step(learner, relative):
     x_t, eps = noisy()
     t = 200
-    expected = guide_of(learner, relative=relative)(x_t, eps, t)
+    expected = guide_of(learner, relative=relative)(x_t, eps, at(t))
     for prediction in PREDICTIONS[1:]:
-        guided = guide_of(learner, 0.3, prediction, relative=relative)(x_t, output_of(x_t, eps, t, prediction), t)
-        assert torch.allclose(predict_eps(x_t, guided, ALPHAS[t], prediction), expected, atol=1e-4)
+        place = at(t, prediction)
+        guided = guide_of(learner, 0.3, relative=relative)(x_t, output_of(x_t, eps, t, prediction), place)
+        assert torch.allclose(place.noise_of(x_t, guided), expected, atol=1e-4)
 
 
 DECODERS = {
@@ -121,7 +132,7 @@ DECODERS = {
 
 
 @pytest.mark.parametrize("gradient", ["x0", "unet"])
-@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("prediction", [*PREDICTIONS, "flow_prediction"])
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_the_gradient_is_that_of_finite_differences(small_vae, decoder, prediction, gradient):
     """d H(decode(x0_hat)) / d x_t along random directions: with the noise prediction fixed, or through the network."""
@@ -129,24 +140,22 @@ def test_the_gradient_is_that_of_finite_differences(small_vae, decoder, predicti
     decode, channels, side = DECODERS[decoder](small_vae)
     learner = nn.Sequential(nn.Flatten(), nn.Linear(3 * side**2, 8), nn.Tanh(), nn.Linear(8, 4)).double()
     network = nn.Sequential(nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, channels, 3, padding=1))
-    t, h = 200, 1e-2
-    x = torch.randn(2, channels, 8, 8)
+    h, x = 1e-2, torch.randn(2, channels, 8, 8)
+    place = at(200, prediction) if prediction in PREDICTIONS else point(*torch.tensor([0.6, 0.4]), prediction)
     guide = Guidance(
         lambda images: entropy(learner(images.double())),
         decode,
-        ALPHAS,
         GuidanceConfig(0.1, gradient=gradient),
-        prediction,
     )
     x_ = x.clone().requires_grad_()
     output = network(x_)
-    _, found, _ = guide.ascent(x_ if gradient == "unet" else x, output, t)
-    fixed = predict_eps(x, output.detach(), ALPHAS[t], prediction)
+    _, found, _ = guide.ascent(x_ if gradient == "unet" else x, output, place)
+    fixed = place.noise_of(x, output.detach())
 
     @torch.no_grad()
-    def hardness(at):
-        eps = predict_eps(at, network(at), ALPHAS[t], prediction) if gradient == "unet" else fixed
-        return entropy64(learner(decode(predict_x0(at, eps, ALPHAS[t])).double()))
+    def hardness(x):
+        eps = place.noise_of(x, network(x)) if gradient == "unet" else fixed
+        return entropy64(learner(decode(place.x0_of(x, eps)).double()))
 
     for seed in range(3):
         direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
@@ -164,16 +173,33 @@ def entropy64(logits: torch.Tensor) -> torch.Tensor:
 
 def test_a_relative_step_has_its_stated_length_for_each_sample(learner):
     x_t, eps = noisy()
-    step = eps - guide_of(learner)(x_t, eps, 100)
+    step = eps - guide_of(learner)(x_t, eps, at(100))
     expected = 0.3 * (1 - ALPHAS[100]).sqrt() * eps.flatten(1).norm(dim=1)
     assert torch.allclose(step.flatten(1).norm(dim=1), expected, rtol=1e-4)
+
+
+def test_the_papers_formula_can_be_read_off():
+    """eps - omega sqrt(1 - abar) grad H, in numbers small enough to check by hand."""
+    eps, gradient = torch.tensor([[[[3.0, 4.0]]]]), torch.tensor([[[[0.0, 2.0]]]])
+    assert guided_eps(eps, gradient, 0.5, 0.6, relative=False).flatten().tolist() == pytest.approx([3.0, 3.4])
+    assert guided_eps(eps, gradient, 0.5, 0.6).flatten().tolist() == pytest.approx([3.0, 4 - 0.5 * 0.6 * 5])
+
+
+def test_a_guidance_is_one_line(learner):
+    assert repr(guide_of(learner)) == "Guidance(omega=0.3, interval=(0.0, 0.4), gradient='x0', 0 steps)"
+
+
+def test_labels_of_several_images_per_prompt_lie_side_by_side():
+    logits = torch.tensor([[9.0, 0], [9, 0], [0, 9], [0, 9]])
+    loss = LabelLoss(lambda images: logits, torch.tensor([0, 1]))(torch.zeros(4, 3, 8, 8))
+    assert loss.max() < 1e-3
 
 
 def test_a_raw_step_is_the_gradient(learner):
     x_t, eps = noisy()
     guide = guide_of(learner, relative=False)
-    _, gradient, _ = guide.ascent(x_t, eps, 100)
-    assert torch.allclose(eps - guide(x_t, eps, 100), 0.3 * (1 - ALPHAS[100]).sqrt() * gradient, atol=1e-6)
+    _, gradient, _ = guide.ascent(x_t, eps, at(100))
+    assert torch.allclose(eps - guide(x_t, eps, at(100)), 0.3 * (1 - ALPHAS[100]).sqrt() * gradient, atol=1e-6)
 
 
 def test_unusable_gradients_give_no_step_and_are_counted():
@@ -189,16 +215,14 @@ def test_unusable_gradients_give_no_step_and_are_counted():
 
     guide = guide_of(learner)
     for t in (50, 20):
-        guided = guide(x_t, eps, t)
+        guided = guide(x_t, eps, at(t))
         assert guided.isfinite().all()
         assert torch.equal(guided[:2], eps[:2])
         assert (guided[2:] != eps[2:]).flatten(1).any(1).all()
     assert guide.zero_steps.tolist() == [2, 2, 0, 0, 0, 0]
-    guide(x_t, eps, 50)  # t has gone up: a new run
-    assert guide.zero_steps.tolist() == [1, 1, 0, 0, 0, 0] and guide.guided_steps == 1
     guide.renew()
-    guide(x_t, eps, 20)
-    assert guide.guided_steps == 1
+    guide(x_t, eps, at(20))
+    assert guide.zero_steps.tolist() == [1, 1, 0, 0, 0, 0] and guide.guided_steps == 1
 
 
 @pytest.mark.parametrize(
@@ -216,14 +240,15 @@ def test_only_the_chosen_steps_are_guided(learner, settings, expected):
     x_t, eps = noisy()
     guide = guide_of(learner, **settings)
     for _ in range(2):  # and so in every run
-        assert [t for t in range(950, 0, -100) if guide(x_t, eps, t) is not eps] == expected
+        guide.renew()
+        assert [t for t in range(950, 0, -100) if guide(x_t, eps, at(t)) is not eps] == expected
 
 
 def test_the_record_begins_before_guidance(learner):
     x_t, eps = noisy()
     guide = guide_of(learner)
-    guide(x_t, eps, 100)
-    assert torch.allclose(guide.before, entropy(learner(predict_x0(x_t, eps, ALPHAS[100]))), atol=1e-5)
+    guide(x_t, eps, at(100))
+    assert torch.allclose(guide.before, entropy(learner(predict_x0(x_t, eps, 100))), atol=1e-5)
 
 
 def test_scheduler_without_guidance_is_ddim_bit_for_bit():
@@ -258,8 +283,8 @@ def test_every_objective_is_raised(learner, objective):
         "disagreement": Disagreement(learner, other),
     }[objective]
     x_t, eps = noisy()
-    guided = Guidance(raised, pixels, ALPHAS, GuidanceConfig(1e-3))(x_t, eps, 200)
-    assert (raised(predict_x0(x_t, guided, ALPHAS[200])) > raised(predict_x0(x_t, eps, ALPHAS[200]))).all()
+    guided = Guidance(raised, pixels, GuidanceConfig(1e-3))(x_t, eps, at(200))
+    assert (raised(predict_x0(x_t, guided, 200)) > raised(predict_x0(x_t, eps, 200))).all()
 
 
 def test_frozen_gives_every_mode_and_flag_back():
@@ -279,7 +304,7 @@ def test_a_learner_in_training_mode_is_asked_in_eval_mode():
     learner = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.9), nn.Linear(64, 5)).train()
     x_t, eps = noisy()
     mean = learner[1].running_mean.clone()
-    first, second = (guide_of(learner)(x_t, eps, 100) for _ in range(2))
+    first, second = (guide_of(learner)(x_t, eps, at(100)) for _ in range(2))
     assert torch.equal(first, second) and torch.equal(learner[1].running_mean, mean) and learner.training
 
 
@@ -296,7 +321,7 @@ def test_a_learner_in_training_mode_is_asked_in_eval_mode():
 def test_bad_logits_are_refused(logits, message):
     x_t, eps = noisy()
     with pytest.raises(UserError, match=message):
-        guide_of(lambda images: logits(len(images)))(x_t, eps, 100)
+        guide_of(lambda images: logits(len(images)))(x_t, eps, at(100))
 
 
 def test_an_output_with_logits_inside_is_understood(learner):
@@ -306,7 +331,7 @@ def test_an_output_with_logits_inside_is_understood(learner):
     assert checked_logits(lambda images: Output, torch.zeros(6, 1, 8, 8)) is Output.logits
 
 
-@pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, -1], []])
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, -1], []])
 def test_labels_that_do_not_fit_are_refused(learner, labels):
     with pytest.raises(UserError, match="labels: got"):
         LabelLoss(learner, torch.tensor(labels, dtype=torch.int64))(torch.zeros(6, 1, 8, 8))
@@ -333,17 +358,6 @@ def test_a_wrong_setting_is_named(change, message):
         GuidanceConfig(**change)
 
 
-def test_an_unknown_prediction_type_is_named(learner):
-    with pytest.raises(UserError, match='prediction: got "flow", expected one of epsilon, v_prediction, sample'):
-        guide_of(learner, prediction="flow")
-
-
-def test_a_time_outside_the_schedule_is_named(learner):
-    x_t, eps = noisy()
-    with pytest.raises(UserError, match=r"t: got 1000, expected a time step in 0 \.\. 999"):
-        guide_of(learner)(x_t, eps, 1000)
-
-
 @pytest.mark.parametrize("asks", [False, True])
 @pytest.mark.parametrize("gradient", ["x0", "unet"])
 def test_a_learner_that_cannot_be_differentiated_is_named(learner, gradient, asks):
@@ -353,7 +367,7 @@ def test_a_learner_that_cannot_be_differentiated_is_named(learner, gradient, ask
     x_t, eps = noisy()
     x = x_t.requires_grad_(gradient == "unet")
     with pytest.raises(UserError, match="objective: does not depend differentiably on the images"):
-        guide(x, eps + 0 * x, 100)
+        guide(x, eps + 0 * x, at(100))
 
 
 def test_an_exception_that_says_nothing_is_named():
@@ -367,8 +381,8 @@ def test_an_exception_that_says_nothing_is_named():
 @pytest.mark.parametrize(
     ("learner", "objective", "message"),
     [
-        ("resnet50", None, "learner: got str, expected a module or a function of images"),
-        (None, None, "learner: got NoneType"),
+        ("resnet50", None, "classifier: got str, expected a module or a function of images"),
+        (None, None, "classifier: got NoneType"),
         (len, "entropy", "objective: got str"),
     ],
 )
@@ -381,10 +395,10 @@ def test_what_cannot_be_called_is_named_before_any_step(tiny_pipe, learner, obje
 def test_an_objective_of_the_wrong_shape_is_named():
     x_t, eps = noisy()
     with pytest.raises(UserError, match=r"objective: gave \[\], expected one number an image, \[6\]"):
-        Guidance(lambda images: images.sum(), pixels, ALPHAS)(x_t, eps, 100)
+        Guidance(lambda images: images.sum(), pixels)(x_t, eps, at(100))
 
 
 def test_the_unet_gradient_needs_a_graph(learner):
     x_t, eps = noisy()
-    with pytest.raises(UserError, match='gradient: "unet" needs a network output that was computed from x_t'):
-        guide_of(learner, gradient="unet")(x_t, eps, 100)
+    with pytest.raises(UserError, match='gradient: "unet" needs a network output that was computed with'):
+        guide_of(learner, gradient="unet")(x_t, eps, at(100))

@@ -12,6 +12,7 @@ from torch import nn
 
 from dp.generation.generator import Generator, judge
 from dp.guidance.guidance import GuidanceConfig, entropy_guidance
+from dp.guidance.guide import guide
 from dp.guidance.objectives import Disagreement, Entropy, LabelLoss, Margin
 from dp.guidance.schedulers import EntropyGuidedDPMSolverScheduler
 from dp.learner.models import CenterCrop, build_learner
@@ -135,11 +136,8 @@ def sampled(pipe, steps):
 
 def test_a_negated_objective_lowers_entropy(pipe, plain, learners):
     hardness = Entropy(learners[0])
-    pipe.scheduler.guidance = entropy_guidance(pipe, learners[0], objective=lambda images: -hardness(images))
-    try:
+    with guide(pipe, objective=lambda images: -hardness(images)):
         easy = sampled(pipe, STEPS)
-    finally:
-        pipe.scheduler.guidance = None
     assert interval(hardness(easy) - values(hardness, plain.images))[1] < 0
 
 

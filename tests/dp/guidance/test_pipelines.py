@@ -1,6 +1,7 @@
-"""Guided schedulers in diffusers' own pipelines, unchanged; random weights, so what is tested is the plumbing."""
+"""Guidance in diffusers' own pipelines, unchanged; random weights, so what is tested is the plumbing."""
 
 import json
+from types import SimpleNamespace
 
 import accelerate
 import pytest
@@ -11,7 +12,6 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
-    KandinskyV22Pipeline,
     LDMPipeline,
     StableDiffusionImg2ImgPipeline,
     UniPCMultistepScheduler,
@@ -19,11 +19,12 @@ from diffusers import (
 from torch import nn
 
 from dp.generation.generator import Generator
-from dp.guidance import unet_gradient as exact
 from dp.guidance.decoders import latent_decoder
 from dp.guidance.guidance import Guidance, GuidanceConfig, entropy_guidance
+from dp.guidance.guide import guide
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.guidance.objectives import Entropy
+from dp.guidance.path import point_of
 from dp.guidance.preprocessing import Preprocess
 from dp.guidance.schedulers import EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler
 from dp.utils.errors import UserError
@@ -201,8 +202,8 @@ def test_a_half_precision_classifier_behind_preprocessing_guides(call, classifie
 
 
 @pytest.mark.parametrize("name", ["stable_diffusion", "dit", "ddim"])
-def test_the_exact_loop_is_the_pipeline(call, classifier, name):
-    """Without a guided step, the loop that can differentiate through the network samples what the pipeline samples."""
+def test_the_exact_gradient_leaves_the_pipeline_as_it_is(call, classifier, name):
+    """With a step of next to nothing, differentiating through the network samples what the pipeline samples."""
     pipe, _ = call(name)
     classes = ("cat", "dog", "hat") if name == "stable_diffusion" else None
     generator = Generator(pipe, 3.0, 10, batch_size=3, classes=classes)
@@ -220,16 +221,15 @@ def plain_entropy(classifier, samples):
     return Entropy(classifier)(samples.images.float() / 127.5 - 1).mean()
 
 
-def test_dpm_solver_generates_too(dit, classifier):
-    """The generator keeps a scheduler that guides; the exact gradient needs DDIM's steps."""
-    dit.scheduler = EntropyGuidedDPMSolverScheduler.from_config(dit.scheduler.config)
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_the_generator_keeps_the_users_sampler(dit, classifier, gradient):
+    dit.scheduler = DPMSolverMultistepScheduler.from_config(dit.scheduler.config)
     generator = Generator(dit, 3.0, 10, batch_size=3)
     labels = torch.arange(3)
-    plain = generator.generate(labels, [1, 2, 3]).images
-    assert not torch.equal(generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5)).images, plain)
-    assert isinstance(dit.scheduler, EntropyGuidedDPMSolverScheduler)
-    with pytest.raises(UserError, match='but gradient "unet" samples with DDIM'):
-        generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5, gradient="unet"))
+    plain = generator.generate(labels, [1, 2, 3], classifier)
+    guided = generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5, gradient=gradient))
+    assert (guided.entropy > plain.entropy).all()
+    assert type(dit.scheduler) is DPMSolverMultistepScheduler
 
 
 @pytest.mark.parametrize("every", [1, 7])
@@ -241,7 +241,13 @@ def test_karras_steps_that_repeat_a_time_are_one_run(call, classifier, every):
         pipe("a cat", num_inference_steps=50, output_type="latent")
         times = pipe.scheduler.timesteps.tolist()
         assert len(set(times)) < len(times)
-        assert guide.guided_steps == -(-sum(t < 400 for t in times) // every)
+        inside = sum(point_at(pipe.scheduler, i).time < 400 for i in range(50))
+        assert guide.guided_steps == -(-inside // every) and abs(inside - sum(t < 400 for t in times)) <= 1
+
+
+def point_at(scheduler, i):
+    scheduler._step_index = i
+    return point_of(scheduler, None)
 
 
 def test_every_run_of_a_pipeline_has_its_own_record(call, classifier):
@@ -302,18 +308,25 @@ def test_ldm_decodes_by_what_it_calls_vqvae(small_vae, ddim, classifier, gradien
     assert (guided.entropy > plain.entropy).all()
 
 
-def test_a_pipeline_that_decodes_in_its_own_way_needs_a_decoder(small_vae, ddim, classifier):
-    scheduler = EntropyGuidedDDIMScheduler.from_config(ddim.scheduler.config)
-    pipe = KandinskyV22Pipeline(ddim.unet, scheduler, movq=small_vae)
-    with pytest.raises(UserError, match="decoder: none given, and KandinskyV22Pipeline makes its images by its movq"):
-        entropy_guidance(pipe, classifier)
-    entropy_guidance(pipe, classifier, decoder=LinearDecoder())
+def test_a_decoder_that_is_not_understood_is_refused(ddim, classifier):
+    pipe = SimpleNamespace(scheduler=ddim.scheduler, unet=ddim.unet, components={"other": Decodes()})
+    with pytest.raises(UserError, match="decoder: none given, and SimpleNamespace makes its images by its other"):
+        guide(pipe, classifier)
+    pipe.vae = Decodes()
+    with pytest.raises(UserError, match="decoder: Decodes scales latents in a way that is not known here; give a func"):
+        guide(pipe, classifier)
+    guide(pipe, classifier, decoder=lambda latents: latents)
 
 
-def test_inference_mode_is_no_obstacle(call, classifier):
+class Decodes(nn.Module):
+    def decode(self, latents):
+        return latents
+
+
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_inference_mode_is_no_obstacle(call, classifier, gradient):
     pipe, sample = call("stable_diffusion")
-    pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
-    pipe.scheduler.guidance = entropy_guidance(pipe, classifier)
+    guide(pipe, classifier, gradient=gradient)
     expected = sample()
     with torch.inference_mode():
         assert torch.equal(sample(), expected)
@@ -335,7 +348,7 @@ def test_latents_of_a_sampler_that_knows_no_clipping_are_not_clipped(sampler):
 
 def test_a_scheduler_of_another_kind_is_refused(call, classifier):
     pipe, _ = call("stable_diffusion")
-    with pytest.raises(UserError, match=r"pipe\.scheduler: found DDIMScheduler, which does not guide"):
+    with pytest.raises(UserError, match=r"pipe\.scheduler: found DDIMScheduler, which does not guide; dp.guide"):
         entropy_guidance(pipe, classifier)
     for scheduler in STOCK:
         with pytest.raises(UserError, match=r"pipe\.scheduler: its configuration has no noise schedule"):
@@ -354,31 +367,13 @@ def test_a_learner_of_another_channel_count_is_refused_and_left_as_it_was(call):
     assert all(p.requires_grad for p in learner.parameters()) and all(p.requires_grad for p in pipe.vae.parameters())
 
 
-def test_a_pipeline_that_exact_guidance_does_not_know_is_refused(ddim):
-    with pytest.raises(UserError, match="pipe: exact guidance does not know how DDIMPipeline calls its network"):
-        exact.predictor(ddim, {"prompt": ["cat"]})
-
-
-def test_xl_is_guided_with_x0_and_refused_with_unet(sdxl, classifier):
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_xl_is_guided_with_its_own_sampler(sdxl, classifier, gradient):
+    sdxl.scheduler = EulerDiscreteScheduler.from_config(sdxl.scheduler.config)
     generator, labels, seeds = Generator(sdxl, 3.0, 10, batch_size=2, classes=("cat", "dog")), torch.arange(2), [1, 2]
     plain = generator.generate(labels, seeds, classifier)
-    assert (generator.generate(labels, seeds, classifier, GuidanceConfig(0.5)).entropy > plain.entropy).all()
-    with pytest.raises(
-        UserError, match=r"how StableDiffusionXLPipeline calls its network; take gradient \"x0\""
-    ) as told:
-        generator.check_guidance(GuidanceConfig(gradient="unet"))
-    assert "\n" not in str(told.value)
-
-
-def test_a_scheduler_that_exact_guidance_cannot_use_is_told_before_a_run_begins(call):
-    pipe, _ = call("stable_diffusion")
-    pipe.scheduler = EntropyGuidedDPMSolverScheduler.from_config(pipe.scheduler.config)
-    generator = Generator(pipe, 2.0, 4, classes=("cat", "dog"))
-    generator.check_guidance(GuidanceConfig(0.3, (0.0, 1.0)))
-    with pytest.raises(
-        UserError, match=r'found EntropyGuidedDPMSolverScheduler, but gradient "unet" samples with DDIM'
-    ):
-        generator.check_guidance(GuidanceConfig(0.3, (0.0, 1.0), gradient="unet"))
+    guided = generator.generate(labels, seeds, classifier, GuidanceConfig(0.5, gradient=gradient))
+    assert (guided.entropy > plain.entropy).all() and type(sdxl.scheduler) is EulerDiscreteScheduler
 
 
 def test_a_decoder_that_does_not_decode_is_refused(call, classifier):
@@ -392,14 +387,14 @@ def test_guidance_never_holds_the_graph_of_a_past_step(call, classifier):
     """Memory does not grow with the number of steps: what one guided step allocates is freed before the next."""
     pipe, _ = call("stable_diffusion")
     scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
-    guide = Guidance(Entropy(classifier), latent_decoder(pipe.vae), scheduler.alphas_cumprod, GuidanceConfig(0.3))
+    guidance = Guidance(Entropy(classifier), latent_decoder(pipe.vae), GuidanceConfig(0.3))
     alive = []
     x = torch.randn(3, 4, 8, 8)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: _Held(t, alive), lambda held: held.tensor):
         for t in range(390, 0, -30):
-            x = guide(x, torch.randn_like(x), t)
+            x = guidance(x, torch.randn_like(x), point_of(scheduler, t))
             assert not alive and not x.requires_grad
-    assert guide.guided_steps == 13
+    assert guidance.guided_steps == 13
 
 
 class _Held:

@@ -1,12 +1,18 @@
 """Counted operations of full-size models, against counts made by hand and known ones."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from torch import nn
 
 from dp.guidance.guidance import Guidance, GuidanceConfig, guided_steps
+from dp.guidance.guide import guided_by
 from dp.guidance.objectives import entropy
+from dp.guidance.path import preserving
 from dp.paper.costs import (
+    SD15_SCHEDULE,
     UNETS,
     Cost,
     Parts,
@@ -67,21 +73,26 @@ def test_ratios_through_the_unet(every, one_pass, both):
 
 def test_exact_guidance_differentiates_both_passes():
     """`unet_gradient` itself, counted on a network with classifier-free guidance, costs what `image_cost` says."""
-    from diffusers import DDIMScheduler
-
-    from dp.guidance.unet_gradient import sample
-
     network = nn.Linear(6, 6, bias=False).requires_grad_(False)
     learner = nn.Linear(6, 3, bias=False).requires_grad_(False)
 
     def predict(x, t):
-        conditional, unconditional = network(torch.cat([x, x + 1])).chunk(2)
+        conditional, unconditional = network(torch.cat([x, x])).chunk(2)
         return unconditional + 3 * (conditional - unconditional)
 
     config = GuidanceConfig(interval=(0.0, 1.0), every=5, gradient="unet")
-    scheduler = DDIMScheduler()
-    guidance = Guidance(lambda x: entropy(learner(x)), lambda x: x, scheduler.alphas_cumprod, config)
-    counted = operations(lambda: sample(scheduler, predict, torch.ones(1, 6), guidance, 50))
+    guidance = Guidance(lambda x: entropy(learner(x)), lambda x: x, config)
+    pipe = SimpleNamespace(scheduler=DDIMScheduler(), unet=network)
+
+    @torch.no_grad()
+    def sample():
+        pipe.scheduler.set_timesteps(50)
+        x = torch.ones(1, 6)
+        for t in pipe.scheduler.timesteps:
+            x = pipe.scheduler.step(predict(pipe.scheduler.scale_model_input(x, t), t), t, x).prev_sample
+
+    with guided_by(pipe, guidance):
+        counted = operations(sample)
     nothing = Cost(0, 0)
     parts = Parts(cost(network, torch.ones(1, 6)), nothing, nothing, cost(learner, torch.ones(1, 6)))
     assert counted == image_cost(parts, 50, 10, "unet")
@@ -106,8 +117,10 @@ def test_the_late_interval_guides_20_of_50_steps():
 @pytest.mark.parametrize("interval", [(0.0, 0.4), (0.3, 0.7), (0.0, 1.0)])
 def test_guided_steps_are_those_that_guidance_takes(interval, every):
     config = GuidanceConfig(interval=interval, every=every)
-    guide = Guidance(entropy, lambda x: x, torch.linspace(1, 0, 1000), config)
-    assert guided_steps(sd15_timesteps(25), config) == sum(guide.active(t) for t in sd15_timesteps(25))
+    guide, abar = Guidance(entropy, lambda x: x, config), DDIMScheduler(**SD15_SCHEDULE).alphas_cumprod
+    assert guided_steps(sd15_timesteps(25), config) == sum(
+        guide.active(preserving(abar[t])) for t in sd15_timesteps(25)
+    )
 
 
 def test_nothing_guided_costs_nothing():
