@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from dp.utils.command_line import run_command
+from dp.utils.command_line import parsed, run_command
 from dp.utils.errors import UserError
 
 # Module and function of each; imported when it is called, so that no command waits for the libraries of another.
@@ -48,10 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[0] not in COMMANDS:
         raise UserError(f"command: got {words[0]}, expected {', '.join(COMMANDS)}; dp --help says what they do")
     module, function = COMMANDS[words[0]]
-    import tyro
-
     command = getattr(import_module(f"dp.{module}"), function)
-    tyro.cli(command, prog=f"dp {words[0]}", args=words[1:])
+    parsed(command, f"dp {words[0]}", words[1:])()
 
 
 def entry() -> None:

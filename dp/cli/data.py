@@ -4,17 +4,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
+from pydantic import Field
 
 from dp.data.imagenet import ClassSet, SetName
 from dp.data.integrity import Finding, look
 from dp.utils.errors import UserError
+from dp.utils.validation import CountOrZero, checked
 
 SHOWN = 20  # unreadable files; --json names all
 
 
+@checked
 def data_command(
     action: tyro.conf.Positional[Literal["check"]],
     root: tyro.conf.Positional[Path],
@@ -23,8 +26,8 @@ def data_command(
     sketch: Path | None = None,
     r: Path | None = None,
     a: Path | None = None,
-    open: int | Literal["all"] = 1,
-    workers: int = 4,
+    open: CountOrZero | Literal["all"] = 1,
+    workers: Annotated[int, Field(ge=0, le=1000)] = 4,
     json: bool = False,
 ) -> None:
     """Look after folders of real images: ImageNet's train and val, and the out-of-distribution sets that are named.
@@ -41,10 +44,6 @@ def data_command(
         workers: processes that open files.
         json: print all that was found as JSON.
     """
-    if isinstance(open, int) and open < 0:
-        raise UserError(f"open: got {open}, expected 0 or more, or all")
-    if workers < 0:
-        raise UserError(f"workers: got {workers}, expected 0 or more")
     roots: dict[SetName, Path | None] = {"train": root, "val": root, "v2": v2, "sketch": sketch, "r": r, "a": a}
     for folder in roots.values():
         if folder is not None and not folder.is_dir():

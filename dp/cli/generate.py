@@ -23,16 +23,18 @@ from dp.runs.settings import claim, renew
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
 from dp.utils.seeding import image_seed
+from dp.utils.validation import Count, NonNegative, Scale, Seed, Steps, checked
 
 
+@checked
 def generate(
     pool: Folder,
-    count: int = 100,
-    seed: int = 0,
-    omega: float = 0.0,
+    count: Count = 100,
+    seed: Seed = 0,
+    omega: NonNegative = 0.0,
     guided_by: Path | None = None,
-    guidance_scale: float = 3.0,
-    steps: int = 10,
+    guidance_scale: Scale = 3.0,
+    steps: Steps = 10,
     source: Annotated[Source, tyro.conf.arg(name="")] = Source(),
     encoding: Encoding = "PNG",
 ) -> None:
@@ -51,8 +53,6 @@ def generate(
         source: the generator.
         encoding: of the images kept.
     """
-    if count < 1:
-        raise UserError(f"count: got {count}, expected 1 or more images")
     processes.join()
     config = PracticeConfig(seed=seed, rounds=0, guidance_scale=guidance_scale, inference_steps=steps)
     guidance = GuidanceConfig(omega=omega)

@@ -3,9 +3,11 @@
 import copy
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import tyro
+from pydantic import Field
 from torch import nn
 from tqdm import tqdm
 
@@ -22,16 +24,22 @@ from dp.utils.errors import UserError
 from dp.utils.files import write_json
 from dp.utils.provenance import provenance
 from dp.utils.seeding import GRID, seed_for
+from dp.utils.validation import Count, CountOrZero, NonNegative, Seed, checked
+
+Few = Annotated[int, Field(ge=1, le=1000)]
+Omegas = Annotated[tuple[NonNegative, ...], Field(min_length=1, max_length=100)]
+Classes = Annotated[tuple[CountOrZero, ...], Field(max_length=1000)]
 
 
+@checked
 def grid(
     folder: tyro.conf.Positional[Path],
-    omegas: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4),
-    classes: tuple[int, ...] = (0, 1, 2, 3),
-    learners: int = 5,
-    per_class: int = 1,
-    judged: int = 1000,
-    seed: int = 0,
+    omegas: Omegas = (0.0, 0.1, 0.2, 0.4),
+    classes: Classes = (),
+    learners: Few = 5,
+    per_class: Few = 1,
+    judged: Count = 1000,
+    seed: Seed = 0,
 ) -> None:
     """What a run's learners make of the same seeds, and how hard what was added is to them; FOLDER/grid.json.
 
@@ -42,7 +50,7 @@ def grid(
     Args:
         folder: a run whose pool and learners are kept.
         omegas: guidance strengths of the pictures.
-        classes: labels of the pictures.
+        classes: labels of the pictures; none given: the first four.
         learners: how many of those that guided additions, evenly over the run.
         per_class: pictures of each class.
         judged: images of each addition that are looked at for its misclassified ones.
@@ -51,13 +59,9 @@ def grid(
     pool, settings = PoolFolder.open(folder / "pool"), read_settings(folder, "source", "config")
     names, config = pool.layout.classes, config_from(settings["config"])
     rounds = len(pool.rounds) - 1
-    for name, value in (("learners", learners), ("per_class", per_class), ("judged", judged)):
-        if value < 1:
-            raise UserError(f"{name}: got {value}, expected 1 or more")
-    if not omegas:
-        raise UserError("omegas: got none, expected one or more strengths")
-    if not classes or not all(0 <= label < len(names) for label in classes):
-        raise UserError(f"classes: got {classes}, expected labels in 0 .. {len(names) - 1}")
+    classes = classes or tuple(range(min(4, len(names))))
+    if max(classes) >= len(names):
+        raise UserError(f"classes: got {max(classes)}, expected labels in 0 .. {len(names) - 1}")
     if rounds < 1:
         raise UserError(f"{folder}: no additions, so no learner guided one; name a run with additions")
     state = state_of(folder)

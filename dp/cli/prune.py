@@ -17,10 +17,12 @@ from dp.runs.settings import claim
 from dp.selection.prune import SCORES, hardest
 from dp.utils.errors import UserError
 from dp.utils.files import sha256
+from dp.utils.validation import Count, checked
 
 
+@checked
 def prune(
-    pool: Folder, out: Folder, guided_by: Path, keep: int, score: Literal["entropy", "margin"] = "entropy"
+    pool: Folder, out: Folder, guided_by: Path, keep: Count, score: Literal["entropy", "margin"] = "entropy"
 ) -> None:
     """Keep the images of a pool that a run's learner finds hardest, as many of each class, in a new pool.
 
@@ -33,8 +35,8 @@ def prune(
     """
     candidates = PoolFolder.open(pool)
     samples = candidates.read()
-    if not 1 <= keep <= len(samples):
-        raise UserError(f"keep: got {keep}, expected 1 .. {len(samples)}, the images of {pool}")
+    if keep > len(samples):
+        raise UserError(f"keep: got {keep}, expected at most {len(samples)}, the images of {pool}")
     logits = logits_of(learner_of(guided_by), samples.images)
     rows = hardest(SCORES[score](logits), samples.labels, keep, len(candidates.layout.classes))
     correct = (logits.argmax(1) == samples.labels).to(torch.int8)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from dp.config import PracticeConfig
+from dp.config import PracticeConfig, idle
 from dp.data.imagenet import OutOfDistribution, roots_of
 from dp.learner.evaluate import measured
 from dp.paper.row import SIDE, key
@@ -25,22 +25,24 @@ from dp.practice.schedule import check_schedule
 from dp.practice.state import State
 from dp.runs.disk_space import Need, check_room, free, run_needs, size
 from dp.runs.folder import RunFolder
-from dp.runs.inputs import Source
+from dp.runs.inputs import OWN_DECODERS, Source
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
 from dp.utils.provenance import provenance
+from dp.utils.validation import Settings, Text, brief, checked
 
 Folder = tyro.conf.Positional[Path]
 
 
 @dataclass(frozen=True)
-class Storage:
+class Storage(Settings):
     """How a run keeps its images."""
 
     memory: bool = True  # train on a pool that is held in memory; else on one that is read from disk as it goes
     encoding: Encoding = "PNG"  # of the images kept: PNG (lossless), JPEG or WEBP
 
 
+@checked
 def run(
     folder: Folder,
     config: Annotated[PracticeConfig, tyro.conf.arg(name="")] = PracticeConfig(),
@@ -49,7 +51,7 @@ def run(
     test: Path | None = None,
     imagenet: Path | None = None,
     ood: OutOfDistribution = OutOfDistribution(),
-    row: str = "",
+    row: Text = "",
     storage: Storage = Storage(),
     compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
     tensorboard: bool = False,
@@ -69,7 +71,7 @@ def run(
         imagenet: instead of validation and test, the folder that holds ImageNet's val and train.
         ood: folders of ImageNet's out-of-distribution sets, for the final evaluation; see `dp evaluate`.
         row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
-            for the seed, the generator and the classes.
+            for the seed and the decoder, the generator and the classes.
         storage: of the images.
         compute: what makes training faster; the same command may go on with another choice.
         tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
@@ -77,6 +79,10 @@ def run(
     """
     if row:
         config, source = of_row(row, config, source)
+    else:
+        check_idle(config)
+    if config.decoder not in OWN_DECODERS:
+        config = replace(config, decoder=place(config.decoder))
     check_schedule(config)
     source.check_real(config, validation, test, imagenet, ood)
     settings = {
@@ -98,10 +104,10 @@ def run(
         return [] if result.exists() else run_needs(folder, config, layout, in_memory)
 
     if dry_run:
-        final = config.n_initial + config.rounds * config.n_per_round
         state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
         print(json.dumps(settings, indent=1))
-        print(f"{folder} {state}: {config.n_initial} images growing to {final}, {config.iterations} iterations")
+        growth = f"{config.n_initial} images growing to {config.final_size}"
+        print(f"{folder} {state}: {growth}, {config.iterations} iterations")
         planned = source.planned_shape()
         print_needs(needs(planned) if planned else None)
         check_places(source, [validation, test, imagenet, *roots_of(None, ood).values()])
@@ -180,7 +186,7 @@ def print_needs(needs: Sequence[Need] | None) -> None:
 
 
 def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:
-    """The settings of a row of the paper's tables; seed and whatever the row does not say are those given.
+    """Return the settings of a row of the paper's tables; seed, decoder and what the row does not say are those given.
 
     Raises:
         UserError: there is no such row, or a setting was given that it says otherwise.
@@ -195,7 +201,7 @@ def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeC
     if found.branch_of is not None:
         raise UserError(f'row: "{name}" is a branch of the run that ends with {found.branch_of:,} images; start that')
     side, real = source.side or SIDE, found.method == "real"
-    own = replace(found.config, seed=config.seed)
+    own = replace(found.config, seed=config.seed, decoder=config.decoder)
     made = replace(source, pipeline=source.pipeline or found.generator, class_list=found.task, side=side, real=real)
     unsaid = PracticeConfig()
     compared = ((config, unsaid, own), (config.guidance, unsaid.guidance, own.guidance), (source, Source(), made))
@@ -210,10 +216,22 @@ def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeC
     return own, made
 
 
+def check_idle(config: PracticeConfig) -> None:
+    """Raise UserError if a setting was given that does nothing beside the others."""
+    for name, why in idle(config).items():
+        raise UserError(
+            f"{name}: got {brief(getattr(config, name))}, which does nothing with {why}; leave it out, or change that"
+        )
+
+
 def source_settings(source: Source) -> dict[str, Any]:
-    """A source as JSON values, the same wherever the command is given."""
-    pipeline = str(Path(source.pipeline).resolve()) if Path(source.pipeline).exists() else source.pipeline
-    return asdict(source) | ({"pipeline": pipeline} if source.pipeline else {})
+    """Return a source as JSON values, the same wherever the command is given."""
+    return asdict(source) | ({"pipeline": place(source.pipeline)} if source.pipeline else {})
+
+
+def place(where: str) -> str:
+    """Return the absolute path of a folder that is there, and anything else, such as an id of the Hub, as it is."""
+    return str(Path(where).resolve()) if Path(where).exists() else where
 
 
 def check_places(source: Source, folders: Sequence[Path | None]) -> None:

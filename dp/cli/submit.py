@@ -22,13 +22,15 @@ import time
 import zlib
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
+from pydantic import Field
 
 from dp.config import config_from
 from dp.utils.distributed import check_even, check_share
 from dp.utils.errors import UserError
+from dp.utils.validation import checked
 
 SUBMITTABLE = ("run", "generate")
 REQUEUES = 1000  # as often as need be; what limits a job is the length of its run
@@ -103,12 +105,13 @@ class Launch:
             time.sleep(0.2)
 
 
+@checked
 def submit(
     command: tyro.conf.Positional[tuple[str, ...]],
-    nodes: int = 1,
-    gpus_per_node: int = 8,
-    hours: float = 24.0,
-    cpus_per_gpu: int = 8,
+    nodes: Annotated[int, Field(ge=1, le=10_000)] = 1,
+    gpus_per_node: Annotated[int, Field(ge=1, le=64)] = 8,
+    hours: Annotated[float, Field(gt=0, le=8760)] = 24.0,
+    cpus_per_gpu: Annotated[int, Field(ge=1, le=1000)] = 8,
     sbatch: tuple[str, ...] = (),
     logs: Path = Path("submitted"),
     cluster: Literal["slurm", "local"] = "slurm",
@@ -132,9 +135,6 @@ def submit(
     if not command or command[0] not in SUBMITTABLE:
         found = shlex.join(command) or "none"
         raise UserError(f"command: got {found}, expected -- run FOLDER ... or -- generate POOL ...")
-    for name, value in (("nodes", nodes), ("gpus_per_node", gpus_per_node), ("hours", hours)):
-        if value <= 0:
-            raise UserError(f"{name}: got {value}, expected more than 0")
     options = dict(each.partition("=")[::2] for each in sbatch)
     if not all(options.values()):
         raise UserError(f"sbatch: got {' '.join(sbatch)}, expected name=value, such as partition=gpu")

@@ -157,4 +157,4 @@ def roots_of(imagenet: Path | None, ood: OutOfDistribution) -> dict[SetName, Pat
     """Set -> its root, of those given; `imagenet` holds val and train."""
     roots: dict[SetName, Path | None] = {"val": imagenet, "train": imagenet}
     roots |= {"v2": ood.v2, "sketch": ood.sketch, "r": ood.r, "a": ood.a}
-    return {name: root for name, root in roots.items() if root is not None}
+    return {name: Path(root) for name, root in roots.items() if root is not None}

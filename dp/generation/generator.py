@@ -247,7 +247,7 @@ class Generator:
         called = [self.classes[label] for label in labels.tolist()]
         if "class_labels" in self._accepts:
             return {"class_labels": called}
-        return {"prompt": [self.template.format(each) for each in called]}
+        return {"prompt": [self.template.replace("{}", str(each)) for each in called]}
 
 
 @torch.no_grad()

@@ -30,6 +30,7 @@ def _check_classes(pipe: Any, classes: Sequence[str] | Sequence[int] | None, tem
     if "prompt" in inspect.signature(type(pipe).__call__).parameters:
         if not classes:
             raise UserError(f"classes: {kind} takes prompts; give the names of the classes")
+        check_template(template)
         return
     if template != "{}":
         raise UserError(f'template: got "{template}", but {kind} takes no prompts; leave it out')
@@ -39,6 +40,12 @@ def _check_classes(pipe: Any, classes: Sequence[str] | Sequence[int] | None, tem
         raise UserError(
             f"classes: {kind} takes class labels; expected its own, integers in 0 .. {own - 1}, or none for all of them"
         )
+
+
+def check_template(template: str) -> None:
+    """Raise UserError unless a template of prompts has one place {}, or more, for the name of the class."""
+    if "{}" not in template or "{" in template.replace("{}", "") or "}" in template.replace("{}", ""):
+        raise UserError(f'template: got "{template}", expected a text with {{}} where the name of the class goes')
 
 
 def _network(pipe: Any) -> Any:

@@ -5,13 +5,13 @@ the score samples the hard images directly. `guided_eps` is that formula; `Guida
 at any point of any sampler's path; `dp.guidance.guide` puts it into a pipeline.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from dp.guidance.decoders import decoder_of
@@ -19,6 +19,7 @@ from dp.guidance.objectives import Entropy, Learner, Objective, entropy, frozen,
 from dp.guidance.path import Point
 from dp.guidance.unet_gradient import NetworkInputs
 from dp.utils.errors import UserError
+from dp.utils.validation import NonNegative, Settings, Share
 
 __all__ = ["Guidance", "GuidanceConfig", "entropy", "entropy_guidance", "guided_eps"]
 
@@ -56,7 +57,7 @@ def guided_eps(
 
 
 @dataclass(frozen=True)
-class GuidanceConfig:
+class GuidanceConfig(Settings):
     """Say how strongly, when and how to guide.
 
     Attributes:
@@ -76,26 +77,18 @@ class GuidanceConfig:
             the image's seed, so by `dp.generation.generator` alone: a scheduler knows no seeds.
     """
 
-    omega: float = 0.3
-    interval: tuple[float, float] = (0.0, 0.4)
-    every: int = 1
+    omega: NonNegative = 0.3
+    interval: tuple[Share, Share] = (0.0, 0.4)
+    every: Annotated[int, Field(ge=1, le=1000)] = 1
     relative: bool = True
     gradient: Gradient = "x0"
     objective: ObjectiveName = "entropy"
     strengths: Strengths = "same"
 
     def __post_init__(self) -> None:
-        if not (self.omega >= 0 and math.isfinite(self.omega)):
-            raise UserError(
-                f"omega: got {self.omega}, expected a finite number of 0 or more; negate the objective to go down"
-            )
-        if len(self.interval) != 2 or not 0 <= self.interval[0] < self.interval[1] <= 1:
+        super().__post_init__()
+        if not self.interval[0] < self.interval[1]:
             raise UserError(f"interval: got {self.interval}, expected two noise levels low < high in [0, 1]")
-        if not (isinstance(self.every, int) and self.every >= 1):
-            raise UserError(f"every: got {self.every}, expected an integer of 1 or more")
-        for name, choices in (("gradient", Gradient), ("objective", ObjectiveName), ("strengths", Strengths)):
-            if getattr(self, name) not in get_args(choices):
-                raise UserError(f'{name}: got "{getattr(self, name)}", expected one of {", ".join(get_args(choices))}')
 
 
 def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: int = 1000) -> int:

@@ -3,7 +3,6 @@
     python -m dp plan --profile imagenet100 --table 4 --gpu H100 --gpus 32
     python -m dp plan --profile imagenet100 --table 4 --commands      # what starts each row
     python -m dp plan --profile imagenet1k --json
-    python -m dp plan --profile imagenet100 --plot costs.png
 
 Operations are counted on modules without weights (`costs`); hours follow from them, a GPU's published peak and the
 share of it that is used. Not counted, together below a hundredth: text encoders, the optimiser, the averaged weights.
@@ -13,8 +12,9 @@ where it has too few cores: docs/cluster.md.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
-from typing import Any, get_args
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from dp.config import PracticeConfig
 from dp.guidance.guidance import GuidanceConfig, guided_steps
@@ -23,9 +23,12 @@ from dp.paper.row import SIDE, Row, Task
 from dp.paper.rows import FIGURES, HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES
 from dp.pool.shards import image_bytes
 from dp.utils.errors import UserError
+from dp.utils.validation import Count, checked
 
 # Peak dense operations per second in bfloat16 (V100: float16), without sparsity; vendor data sheets.
-GPUS = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
+Gpu = Literal["V100", "A100", "L40S", "H100", "H200"]
+GPUS: dict[Gpu, float] = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
+Utilisation = Annotated[float, Field(gt=0, le=1)]  # operations per second over the peak's
 BYTES_PER_IMAGE = image_bytes((3, SIDE, SIDE), "JPEG")  # as a run of a row keeps it
 
 
@@ -72,14 +75,15 @@ class Plan:
     wall_hours: float
 
 
+@checked
 def plan(
     row: Row,
-    gpu: str = "H100",
-    utilisation: float = 0.35,
+    gpu: Gpu = "H100",
+    utilisation: Utilisation = 0.35,
     guidance: GuidanceConfig | None = None,
     decoder: Decoder | None = None,
-    gpus: int | None = None,
-    bytes_per_image: int = BYTES_PER_IMAGE,
+    gpus: Count | None = None,
+    bytes_per_image: Count = BYTES_PER_IMAGE,
 ) -> Plan:
     """The costs of a row, as a run of its own.
 
@@ -96,11 +100,10 @@ def plan(
         UserError: a setting is unknown or out of range.
     """
     gpus = row.gpus if gpus is None else gpus
-    _check(gpu, utilisation, gpus, bytes_per_image)
     config = row.config
     ways = replace(guidance or config.guidance, omega=config.guidance.omega)
     added = config.rounds * config.n_per_round
-    images = config.n_initial + added
+    images = config.final_size
     pruned = config.over_sampling > 1
     guided_images = added if ways.omega > 0 else 0
     candidates = config.rounds * round(config.n_per_round * config.over_sampling) if pruned else 0
@@ -153,25 +156,13 @@ def _kept_learners(config: PracticeConfig) -> int:
     return 4 * parameters(config.learner) * (2 * config.rounds + 4 * (1 + len(config.branch_sizes)))
 
 
-def _check(gpu: str, utilisation: float, gpus: int, bytes_per_image: int) -> None:
-    if gpu not in GPUS:
-        raise UserError(f'gpu: got "{gpu}", expected one of {", ".join(GPUS)}')
-    if not (isfinite(utilisation) and 0 < utilisation <= 1):
-        raise UserError(f"utilisation: got {utilisation}, expected a share of the peak above 0 and at most 1")
-    if gpus < 1:
-        raise UserError(f"gpus: got {gpus}, expected 1 or more")
-    if bytes_per_image < 1:
-        raise UserError(f"bytes_per_image: got {bytes_per_image}, expected 1 or more")
-
-
-def rows_of(profile: str, table: int | None = None, figure: int | None = None) -> list[Row]:
+@checked
+def rows_of(profile: Task, table: int | None = None, figure: int | None = None) -> list[Row]:
     """The rows of a profile ("imagenet100" or "imagenet1k"), or of one table or figure of it.
 
     Raises:
         UserError: there is no such profile, or the table or figure has no rows of it.
     """
-    if profile not in get_args(Task):
-        raise UserError(f'profile: got "{profile}", expected one of {", ".join(get_args(Task))}')
     if table is not None and figure is not None:
         raise UserError(f"table, figure: got {table} and {figure}, expected one of the two")
     mine = [row for row in ROWS if row.task == profile]

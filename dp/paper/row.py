@@ -114,7 +114,7 @@ class Row:
     @property
     def final_size(self) -> int:
         """N + kP."""
-        return self.config.n_initial + self.config.rounds * self.config.n_per_round
+        return self.config.final_size
 
     @property
     def branch_fraction(self) -> float:

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.validation import Settings
 
 
 @dataclass(frozen=True)
-class Compute:
+class Compute(Settings):
     """How the learner is trained faster. Changes results by rounding only: a run may go on with another choice."""
 
     compile: bool = False  # torch.compile; needs a C++ compiler

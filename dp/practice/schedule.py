@@ -48,10 +48,14 @@ def check_schedule(config: PracticeConfig) -> None:
 
     There is one addition per validation at most.
     """
-    made = 0
-    for iteration in range(config.validate_every, config.iterations, config.validate_every):
-        if may_add(config, made, iteration) and overdue(config, made, iteration):
-            made += 1
+    begin, end = stable_phase(config)
+    every, made, last = config.validate_every, 0, 0
+    while made < config.rounds:  # by additions, of which there are fewer than iterations
+        due = begin + (end - begin) * (made + 1) / (config.rounds + 1)
+        last = max(last + every, math.ceil(due / every) * every)
+        if last >= end:
+            break
+        made += 1
     if config.backstop and made < config.rounds:
         raise UserError(
             f"rounds: got {config.rounds}, but validations every {config.validate_every} of {config.iterations} "

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny
@@ -14,14 +14,25 @@ from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.generation.loading import quietly
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.utils.device import best_device
+from dp.utils.errors import UserError
 
 BUNDLED = ASSETS / "generator"
 DECODERS = ASSETS / "decoders"  # made by dp.pretrained.fit_decoder for it
 
 
-def bundled_decoder(name: Literal["linear", "tiny"]) -> Any:
-    """A cheap decoder of the repository's generator, for guidance (see `dp.guidance.decoders`)."""
-    kind = {"linear": LinearDecoder, "tiny": AutoencoderTiny}[name]
+def bundled_decoder(name: str) -> Any:
+    """Return a cheap decoder of the repository's generator, for guidance (see `dp.guidance.decoders`).
+
+    Args:
+        name: linear or tiny.
+
+    Raises:
+        UserError: there is no such decoder.
+    """
+    kinds = {"linear": LinearDecoder, "tiny": AutoencoderTiny}
+    if name not in kinds:
+        raise UserError(f"decoder: got {name} with the repository's own generator, expected vae, {' or '.join(kinds)}")
+    kind: Any = kinds[name]
     path = DECODERS / name
     made = kind.from_pretrained(path, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True)
     return made.requires_grad_(False)

@@ -3,41 +3,60 @@
 import contextlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from diffusers import AutoencoderTiny
+from pydantic import Field
 
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
 from dp.data.image_set import RealImages, check_class_folders, image_folder
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
-from dp.generation.loading import fetch_problem, in_a_line, load_pipeline, quietly
-from dp.generation.pipeline_info import image_shape_of, own_classes
+from dp.generation.loading import DAMAGED, fetch_problem, in_a_line, load_pipeline, quietly
+from dp.generation.pipeline_info import check_template, image_shape_of, own_classes
 from dp.generation.real_images import RealData
+from dp.guidance.linear_decoder import LinearDecoder
 from dp.pretrained.load import bundled_generator
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.validation import Settings, SideOrZero, Text, settings_from
+
+OWN_DECODERS = ("vae", "tiny", "linear")  # of the repository's own generator
 
 
 @dataclass(frozen=True)
-class Source:
-    """The generator; nothing given: the repository's, of Fashion-MNIST."""
+class Source(Settings):
+    """The generator; nothing given: the repository's, of Fashion-MNIST.
 
-    pipeline: str = ""  # a diffusers pipeline: a folder that save_pretrained wrote, or an id of the Hugging Face Hub
-    classes: tuple[str, ...] = ()  # names, in order of the labels; the prompts of a text-to-image pipeline
-    # Instead of classes. Of a pipeline with 1,000 class labels these are taken to be ImageNet-1k's, as DiT's are.
-    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"
-    template: str = "{}"  # of the prompts, {} standing for the name
-    tiny_decoder: str = ""  # an AutoencoderTiny to guide with, instead of the pipeline's VAE: a folder or a Hub id
+    Raises:
+        UserError: a setting is of another type or out of range, or two of them do not go together.
+    """
+
+    pipeline: Text = ""  # a diffusers pipeline: a folder that save_pretrained wrote, or an id of the Hugging Face Hub
+    classes: Annotated[tuple[Text, ...], Field(max_length=100_000)] = ()  # names, in order of the labels; the prompts
+    # A pipeline's own 1,000 class labels are taken to be ImageNet-1k's, as DiT's are.
+    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"  # instead of classes: those of ImageNet
+    template: Text = "{}"  # of the prompts, {} standing for the name
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
-    generation_batch: int = 0  # images made at once; 0: as many as memory is sure to hold
-    side: int = 0  # images are kept, and seen by the learner, at side x side pixels; 0: as the pipeline makes them
+    generation_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # made at once; 0: as many as memory is sure to hold
+    side: SideOrZero = 0  # images are kept and seen at side x side pixels; 0: as the pipeline makes them
     real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_template(self.template)
+        if len(set(self.classes)) < len(self.classes):
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise UserError(f'classes: got "{twice}" twice, expected names that are all different')
+        if self.classes and self.class_list != "own":
+            raise UserError(
+                f"classes: got {len(self.classes)} with class_list {self.class_list}; leave one of them out"
+            )
 
     def names(self) -> tuple[str, ...]:
         """The classes' names, all different."""
@@ -63,6 +82,7 @@ class Source:
         """The generator with a run's settings, on the best device there is."""
         if self.real:
             raise UserError("real: got real images where some are to be generated; leave it out, or `dp run` them")
+        self.check_decoder(config)
         if not self.pipeline:
             self._check_own()
             return bundled_generator(config)
@@ -75,7 +95,7 @@ class Source:
             self.generation_batch or None,
             self._called_by(pipe, names),
             self.template,
-            _tiny(self.tiny_decoder, dtype) if self.tiny_decoder else None,
+            None if config.decoder == "vae" else load_decoder(config.decoder, dtype),
             self.side or None,
         )
         if config.rounds:
@@ -129,6 +149,7 @@ class Source:
             return
         if self.class_list != "own" and not self.pipeline:
             raise UserError(f"pipeline: none given with class_list {self.class_list}; name one that makes its images")
+        self.check_decoder(config)
         if not self.pipeline:
             self._check_own()
         given = [name for name, value in folders.items() if value]
@@ -137,18 +158,32 @@ class Source:
                 f"pipeline, validation, test: give all three (or imagenet instead of the two folders) for images of "
                 f"your own, or none of them; got {', '.join(given)}"
             )
+        if imagenet and len(given) == 3:
+            raise UserError("imagenet: got it with validation and test; leave out imagenet, or the two of them")
 
-    def _check_own(self) -> None:
-        """UserError if something is set that the repository's own generator does not take."""
-        default = Source()
-        for name in ("classes", "template", "tiny_decoder", "precision", "generation_batch", "side"):
-            if getattr(self, name) != getattr(default, name):
-                raise UserError(f"{name}: got {getattr(self, name)} without a pipeline; name one, or leave {name} out")
+    def check_decoder(self, config: PracticeConfig) -> None:
+        """Raise UserError if there is no such decoder for this generator: each kind of generator has its own."""
+        if self.pipeline and config.decoder in OWN_DECODERS[1:]:
+            raise UserError(
+                f"decoder: got {config.decoder}, which is the repository's own generator's, with a pipeline of your "
+                "own; name a folder (python -m dp.pretrained.fit_decoder makes one), a Hub id such as "
+                "madebyollin/taesd, or take vae"
+            )
+        if not self.pipeline and config.decoder not in OWN_DECODERS:
+            raise UserError(f"decoder: got {config.decoder} without a pipeline, expected {', '.join(OWN_DECODERS)}")
+
+    def _check_own(self, but: tuple[str, ...] = ()) -> None:
+        """Raise UserError if something is set that only a pipeline takes, but for some settings."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value != each.default and each.name not in but:
+                raise UserError(f"{each.name}: got {value} without a pipeline; name one, or leave {each.name} out")
 
     def _check_training(self, config: PracticeConfig, imagenet: Path | None, given: list[str]) -> None:
         """UserError unless a run on real training images can be had with these settings."""
         if given:
             raise UserError(f"real: got {', '.join(given)} as well; real images are imagenet's, else Fashion-MNIST's")
+        self._check_own(but=("real", "class_list", "side"))
         if self.class_list != "own" and imagenet is None:
             raise UserError("imagenet: none given; name the folder that holds ImageNet's val and train")
         if (self.class_list == "own") != (self.side == 0):
@@ -199,24 +234,44 @@ class Source:
 
 
 def source_from(values: dict[str, Any]) -> Source:
-    """The source that `dataclasses.asdict` gave, also after a way through JSON."""
-    return Source(**values | {"classes": tuple(values["classes"])})
+    """Return the source that `dataclasses.asdict` gave, also after a way through JSON.
+
+    Raises:
+        UserError: a setting is unknown or missing, or out of range.
+    """
+    return settings_from(Source, values)
 
 
 def _namespace(file: Path) -> SimpleNamespace:
     return json.loads(file.read_text(), object_hook=lambda values: SimpleNamespace(**values))
 
 
-def _tiny(where: str, dtype: torch.dtype) -> Any:
+def load_decoder(where: str, dtype: torch.dtype) -> Any:
+    """Return an AutoencoderTiny or a LinearDecoder from a folder or the Hub, on the best device there is.
+
+    Args:
+        where: a folder that `save_pretrained` wrote, or an id of the Hugging Face Hub.
+        dtype: of its weights.
+
+    Raises:
+        UserError: there is none, it is damaged, or it cannot be fetched.
+    """
+    folder = Path(where)
     try:
+        linear = folder.is_dir() and f'"{LinearDecoder.__name__}"' in (folder / "config.json").read_text()
+        kind: Any = LinearDecoder if linear else AutoencoderTiny
         with quietly():
-            tiny = AutoencoderTiny.from_pretrained(
-                where, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=False
+            made = kind.from_pretrained(
+                where,
+                torch_dtype=dtype,
+                use_safetensors=True,
+                low_cpu_mem_usage=False,
+                local_files_only=folder.is_dir(),
             )
-    except (OSError, ValueError) as error:
-        reason = in_a_line(error) if Path(where).exists() else fetch_problem(error)
+    except DAMAGED as error:
+        reason = in_a_line(error) if folder.exists() else fetch_problem(error)
         raise UserError(
-            f"tiny_decoder: {where}: {reason}; give a folder that AutoencoderTiny.save_pretrained wrote, or a Hub id "
-            "such as madebyollin/taesd"
+            f"decoder: {where}: {reason}; give a folder that dp.pretrained.fit_decoder or save_pretrained of "
+            "AutoencoderTiny wrote, or a Hub id such as madebyollin/taesd"
         ) from None
-    return tiny.requires_grad_(False).to(best_device())
+    return made.requires_grad_(False).to(best_device())

@@ -1,13 +1,58 @@
-"""Mistakes on the command line, told in one line."""
+"""Command lines: words to a call, a mistake to one line, and an exit code."""
 
+import contextlib
+import functools
+import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from dp.utils.errors import Stopped, UserError
 
 WORD = 30.0  # seconds that a process leaves the others to tell what is wrong, and to end
+
+
+def parsed(command: Callable[..., Any], prog: str, words: Sequence[str]) -> Callable[[], Any]:
+    """Return the call of a command that its words ask for.
+
+    Args:
+        command: annotated, with a docstring that says what its arguments are.
+        prog: the name to show.
+        words: the command line.
+
+    Raises:
+        UserError: the words are not arguments of the command; the line is what tyro says in a box.
+        SystemExit: they ask for help, which has been printed.
+    """
+
+    @functools.wraps(command)
+    def bound(*args: Any, **kwargs: Any) -> Callable[[], Any]:
+        return functools.partial(command, *args, **kwargs)
+
+    import tyro
+
+    boxes = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(boxes):
+            return tyro.cli(bound, prog=prog, args=words)
+    except SystemExit as end:
+        if not end.code:
+            raise
+    raise UserError(f"{_first_paragraph(boxes.getvalue())}; {prog} --help lists the settings")
+
+
+def _first_paragraph(box: str) -> str:
+    """Return what stands in a box up to its first rule, in one line."""
+    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    until = next((i for i, line in enumerate(lines) if line.startswith("─")), len(lines))
+    text = " ".join(lines[:until]).rstrip(".")
+    # "Error parsing --lr: why" and, of a check of our own, "Error parsing config: lr: why".
+    parsing, _, why = text.removeprefix("Error parsing ").partition(": ")
+    return (
+        text.removeprefix("Error parsing ") if parsing.startswith("-") or not text.startswith("Error parsing") else why
+    )
 
 
 def run_command(main: Callable[[], None]) -> None:

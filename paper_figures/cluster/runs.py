@@ -1,7 +1,7 @@
 """Finished runs of the paper's rows, as `dp run --row` leaves them in folders beside each other."""
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +90,18 @@ def _of_run(path: Path) -> tuple[list[Measured], list[str]]:
         config = config_from(values)
     except (UserError, KeyError, TypeError) as error:
         return [], [str(error)]
-    if replace(config, seed=row.config.seed) != row.config:
-        different = [
-            each.name for each in fields(config) if getattr(config, each.name) != getattr(row.config, each.name)
-        ]
-        return [], [f"not with the settings of {name} ({', '.join(name for name in different if name != 'seed')})"]
+    different = [each.name for each in fields(config) if getattr(config, each.name) != getattr(row.config, each.name)]
+    unlike = [each for each in different if each not in ("seed", "decoder")]
+    if unlike:
+        return [], [f"not with the settings of {name} ({', '.join(unlike)})"]
     measured, left_out = [], []
     for size, branched_at, accuracies in reached:
         its = row if branched_at is None else _branch(row, size)
         if its is None:
             left_out.append(f"a branch of {size:,} images, which is no row of the paper")
             continue
-        measured.append(Measured(its, config.seed, path.parent.name, size, accuracies, _not_as_row(row, source)))
+        others = _not_as_row(row, config.decoder, source)
+        measured.append(Measured(its, config.seed, path.parent.name, size, accuracies, others))
     return measured, left_out
 
 
@@ -127,12 +127,12 @@ def _accuracies(outcome: dict[str, Any]) -> Published:
     return Published(**found)
 
 
-def _not_as_row(row: Row, source: dict[str, Any]) -> str:
+def _not_as_row(row: Row, decoder: str, source: dict[str, Any]) -> str:
     generator, wanted = Path(source.get("pipeline", "")).name, row.generator.rsplit("/", 1)[-1]
-    tiny, side, template = source.get("tiny_decoder"), source.get("side", SIDE), source.get("template", "{}")
+    side, template = source.get("side", SIDE), source.get("template", "{}")
     found = {
         f"generator {generator}": generator != wanted,
-        f"guided through {tiny}": bool(tiny),
+        f"guided through {decoder}": decoder != row.config.decoder,
         f"kept at {side} pixels": side != SIDE,
         f"prompts {template}": template != "{}",
     }

@@ -1,14 +1,15 @@
 """What it would take to measure an exhibit at the paper's scale: runs, GPU-hours, and the command that lists them."""
 
 import re
-from typing import get_args
+from typing import Final, get_args
 
 from dp.paper.launch_script import folder_name
 from dp.paper.plan import added_gpu_hours, plan, rows_of
 from dp.paper.row import Task, key
 from dp.utils.errors import UserError
 
-GPU, UTILISATION = "H100", 0.35
+GPU: Final = "H100"
+UTILISATION = 0.35
 # What these show is made from the images and learners of a run, of which no numbers are published.
 DRAWN = {"figure6_left", "figure6_right", "figure8", "figure10", "figure11", "figure13"}
 RUN = "4/DP 64k + 18 x 32k"

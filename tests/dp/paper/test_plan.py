@@ -12,7 +12,6 @@ from dp.config import config_from
 from dp.guidance.guidance import GuidanceConfig
 from dp.paper import imagenet1k, imagenet100
 from dp.paper.costs import classifier, guidance_costs, training_step
-from dp.paper.equal_accuracy import CASES, comparison
 from dp.paper.plan import GPUS, added_gpu_hours, plan, rows_of, totals
 from dp.paper.row import key, short
 from dp.paper.rows import HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES
@@ -189,32 +188,6 @@ def test_every_way_of_guiding_is_counted(guidance):
         assert (each["cost_ratio_both_passes"] == each["cost_ratio"]) == (each["gradient"] == "x0")
 
 
-@pytest.mark.parametrize("profile", CASES)
-def test_dp_costs_less_at_equal_accuracy(profile):
-    lines = comparison(profile)
-    assert [line["method"] for line in lines] == ["static", "DP", "prune"] * len(CASES[profile])
-    for line in lines:
-        if line["method"] == "DP":
-            static = next(each for each in lines if each["claim"] == line["claim"])
-            assert line["published"] > static["published"]
-        else:
-            assert line["generation_over_dp"] > 3
-        assert line["images_over_dp"] >= 1
-
-
-def test_claimed_factors_of_images():
-    found = {line["claim"][:4]: line for case in CASES for line in comparison(case) if line["method"] == "static"}
-    assert found["7.5x"]["images_over_dp"] == pytest.approx(7.5, rel=0.05)
-    assert found["20x "]["images_over_dp"] == pytest.approx(20, rel=0.05)
-
-
-def test_the_smallest_dp_row_above_the_best_static_row():
-    rows = rows_of("imagenet100", 4)
-    best = max(row.published.real_val for row in rows if row.method == "static")
-    above = [row.images for row in rows if row.method == "DP" and row.published.real_val > best]
-    assert min(above) == CASES["imagenet100"][1].dp_images
-
-
 def test_totals_leave_out_prior_work_and_share_branches():
     rows = rows_of("imagenet100")
     plans = [plan(row) for row in rows]
@@ -259,35 +232,29 @@ def test_json_comes_back(capsys):
     made = plan(rows[0], "A100", gpus=8)
     assert {name: report["rows"][0][name] for name in asdict(made)} == asdict(made)
     assert len(report["guidance"]) == len(guidance_costs())
-    assert {"totals", "comparison", "not_stated_in_the_paper", "utilisation"} <= set(report)
+    assert {"totals", "not_stated_in_the_paper", "utilisation"} <= set(report)
 
 
 @pytest.mark.parametrize("profile", ["imagenet100", "imagenet1k"])
-def test_the_table_and_the_plot(capsys, tmp_path, profile):
-    plan_command(profile, plot=tmp_path / "costs.png")
+def test_the_table(capsys, profile):
+    plan_command(profile)
     text = capsys.readouterr().out
     assert all(row.name in text for row in rows_of(profile))
     assert "published by others, not run" in text
-    assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"profile": "cifar"}, 'profile: got "cifar", expected one of imagenet100, imagenet1k'),
+        ({"profile": "cifar"}, "profile: got \"cifar\", expected 'imagenet100' or 'imagenet1k'"),
         ({"table": 5}, "table: got 5, but imagenet100 has rows in tables 1, 2, 3, 4"),
         ({"figure": 3}, "figure: got 3, but imagenet100 has runs of figures 2, 4, 5, 9; the others"),
         ({"table": 4, "figure": 4}, "table, figure: got 4 and 4, expected one"),
         ({"table": 4, "commands": True, "gpus": 12}, "gpus: got 12, expected a number that divides 32"),
-        ({"table": 4, "commands": True, "json": True}, "commands: got it with json or plot, expected it alone"),
-        ({"commands": True, "gpu": "abacus"}, 'gpu: got "abacus", expected'),
-        ({"gpu": "abacus"}, 'gpu: got "abacus", expected one of V100, A100, L40S, H100, H200'),
-        ({"utilisation": 0.0}, "utilisation: got 0.0, expected"),
-        ({"utilisation": 1.5}, "utilisation: got 1.5, expected"),
+        ({"table": 4, "commands": True, "json": True}, "commands: got it with json, gradient"),
+        ({"commands": True, "every": 2}, "commands: got it with json, gradient"),
+        ({"gpu": "abacus"}, "gpu: got \"abacus\", expected 'V100'"),
         ({"utilisation": float("nan")}, "utilisation: got nan, expected"),
-        ({"gpus": 0}, "gpus: got 0, expected"),
-        ({"bytes_per_image": 0}, "bytes_per_image: got 0, expected"),
-        ({"every": 0}, "every: got 0, expected"),
     ],
 )
 def test_mistakes_are_told_in_a_line(settings, message):
@@ -295,8 +262,3 @@ def test_mistakes_are_told_in_a_line(settings, message):
         plan_command(**settings)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
-
-
-def test_a_plot_is_a_png(tmp_path):
-    with pytest.raises(UserError, match=r"plot: got .*\.svg, expected"):
-        plan_command(table=2, plot=tmp_path / "costs.svg")

@@ -65,7 +65,7 @@ def test_one_process_and_two_leave_the_same_run(pipeline, tiny_decoder, imagenet
     runs = {}
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        made_by = ["--pipeline", str(pipeline), "--tiny-decoder", str(tiny_decoder)]
+        made_by = ["--pipeline", str(pipeline), "--decoder", str(tiny_decoder)]
         run = ["run", str(folder), *made_by, "--imagenet", str(imagenet), *sets, *SETTINGS]
         if processes == 1:
             main(run)
@@ -120,11 +120,12 @@ def test_a_tiny_decoder_from_a_folder_guides_in_the_vaes_stead(pipeline, tiny_de
         return images.flatten(1)[:, :100] * 9
 
     def guided(decoder: str) -> torch.Tensor:
-        source = Source(pipeline=str(pipeline), classes=("cat", "dog"), tiny_decoder=decoder, precision="bfloat16")
-        generator = source.generator(PracticeConfig(n_initial=2, n_per_round=2, rounds=1, inference_steps=3))
+        source = Source(pipeline=str(pipeline), classes=("cat", "dog"), precision="bfloat16")
+        config = PracticeConfig(n_initial=2, n_per_round=2, rounds=1, inference_steps=3, decoder=decoder)
+        generator = source.generator(config)
         return generator.generate(torch.arange(2), [1, 2], learner, GuidanceConfig(0.3, interval=(0.0, 1.0))).images
 
-    assert not torch.equal(guided(str(tiny_decoder)), guided(""))
+    assert not torch.equal(guided(str(tiny_decoder)), guided("vae"))
 
 
 def test_a_guided_image_is_harder_for_the_learner_that_sees_it_small(stable_diffusion, tmp_path):
