@@ -111,7 +111,8 @@ def problem(error: ValidationError) -> str:
         return f"{name}: unknown; these are settings of another version, or the name is misspelt"
     if first["type"] in ("missing", "missing_argument"):
         return f"{name}: missing; give it"
-    expected = first["msg"].removeprefix("Input should be ")
+    expected = first["msg"].removeprefix("Input should be ").partition(" should have ")[2] or first["msg"]
+    expected = expected.removeprefix("Input should be ").partition(" after validation")[0]
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
     return f"{name}: got {brief(first['input'])}, expected {expected}"

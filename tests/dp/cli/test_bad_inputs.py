@@ -319,7 +319,7 @@ COMMANDS = [
     ("run {tmp}/full", "not a run's folder (no settings.json) and not empty"),
     ("run {run} --n-initial 30", "config.n_initial: 20 there, 30 asked for; "),
     ("evaluate {tmp}/nowhere", "nowhere/pool: no pool"),
-    ("evaluate {run} --images {tmp}/full", "full: got the subfolders some, expected one per class"),
+    ("evaluate {run} --images {tmp}/full", "full: got the subfolders some, expected one"),
     ("evaluate {run} --images {tmp}/empty-class", "empty-class"),
     ("evaluate {run} --images {tmp}/text", "text"),
     ("generate {tmp}/pool --omega 0.3", "guided_by: none given with omega 0.3"),

@@ -1,12 +1,11 @@
 import copy
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
-from dp.config import PracticeConfig, config_from, plain
+from dp.config import PracticeConfig, plain
 from dp.data.image_set import ImageSet
 from dp.generation.generator import Generator
 from dp.guidance.guidance import GuidanceConfig
@@ -100,13 +99,10 @@ def test_images_of_a_round_are_balanced_prefixes(generator):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_initial": 0}, "n_initial: got 0, expected 1 or more"),
-        ({"rounds": -1}, "rounds: got -1, expected a finite number of 0 or more"),
-        ({"lr": float("nan")}, "lr: got nan, expected a finite number above 0"),
         ({"over_sampling": 4.0}, "over_sampling: got 4.0 with omega 0.2"),
         ({"n_per_round": 0}, "n_per_round: got 0 with rounds > 0"),
         ({"warmup": 0.9}, "warmup, cooldown: got 0.9"),
-        ({"branch_sizes": (70,)}, r"branch_sizes: got \(70,\), expected sizes out of \[40, 60\]"),
+        ({"branch_sizes": (70,)}, r"branch_sizes: got 70, expected .*: 40 \+ k \* 20 with k < 2"),
     ],
 )
 def test_a_wrong_setting_is_named(change, message):
@@ -125,13 +121,6 @@ def test_other_learners_run_and_guide(generator, real, learner):
     config = replace(CONFIG, learner=learner, iterations=8, validate_every=2, rounds=1)
     _, state = run_practice(config, generator, real, lambda: real)
     assert len(state.pool) == 60 and all(p.isfinite().all() for p in state.learner.parameters())
-
-
-def test_settings_survive_json():
-    config = replace(CONFIG, branch_sizes=(60,), guidance=GuidanceConfig(0.1, (0.1, 0.5), every=2))
-    assert config_from(json.loads(json.dumps(asdict(config)))) == config
-    with pytest.raises(UserError, match="settings: omegas: unknown or missing"):
-        config_from(asdict(config) | {"omegas": 1})
 
 
 def test_pruning_adds_the_hardest_of_many_plain_images(generator, real):
