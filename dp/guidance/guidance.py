@@ -8,7 +8,7 @@ at any point of any sampler's path; `dp.guidance.guide` puts it into a pipeline.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
