@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging
 from huggingface_hub.utils import logging as hub_logging
+from packaging.version import Version
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.utils.errors import UserError
+
+# The name that diffusers has for the number format of the weights; it is to drop the older one.
+DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.40") else "torch_dtype"
 
 # What loading raises, by the file that is damaged, absent or of another version of diffusers.
 DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError, SafetensorError)
@@ -43,11 +48,10 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
         with quietly():
             pipe = kind.from_pretrained(
                 folder if local else str(where),
-                dtype=dtype,
                 local_files_only=local,
                 use_safetensors=True,
                 low_cpu_mem_usage=False,
-                **options,
+                **options | {DTYPE: dtype},
             )
     except DAMAGED as error:
         if not local and isinstance(error, OSError | ValueError):

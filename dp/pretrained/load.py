@@ -4,7 +4,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderTiny
 
 from dp.config import PracticeConfig
@@ -42,7 +41,7 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     """The Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
     with quietly():
         pipe = LatentClassPipeline.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
+            folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
         )
     pipe.set_progress_bar_config(disable=True)
     for module in (pipe.vae, pipe.unet):

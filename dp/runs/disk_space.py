@@ -9,6 +9,7 @@ import platform
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -129,7 +130,11 @@ def size(count: float) -> str:
 
 def _learner_bytes(config: PracticeConfig, layout: Layout) -> tuple[int, int]:
     """Bytes of a learner's weights and buffers, and of those weights that are trained."""
-    with torch.device("meta"):
-        learner = build_learner(config.learner, len(layout.classes), layout.image_shape[0], config.crop or None)
+    build = partial(build_learner, config.learner, len(layout.classes), layout.image_shape[0], config.crop or None)
+    try:
+        with torch.device("meta"):  # no memory, no time
+            learner = build()
+    except RuntimeError:  # older versions of timm look at numbers that are not there
+        learner = build()
     trained = sum(weight.nbytes for weight in learner.parameters() if weight.requires_grad)
     return sum(value.nbytes for value in learner.state_dict().values()), trained

@@ -17,7 +17,7 @@ from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images
 from dp.data.image_set import RealImages, check_class_folders, image_folder
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
-from dp.generation.loading import DAMAGED, fetch_problem, in_a_line, load_pipeline, quietly
+from dp.generation.loading import DAMAGED, DTYPE, fetch_problem, in_a_line, load_pipeline, quietly
 from dp.generation.pipeline_info import check_template, image_shape_of, own_classes
 from dp.generation.real_images import RealData
 from dp.guidance.linear_decoder import LinearDecoder
@@ -263,10 +263,10 @@ def load_decoder(where: str, dtype: torch.dtype) -> Any:
         with quietly():
             made = kind.from_pretrained(
                 where,
-                torch_dtype=dtype,
                 use_safetensors=True,
                 low_cpu_mem_usage=False,
                 local_files_only=folder.is_dir(),
+                **{DTYPE: dtype},
             )
     except DAMAGED as error:
         reason = in_a_line(error) if folder.exists() else fetch_problem(error)

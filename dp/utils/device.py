@@ -1,5 +1,7 @@
 """Where and how the arithmetic runs: device, number format, and what makes a learner's training faster."""
 
+import platform
+
 import torch
 
 
@@ -16,9 +18,8 @@ def number_format(device: torch.device) -> torch.dtype:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
         native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        processor = torch.cpu.get_capabilities()
-        if processor["architecture"] == "x86_64":  # where oneDNN "supports" it by AVX-512 alone, emulated
-            native = native and processor["avx512_bf16"]
+        if platform.machine() in ("x86_64", "AMD64"):  # where oneDNN "supports" it by AVX-512 alone, emulated
+            native = native and torch.cpu._is_avx512_bf16_supported()
     else:
         native = False
     return torch.bfloat16 if native else torch.float32

@@ -31,7 +31,8 @@ def join() -> None:
 
         PartialState(cpu=not torch.cuda.is_available())  # chooses the backend and this process's GPU
         wait()
-        dist.set_timeout(LONGEST_WAIT)
+        # Older versions of torch have the private function only.
+        getattr(dist, "set_timeout", dist.distributed_c10d._set_pg_timeout)(LONGEST_WAIT)
 
 
 def leave() -> None:
