@@ -6,10 +6,10 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 # What the paper's scale has rows of.
 ROWS := table1 table2 table3 table4 table5 figure1 figure2 figure4 figure5 figure9
-.PHONY: help figures reproduce test notebooks theory lint clean $(ROWS)
+.PHONY: help figures reproduce test test-oldest notebooks docs theory lint clean $(ROWS)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo "  make table4 PROFILE=imagenet100   the commands of the paper's scale, with cost and published accuracy; starts nothing"
 	@echo "                                    (tables 1 to 4, figures 2, 4, 5, 9; PROFILE=imagenet1k: tables 1, 5, figures 1, 4)"
 
@@ -32,6 +32,14 @@ endif
 
 test: .venv/installed  ## the test suite, on all cores
 	@$(PY) -m pytest -n auto --dist loadfile --max-worker-restart 0
+
+test-oldest:  ## the tests of dp and theory with the oldest versions of their libraries, in build/oldest
+	@python3.11 -m venv build/oldest
+	@build/oldest/bin/python -m pip install --disable-pip-version-check -q -c constraints-oldest.txt -e '.[plots,dp,test]'
+	@build/oldest/bin/python -m pytest -n auto --dist loadfile --max-worker-restart 0 tests/dp tests/theory
+
+docs: .venv/installed  ## a page for every public name of dp and theory, in build/docs
+	@$(PY) -m pdoc -d google --math -o build/docs dp theory
 
 notebooks: .venv/installed  ## execute the notebooks into build/notebooks
 	@$(PY) -m jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb

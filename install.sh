@@ -23,4 +23,6 @@ echo "installing into .venv (a few minutes the first time; log in $log)"
 "$python" -m venv .venv >$log 2>&1 || fail "venv: could not make .venv (on Debian and Ubuntu: install python3-venv); see $log"
 .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[plots,dp,notebooks,dev]' >>$log 2>&1 ||
     fail "pip: could not install ($(grep -m 1 -i '^error' $log || tail -n 1 $log)); see $log, then run make again"
+# So that notebooks, which run in their own folder, find experiments and paper_figures.
+echo "$PWD" >"$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/repository.pth"
 touch .venv/installed
