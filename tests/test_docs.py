@@ -24,8 +24,8 @@ from torch.distributed.run import get_args_parser
 from dp.__main__ import main as dp
 from dp.data.imagenet import folders_of
 from dp.utils.errors import UserError
-from experiments import __main__ as experiments
-from paper_figures import __main__ as paper_figures
+from experiments import commands as experiments
+from paper_figures import commands as paper_figures
 from theory import KeepEasy, KeepHard, best_isotropic, isotropic_error
 
 ROOT = Path(__file__).parent.parent

@@ -34,6 +34,7 @@ EXPERIMENTS = [
     ["experiments.analysis"],
     ["experiments.studies"],
     ["experiments.profiles", "experiments.verdicts"],
+    ["experiments.commands"],
     ["experiments.__main__"],
 ]
 PAPER_FIGURES = [
@@ -41,6 +42,7 @@ PAPER_FIGURES = [
     ["paper_figures.drawing"],
     ["paper_figures.exhibits"],
     ["paper_figures.cluster", "paper_figures.report"],
+    ["paper_figures.commands"],
     ["paper_figures.__main__"],
 ]
 # The houses that each house stands on.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dp.utils.errors import UserError
-from experiments import __main__ as command_line
+from experiments import commands as command_line
 from experiments.engine import results
 from experiments.engine.check import check, differences
 from experiments.engine.results import Job
@@ -15,7 +15,7 @@ from experiments.engine.study import Profile
 from experiments.engine.workers import run
 from experiments.profiles import profile
 from experiments.studies import dynamics, jobs_of, studies
-from paper_figures import __main__ as figures
+from paper_figures import commands as figures
 from tests.experiments.small_jobs import depends_on_the_day, fails_at_three, square
 
 
