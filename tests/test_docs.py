@@ -217,7 +217,7 @@ def without_computing(name: str, arguments: list[str], monkeypatch) -> None:
     """`experiments run` or `check`: arguments and results are looked up, none is computed."""
     asked = []
     monkeypatch.setattr(experiments, "run_jobs", lambda profile, jobs, workers: asked.extend(jobs) or 0)
-    monkeypatch.setattr("experiments.check.check", lambda profile, jobs, *_: asked.extend(jobs) or {"all": []})
+    monkeypatch.setattr("experiments.engine.check.check", lambda profile, jobs, *_: asked.extend(jobs) or {"all": []})
     with pytest.raises(SystemExit) as ended:
         tyro.cli(getattr(experiments, name), args=arguments)
         sys.exit(0)  # `check` has its own
@@ -234,11 +234,12 @@ def without_drawing(arguments: list[str], monkeypatch) -> None:
     """`paper_figures`: arguments are parsed, and the report and the README would be written."""
     written = []
     monkeypatch.setattr(paper_figures, "make_all", lambda modules, profile: [])
-    monkeypatch.setattr(paper_figures.cluster.runs, "read", lambda folder: written.append(folder))
-    monkeypatch.setattr(paper_figures.report.page, "write", lambda *_: None)
+    monkeypatch.setattr(paper_figures.cluster_runs, "read", lambda folder: written.append(folder))
+    monkeypatch.setattr(paper_figures.report, "write", lambda *_: None)
     monkeypatch.setattr(paper_figures, "update_readme", written.append)
     tyro.cli(paper_figures.main, args=arguments)
-    assert written == [paper_figures.FIGURES if "--readme" in arguments else Path("FOLDER")]
+    expected = {"--readme": [paper_figures.FIGURES], "--runs": [Path("FOLDER")]}
+    assert written == [each for option, made in expected.items() if option in arguments for each in made]
 
 
 def on_a_cluster(words: list[str], folder: Path, monkeypatch, capsys) -> None:
