@@ -37,7 +37,7 @@ def evaluate(
 
     Args:
         folder: the run.
-        images: real images in one subfolder a class; if no set is named, Fashion-MNIST's held-out test images.
+        images: real images in one subfolder per class; if no set is named, the run's own test images.
         imagenet: the folder that holds ImageNet's val (on which decisions may have been made) and train (held out).
         ood: folders of ImageNet's out-of-distribution sets.
     """
@@ -46,8 +46,11 @@ def evaluate(
     if source.class_list == "own" and roots_of(imagenet, ood):
         raise UserError(f"imagenet, ood: {folder} has other classes; name images in one subfolder a class: --images")
     sets = source.imagenet_sets(shape[1], imagenet, ood)
+    own = settings.get("test")
     if images:
         sets.append(RealSet("images", image_folder(images, layout.classes, shape)))
+    elif not sets and own:
+        sets.append(RealSet("test", image_folder(Path(own), layout.classes, shape)))
     elif not sets and layout.classes == CLASSES:
         sets.append(RealSet("test", test_images()))
     elif not sets:

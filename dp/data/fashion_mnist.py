@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from dp.data.image_set import ImageSet
+from dp.utils.cache import cache_home
 from dp.utils.command_line import run_command
 from dp.utils.errors import UserError
 from dp.utils.files import atomic
@@ -86,7 +87,7 @@ def find_train_folder(folder: Path | None = None) -> Path:
                 "or only one; name the folder that holds Fashion-MNIST's training files"
             )
         return folder
-    cached = _cache() / "fashion-mnist"
+    cached = cache_home() / "fashion-mnist"
     for candidate in (SYSTEM_FOLDER, cached):
         if _has_train_files(candidate):
             return candidate
@@ -103,10 +104,6 @@ def find_train_folder(folder: Path | None = None) -> Path:
         f"dataset-fashion-mnist, or set ${FOLDER_VARIABLE} to a folder with train-images-idx3-ubyte.gz and "
         "train-labels-idx1-ubyte.gz"
     )
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "deliberate-practice"
 
 
 def _has_train_files(folder: Path) -> bool:

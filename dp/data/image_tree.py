@@ -1,32 +1,43 @@
-"""Real images that are too many for memory: a folder of one subfolder a class, read file by file.
+"""Real images in a folder with one subfolder per class, read file by file: they may be too many for memory.
 
-Laid out as for torchvision's `ImageFolder`, with two differences. A class is told by its folder's *name*, never by its
-rank among the folders that happen to be there, so a folder too many or too few shifts no label. And hidden files are
-passed over: archives made on a Mac hold `._NAME.JPEG` beside `NAME.JPEG`, which is no image.
+Laid out as for torchvision's `ImageFolder`, with three differences. The *name* of its folder tells the class of an
+image, never the rank among the folders that happen to be there, so a folder too many or too few shifts no label. Images
+stand right in the class folder: folders inside it, also links to folders above, are not followed. And hidden files are
+passed over: archives made on a Mac hold `._NAME.JPEG` beside `NAME.JPEG`, which is no image. What is passed over is
+counted.
 """
 
 import contextlib
 import hashlib
 import os
+import stat
+import sys
 import time
-from collections import deque
+import warnings
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
-from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import InterpolationMode, v2
 
+from dp.utils.cache import cache_home
 from dp.utils.errors import UserError
 from dp.utils.files import atomic
 
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+# Pillow knows more, and runs other programs for some (Ghostscript for EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+HIDDEN_FOLDERS = ("@eaDir", "__MACOSX")  # of a Synology's and a Mac's own, beside those that begin with a dot
+LARGEST = 89_478_485  # pixels of an image, Pillow's own limit: 256 MiB in RGB
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module="PIL")  # refused here, in a line
 CACHE_FROM = 100_000  # images; fewer are listed in no time
 ABSENT = -1
 
@@ -39,10 +50,13 @@ class Listing:
         files: bytes [N], names without their folder, sorted within each one. An array, not a list of strings, which
             takes several times the memory.
         counts: int64 [K], images in each folder; -1 where there is no such folder.
+        passed_over: kind -> how many there are of other files and folders: an extension, "hidden" or "without
+            extension".
     """
 
     files: np.ndarray
     counts: np.ndarray
+    passed_over: dict[str, int]
 
     def of(self, folder: int) -> np.ndarray:
         """File names, bytes [n], in the folder of this position."""
@@ -51,7 +65,7 @@ class Listing:
 
 
 def list_images(root: Path, folders: Sequence[str], cached: bool = True) -> Listing:
-    """The image files (torchvision's extensions, hidden files left out) right in root/folder, for each of the folders.
+    """List the image files (by their extensions, hidden files left out) right in root/folder, for each of the folders.
 
     A look at every folder, none at a file. A large listing is kept in the user's cache and is good for as long as no
     folder's modification time changes, which the file system sets when a file comes, goes or is renamed.
@@ -66,15 +80,40 @@ def list_images(root: Path, folders: Sequence[str], cached: bool = True) -> List
     kept = _read_cache(cache) if cached else None
     if kept is not None and np.array_equal(kept[0], changed):
         return kept[1]
-    names = [_names(root / name) if when != ABSENT else [] for name, when in zip(folders, changed, strict=True)]
+    passed_over: Counter[str] = Counter()
+    names = []
+    for name, when in zip(folders, changed, strict=True):
+        # Names only, where scandir would also make an object of each.
+        kinds = {each: kind_of(each) for each in sorted(os.listdir(root / name))} if when != ABSENT else {}
+        names.append([os.fsencode(each) for each, kind in kinds.items() if kind is None])
+        passed_over.update(kind for kind in kinds.values() if kind is not None)
     counts = [len(each) if when != ABSENT else ABSENT for each, when in zip(names, changed, strict=True)]
-    listing = Listing(np.array([name for each in names for name in each], "S"), np.array(counts))
+    listing = Listing(np.array([name for each in names for name in each], "S"), np.array(counts), dict(passed_over))
     # A folder that changed just now may change again within one tick of the file system's clock, unseen.
     settled = changed.max(initial=0) < time.time_ns() - 2e9
     if len(listing.files) >= CACHE_FROM and settled:
         with contextlib.suppress(OSError), atomic(cache) as partial, partial.open("wb") as file:
-            np.savez(file, changed=changed, files=listing.files, counts=listing.counts)
+            words, numbers = list(passed_over), list(passed_over.values())
+            np.savez(file, changed=changed, files=listing.files, counts=counts, kinds=words, numbers=numbers)
     return listing
+
+
+def kind_of(name: str) -> str | None:
+    """Return what a file of that name is passed over as; None for an image."""
+    if name.startswith(".") or name in HIDDEN_FOLDERS:
+        return "hidden"
+    extension = os.path.splitext(name)[1].lower()
+    return None if extension in EXTENSIONS else extension or "without extension"
+
+
+def subfolders(root: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted; hidden ones are left out.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    with os.scandir(root) as entries:
+        return sorted(entry.name for entry in entries if kind_of(entry.name) != "hidden" and entry.is_dir())
 
 
 def _changed(folder: Path) -> int:
@@ -84,60 +123,73 @@ def _changed(folder: Path) -> int:
         return ABSENT
 
 
-def _names(folder: Path) -> list[bytes]:
-    names = sorted(os.listdir(folder))  # names only, where scandir would also make an object of each
-    return [os.fsencode(name) for name in names if name.lower().endswith(IMG_EXTENSIONS) and name[0] != "."]
-
-
 def _cache_file(root: Path, folders: Sequence[str]) -> Path:
     key = hashlib.sha256("\0".join([str(root.resolve()), *folders]).encode("utf-8", "surrogateescape")).hexdigest()
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return home / "deliberate-practice" / "listings" / f"{key[:32]}.npz"
+    return cache_home() / "listings" / f"{key[:32]}.npz"
 
 
 def _read_cache(path: Path) -> tuple[np.ndarray, Listing] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return file["changed"], Listing(file["files"], file["counts"])
+            passed_over = dict(zip(file["kinds"].tolist(), file["numbers"].tolist(), strict=True))
+            listing = Listing(file["files"], file["counts"], passed_over)
+            assert len(listing.files) == listing.counts.clip(min=0).sum()
+            return file["changed"], listing
     except Exception:  # absent or damaged, of which numpy and zipfile raise many kinds: the folders are read instead
         return None
 
 
 def layout_problem(root: Path, folders: Sequence[str]) -> str | None:
-    """Why none of these class folders may be in root, in a few words; None if root holds one of them."""
+    """Say in a few words why none of these class folders may be in root; return None if root holds one of them."""
     try:
-        with os.scandir(root) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if entry.name[0] != ".")
+        found, images = subfolders(root), sum(kind_of(name) is None for name in os.listdir(root))
     except OSError:
         return "no such folder"
-    subfolders = [name for name, is_folder in found if is_folder]
-    if not set(folders).isdisjoint(subfolders):
+    if not set(folders).isdisjoint(found):
         return None
-    images = sum(name.lower().endswith(IMG_EXTENSIONS) for name, is_folder in found if not is_folder)
-    if images and not subfolders:
+    if images and not found:
         return f"{images:,} images in the folder itself, none in class folders"
-    return f"got the subfolders {', '.join(subfolders[:3]) or 'none'}{'...' * (len(subfolders) > 3)}"
+    return f"got the subfolders {few(found) or 'none'}"
 
 
 def open_image(path: Path) -> Image.Image:
-    """The image in a file, in RGB, whatever its extension claims.
+    """Return the image in a file, in RGB, whatever its extension claims.
 
-    Grey is repeated in the three channels; CMYK (Adobe's inverted kind, as in ImageNet) becomes the colours it stands
-    for; transparency is dropped. EXIF orientation is not applied, nor do torchvision and timm, by whose numbers others'
-    are compared.
+    Grey is repeated in the three channels; of 16 bits the upper 8 are taken; CMYK (Adobe's inverted kind, as in
+    ImageNet) becomes the colours it stands for; transparency is dropped. EXIF orientation is not applied, nor do
+    torchvision and timm, by whose numbers others' are compared.
 
     Raises:
-        UserError: no image, or not a whole one.
+        UserError: no image of `FORMATS`, not a whole one, one of more than `LARGEST` pixels, or of 32 bits.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
+            if image.mode.startswith("I;16"):
+                return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
     except Exception as error:  # a decoder raises many kinds for a damaged file; all mean the same here
         raise UserError(f"{path}: {reason(error)}; expected a whole image, restore the file") from None
 
 
+def opened(path: Path) -> Image.Image:
+    """Open an image file without reading its pixels.
+
+    Raises:
+        OSError, ValueError: it is none of `FORMATS`, no regular file, of more than `LARGEST` pixels, or grey of 32
+            bits, of which nobody knows black and white. Other kinds come from a damaged file.
+    """
+    if stat.S_ISFIFO(path.stat().st_mode) or path.is_char_device():
+        raise ValueError("not a regular file")  # it would be waited for
+    image = Image.open(path, formats=FORMATS)
+    if image.width * image.height > LARGEST:
+        raise ValueError(f"{image.width} x {image.height} pixels, more than {LARGEST:,}")
+    if image.mode in ("I", "F"):
+        raise ValueError("a grey image of 32 bits, of which black and white are not known")
+    return image
+
+
 def reason(error: Exception) -> str:
-    """What is wrong with an image file, by Pillow's exception; one line without the file's name."""
+    """Say what is wrong with an image file, by Pillow's exception; one line without the file's name."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
@@ -146,7 +198,7 @@ def reason(error: Exception) -> str:
 
 
 class ImageTree(Dataset[tuple[Tensor, int]]):
-    """Labelled images in root/FOLDER/*: item i is (uint8 [3, size, size], 0 .. 255, its label).
+    """Labelled images in root/FOLDER/*: item i is (uint8 [channels, height, width], 0 .. 255, its label).
 
     Always the same pixels: the shorter side is resized to `resize` (bicubic, antialiased), then the centre is taken.
     Sorted by folder in the order given, then by file name.
@@ -158,19 +210,28 @@ class ImageTree(Dataset[tuple[Tensor, int]]):
         labels: int64 [N].
     """
 
-    def __init__(self, root: Path, folders: Mapping[int, str], size: int = 224, resize: int = 256):
-        """List the files.
+    def __init__(
+        self,
+        root: Path,
+        folders: Mapping[int, str],
+        size: int | tuple[int, int] = 224,
+        resize: int = 256,
+        channels: Literal[1, 3] = 3,
+    ):
+        """List the files, and say on stderr how many were passed over.
 
         Args:
             root: holds the folders.
             folders: label -> name of the folder.
-            size: pixels of a side.
+            size: pixels of a side, or (height, width).
             resize: pixels of the shorter side before the centre is taken, size or more.
+            channels: 3 for colour, 1 for grey.
 
         Raises:
             UserError: sizes out of range, or a class without images.
         """
-        if not 1 <= size <= resize:
+        sides = (size, size) if isinstance(size, int) else size
+        if not 1 <= min(sides) <= max(sides) <= resize:
             raise UserError(f"size, resize: got {size} and {resize}, expected 1 <= size <= resize")
         self.root = root
         self.folders = dict(folders)
@@ -180,21 +241,23 @@ class ImageTree(Dataset[tuple[Tensor, int]]):
         if without:
             found = layout_problem(root, names) or f"{len(without)} without images: {few(without)}"
             raise UserError(f"{root}: {found}; expected images in each of {len(names)} class folders, {few(names)}")
+        if listing.passed_over:
+            print(f"{root}: passed over {in_words(listing.passed_over)}", file=sys.stderr)
         self.files = listing.files
         self.labels = torch.from_numpy(np.repeat(list(self.folders), listing.counts))
-        self.transform = v2.Compose(
-            [v2.Resize(resize, InterpolationMode.BICUBIC), v2.CenterCrop(size), v2.PILToTensor()]
-        )
+        grey = [v2.Grayscale()] if channels == 1 else []
+        cut = [v2.Resize(resize, InterpolationMode.BICUBIC), v2.CenterCrop(sides)]
+        self.transform = v2.Compose([*grey, *cut, v2.PILToTensor()])
 
     def __len__(self) -> int:
         return len(self.files)
 
     def path(self, index: int) -> Path:
-        """The file of an item."""
+        """Return the file of an item."""
         return self.root / self.folders[int(self.labels[index])] / os.fsdecode(self.files[index])
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """(uint8 [3, size, size], label).
+        """Read an item: (uint8 [channels, height, width], label).
 
         Raises:
             UserError: the file is no image, or not a whole one; the line names it.
@@ -202,8 +265,16 @@ class ImageTree(Dataset[tuple[Tensor, int]]):
         return self.transform(open_image(self.path(index))), int(self.labels[index])
 
 
+def in_words(passed_over: Mapping[str, int]) -> str:
+    """Return what was passed over for a message: "3 files: 2 .gif, 1 hidden (images end in .jpg, ...)"."""
+    kinds = ", ".join(
+        f"{count:,} {kind}" for kind, count in sorted(passed_over.items(), key=lambda each: (-each[1], each[0]))[:5]
+    )
+    return f"{sum(passed_over.values()):,} files: {kinds} (images end in {', '.join(EXTENSIONS)})"
+
+
 def few(names: Sequence[str], count: int = 3) -> str:
-    """The first few of some names, for a message."""
+    """Return the first few of some names, for a message."""
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
@@ -214,7 +285,7 @@ def useful(workers: int) -> int:
 
 
 class Items(Protocol):
-    """An `ImageTree`, or a `torch.utils.data.Subset` of one."""
+    """Stand for an `ImageTree`, or a `torch.utils.data.Subset` of one."""
 
     def __len__(self) -> int: ...
 
@@ -222,7 +293,7 @@ class Items(Protocol):
 
 
 def batches(data: Items, batch_size: int = 256, workers: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
-    """Read all items in order, a batch ahead, by threads: (uint8 [B, 3, size, size], int64 [B]).
+    """Read all items in order, a batch ahead, by threads: (uint8 [B, channels, height, width], int64 [B]).
 
     Threads and not a `DataLoader`'s processes: Pillow decodes and resizes without Python's lock, and where processes do
     not start as copies of this one (macOS, Windows, Linux from Python 3.14 on) they would take seconds to start.

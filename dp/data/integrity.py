@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
 from tqdm import tqdm
 
-from dp.data.image_tree import few, layout_problem, list_images, reason, useful
+from dp.data.image_tree import few, layout_problem, list_images, opened, reason, useful
 from dp.data.imagenet import PUBLISHED_IMAGES, ClassSet, SetName, class_list, folder_of, folders_of
 
 
@@ -88,7 +87,7 @@ def look(name: SetName, root: Path, classes: ClassSet, open: int | Literal["all"
 def fault_of(file: str) -> str:
     """Return what is wrong with an image file; empty if it is a whole image."""
     try:
-        with Image.open(file) as image:
+        with opened(Path(file)) as image:
             image.draft(None, (1, 1))  # JPEG: every byte is read, but only an eighth of each side is made
             image.load()
     except Exception as error:  # a decoder raises many kinds for a damaged file; all mean the same here

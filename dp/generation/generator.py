@@ -21,6 +21,7 @@ from dp.guidance.unet_gradient import networks_of
 from dp.samples import Samples, concatenate
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
+from dp.utils.pixels import normalise, to_bytes
 from dp.utils.seeding import STRENGTH, stream
 
 PLAIN = GuidanceConfig(omega=0.0)
@@ -239,7 +240,7 @@ class Generator:
             raise UserError(f"pipeline: it makes images that are not finite numbers in {dtype}; {advice}")
         if self.resize is not None:
             images = self.resize(images.float()).clamp(0, 1)
-        return images.float().mul(255).round().to(torch.uint8)
+        return to_bytes(images)
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
         if not self.classes:
@@ -261,7 +262,7 @@ def shares_of(guidance: GuidanceConfig, seeds: list[int]) -> Tensor:
 
 def judge(learner: Learner, images: Tensor) -> Tensor:
     """The learner's logits float32 [B, K] on finished images uint8 [B, C, H, W]."""
-    return checked_logits(learner, images.float() / 127.5 - 1).float()
+    return checked_logits(learner, normalise(images)).float()
 
 
 def seen_through(resize: Resize, learner: Learner) -> Learner:

@@ -8,6 +8,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, ImagePipe
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from dp.utils.pixels import unit
+
 
 class LatentClassPipeline(DiffusionPipeline):
     """Latent diffusion conditioned on a class, with classifier-free guidance.
@@ -83,7 +85,7 @@ class LatentClassPipeline(DiffusionPipeline):
         if output_type == "latent":
             images = x_t
         else:
-            images = (self.decode(x_t) / 2 + 0.5).clamp(0, 1)
+            images = unit(self.decode(x_t))
             if output_type != "pt":
                 images = np.asarray(images.permute(0, 2, 3, 1).cpu())
             if output_type == "pil":

@@ -20,6 +20,7 @@ from dp.generation.generator import Generator
 from dp.guidance.decoders import decoder_of
 from dp.guidance.guidance import GuidanceConfig
 from dp.samples import Samples
+from dp.utils.pixels import unit
 
 Rows = list[dict[str, Any]]
 
@@ -101,7 +102,7 @@ def denoised_estimates(
             generator.generate(labels, seeds, learner, replace(guidance, omega=omega))
             for t, latents in estimates:
                 with torch.no_grad():
-                    seen = generator.finished((decode(latents[: len(labels)]) / 2 + 0.5).clamp(0, 1))
+                    seen = generator.finished(unit(decode(latents[: len(labels)])))
                 rows += [
                     {"omega": omega, "t": t, "label": label, "png": png(image)}
                     for label, image in zip(labels.tolist(), seen.cpu(), strict=True)

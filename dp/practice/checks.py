@@ -7,6 +7,7 @@ from dp.config import PracticeConfig
 from dp.data.image_set import ImageSet, RealImages
 from dp.guidance.objectives import checked_logits
 from dp.utils.errors import UserError
+from dp.utils.pixels import normalise
 
 
 def check_crop(config: PracticeConfig, image_shape: tuple[int, int, int]) -> None:
@@ -57,6 +58,6 @@ def check_learner(learner: nn.Module, images: Tensor, classes: int) -> None:
     """
     device = next((p.device for p in learner.parameters()), images.device)
     with torch.no_grad():
-        logits = checked_logits(learner, images.to(device).float() / 127.5 - 1)
+        logits = checked_logits(learner, normalise(images.to(device)))
     if logits.shape[1] != classes:
         raise UserError(f"learner: gave {list(logits.shape)} logits, but the generator makes {classes} classes")

@@ -21,7 +21,7 @@ from dp.pretrained.oracle import bundled_oracle, features
 from dp.utils.command_line import run_command
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
-from dp.utils.pixels import normalise
+from dp.utils.pixels import normalise, to_bytes, unit
 from dp.utils.seeding import MODEL_CARD, seed_for
 
 SCALES = (1.0, 1.25, 1.5, 2.0, 3.0)
@@ -34,7 +34,7 @@ def reconstructed(pipe: LatentClassPipeline, real: ImageSet) -> ImageSet:
     for part in real.images.split(500):
         with autocast(pipe.device):
             decoded = pipe.vae.decode(pipe.vae.encode(normalise(part)).latent_dist.mean).sample
-        parts.append(((decoded.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8))
+        parts.append(to_bytes(unit(decoded.float())))
     return ImageSet(torch.cat(parts), real.labels)
 
 

@@ -18,7 +18,7 @@ from dp.samples import Samples, concatenate
 from dp.selection.latent_diffusion import LatentDiffusion, own_noise
 from dp.selection.tiling import _check_tile, check_labels, logits_in_tiles, tiled
 from dp.utils.errors import UserError
-from dp.utils.pixels import normalise
+from dp.utils.pixels import normalise, to_bytes, unit
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class RoundTrip:
         x_t = self.generator.noised(latents, self.time_step, own_noise(seeds, latents, 1)[0])
         cleaned = self.generator.denoised(x_t, self.time_step, labels.to(latents.device))
         decoded = self.generator.decode(cleaned).float()
-        return ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+        return to_bytes(unit(decoded)).cpu()
 
 
 @dataclass(frozen=True)

@@ -103,19 +103,28 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
 def problem(error: ValidationError) -> str:
     """Return the first thing that a check found, in one line: the name, what was got and what was expected."""
-    first = error.errors(include_url=False)[0]
-    name = ".".join(map(str, first["loc"])) or "settings"
+    found = error.errors(include_url=False)
+    first, name = found[0], _name(found[0]["loc"])
     if first["type"] == "value_error":  # a `UserError` of a check of several fields: it names them
         return str(first["ctx"]["error"])
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{name}: unknown; these are settings of another version, or the name is misspelt"
     if first["type"] in ("missing", "missing_argument"):
         return f"{name}: missing; give it"
-    expected = first["msg"].removeprefix("Input should be ").partition(" should have ")[2] or first["msg"]
-    expected = expected.removeprefix("Input should be ").partition(" after validation")[0]
-    if expected.startswith(("greater", "less")):
-        expected = f"a number {expected}"
-    return f"{name}: got {brief(first['input'])}, expected {expected}"
+    # Of a field that may be of several kinds each kind says what it expects.
+    expected = dict.fromkeys(_expected(each["msg"]) for each in found if _name(each["loc"]) == name)
+    return f"{name}: got {brief(first['input'])}, expected {' or '.join(expected)}"
+
+
+def _name(place: tuple[int | str, ...]) -> str:
+    """Return the name of a field, without pydantic's words for the kinds of values it may have."""
+    return ".".join(str(part) for part in place if str(part).isidentifier() or isinstance(part, int)) or "settings"
+
+
+def _expected(message: str) -> str:
+    """Return what is expected, from pydantic's message."""
+    text = message.partition(" should have ")[2] or message.removeprefix("Input should be ")
+    return f"a number {text}" if text.startswith(("greater", "less")) else text.partition(" after validation")[0]
 
 
 def brief(value: object) -> str:

@@ -227,7 +227,7 @@ def test_tensorboard_has_the_run(tmp_path):
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
-def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path):
+def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path, capsys):
     tiny_pipe.save_pretrained(tmp_path / "pipeline")
     names = [f"kind {i}" for i in range(10)]
     for name in names:
@@ -236,6 +236,11 @@ def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path):
     own = ["--pipeline", tmp_path / "pipeline", "--validation", tmp_path / "real", "--test", tmp_path / "real"]
     main(["run", str(tmp_path / "run"), *SHORT, *map(str, own), "--classes", *names])
     assert list(PoolFolder.open(tmp_path / "run" / "pool").layout.classes) == names
+    recorded = json.loads((tmp_path / "run" / "result.json").read_text())["outcomes"][-1]["test_accuracy"]
+    capsys.readouterr()
+    main(["evaluate", str(tmp_path / "run")])  # on the run's own test images
+    (found,) = json.loads(capsys.readouterr().out)["outcomes"]
+    assert found["sets"] == {"test": {"images": 10, "accuracy": recorded}}
 
 
 def test_a_stopped_command_says_so_and_goes_on(tmp_path):

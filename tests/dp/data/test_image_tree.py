@@ -67,6 +67,7 @@ def test_only_images_count(tmp_path):
     assert listing.of(0).tolist() == [b"f.jpg"]
     assert listing.of(2).tolist() == [b"a.jpg", b"b.JPEG", b"c.webp", b"d.PNG"]
     assert listing.of(1).tolist() == listing.of(3).tolist() == []
+    assert listing.passed_over == {"hidden": 2, ".db": 1, ".txt": 1, ".part": 1, "without extension": 1}
 
 
 def test_a_large_listing_is_kept_until_a_folder_changes(tmp_path, monkeypatch):
@@ -85,8 +86,8 @@ def test_a_large_listing_is_kept_until_a_folder_changes(tmp_path, monkeypatch):
     assert len(list((tmp_path / "cache").rglob("*.npz"))) == 1
 
     read = []
-    names = image_tree._names
-    monkeypatch.setattr(image_tree, "_names", lambda folder: read.append(folder) or names(folder))
+    listdir = os.listdir
+    monkeypatch.setattr(image_tree.os, "listdir", lambda folder: read.append(folder) or listdir(folder))
     again = list_images(root, ["x"])
     assert not read and again.files.tolist() == first.files.tolist() == [b"a.jpg", "ü.jpg".encode()]
     assert ImageTree(root, {7: "x"}, 8, 8).path(1) == root / "x" / "ü.jpg"
@@ -149,6 +150,32 @@ def test_grey_is_repeated(tmp_path):
     image = open_image(save(tmp_path / "a.JPEG", 77, "L"))
     assert image.mode == "RGB"
     assert np.ptp(np.asarray(image)[..., :], axis=2).max() == 0 and abs(int(np.asarray(image)[0, 0, 0]) - 77) <= 1
+
+
+def test_grey_of_16_bits_keeps_its_shades_and_of_32_bits_is_refused(tmp_path):
+    shades = np.arange(0, 65536, 256, dtype=np.uint16)[None]
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(shades).save(tmp_path / name)
+        assert np.asarray(open_image(tmp_path / name))[0, :, 0].tolist() == list(range(256))
+    Image.fromarray(shades.astype(np.float32)).save(tmp_path / "f.tif")
+    with pytest.raises(UserError, match="a grey image of 32 bits"):
+        open_image(tmp_path / "f.tif")
+
+
+def test_what_would_run_a_program_wait_or_fill_the_memory_is_refused(tmp_path):
+    (tmp_path / "eps.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    os.mkfifo(tmp_path / "pipe.png")
+    header = save(tmp_path / "large.bmp", format="BMP").read_bytes()
+    size = np.array([60_000, 60_000], "<u4").tobytes()
+    (tmp_path / "large.bmp").write_bytes(header[:18] + size + header[26:])
+    for name, why in (
+        ("eps.png", "not an image"),
+        ("pipe.png", "not a regular file"),
+        ("large.bmp", "60000 x 60000|exc"),
+    ):
+        with pytest.raises(UserError, match=f"{name}: .*{why}") as error:
+            open_image(tmp_path / name)
+        one_line(error.value)
 
 
 @pytest.mark.parametrize("ink", CMYK)

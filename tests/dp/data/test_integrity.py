@@ -124,7 +124,7 @@ def test_other_sets_are_checked_when_named(whole, published, capsys):
     [
         (["absent"], "error: absent: no such folder; name the folder that holds the images"),
         ([".", "--a", "absent"], "error: absent: no such folder"),
-        ([".", "--open", "-1"], "error: open: got -1, expected 0 or more, or all"),
+        ([".", "--open", "-1"], "error: open: got -1, expected a number greater than or equal to 0 or 'all'"),
         ([".", "--workers", "-1"], "error: workers: got -1"),
     ],
 )

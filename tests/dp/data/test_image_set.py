@@ -1,0 +1,64 @@
+"""Folders of pictures of one's own, read into memory by the same rule as trees of ImageNet."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from dp.data.image_set import image_folder
+from dp.data.image_tree import ImageTree
+from dp.utils.errors import UserError
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Two pictures of each of two classes, of one colour each: 10, 20 and 30, 40."""
+    for name, colours in {"cat": (10, 20), "dog": (30, 40)}.items():
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for colour in colours:
+            Image.new("RGB", (12, 8), (colour,) * 3).save(tmp_path / "pictures" / name / f"{colour}.png")
+    return tmp_path / "pictures"
+
+
+def test_labels_follow_the_names_given(pictures):
+    found = image_folder(pictures, ("dog", "cat"), (1, 6, 6))
+    assert found.images.shape == (4, 1, 6, 6) and found.images.dtype == torch.uint8
+    assert found.labels.tolist() == [0, 0, 1, 1] and found.images[:, 0, 0, 0].tolist() == [30, 40, 10, 20]
+
+
+def test_a_folder_alone_is_enough(pictures):
+    found = image_folder(str(pictures))
+    assert found.images.shape == (4, 3, 8, 12) and found.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
+
+
+def test_both_readers_pass_over_the_same_and_say_so(pictures, capsys):
+    plain = image_folder(pictures)
+    capsys.readouterr()
+    for stray in (".DS_Store", "cat/._10.png", "cat/notes.txt", "dog/a.gif", "dog/b.gif"):
+        (pictures / stray).write_bytes(b"no picture")
+    for folder in (".ipynb_checkpoints", "@eaDir", "__MACOSX", "cat/.ipynb_checkpoints"):
+        shutil.copytree(pictures / "dog", pictures / folder)
+    os.symlink(".", pictures / "cat" / "loop")
+    assert torch.equal(image_folder(pictures).images, plain.images)
+    said = capsys.readouterr().err
+    assert said.startswith(f"{pictures}: passed over 6 files: 2 .gif, 2 hidden, 1 .txt, 1 without extension (images")
+    tree = ImageTree(pictures, {0: "cat", 1: "dog"}, (8, 12), 12)
+    assert len(tree) == len(plain) and capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda p: (p / "bird").mkdir(), "got the subfolders bird, cat, dog, expected one per class: cat, dog"),
+        (lambda p: shutil.rmtree(p / "cat"), "got the subfolders dog, expected one per class: cat, dog"),
+        (lambda p: [each.unlink() for each in (p / "cat").iterdir()], "1 without images: cat"),
+        (lambda p: (p / "cat" / "10.png").write_text("no picture"), "10.png: not an image"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_named(pictures, harm, message):
+    harm(pictures)
+    with pytest.raises(UserError, match=message):
+        image_folder(pictures, ("cat", "dog"))
