@@ -22,13 +22,12 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from theory.checks import Array
+from theory.rows import CHUNK, kept_planes
 from theory.selection import Rule
-
-_CHUNK = 2**20  # pool rows drawn at a time, over replicates; a larger pool is drawn whole, at some 80 bytes a row
 
 
 def banded_draws(
-    rule: Rule, d: int, n: int, ridge: float, alignment: Array, rng: np.random.Generator
+    rule: Rule, d: int, n: int, ridge: float, alignment: Array, label_noise: float, rng: np.random.Generator
 ) -> tuple[Array, Array, np.ndarray]:
     """Independent draws of the fitted classifier, up to rotation of the dimensions it does not see.
 
@@ -38,6 +37,7 @@ def banded_draws(
         n: Pool size, at least 1.
         ridge: Ridge penalty, at least 0.
         alignment: Cosine of pruner and generator for each replicate, [R].
+        label_noise: Probability that a label flips.
         rng: Source of randomness.
 
     Returns:
@@ -45,38 +45,18 @@ def banded_draws(
         of rows kept [R].
     """
     count = len(alignment)
-    plane = np.zeros((count, 3, 3))  # triangular factor of [S, y]
-    kept = np.zeros(count, np.int64)
-    step = max(1, _CHUNK // n)
-    for start in range(0, count, step):
-        part = slice(start, start + step)
-        plane[part], kept[part] = _plane(rule, n, alignment[part], rng)
+    plane, kept = kept_planes(rule, n, alignment, label_noise, rng)
     w, rest = np.zeros((count, 2)), np.zeros(count)
     for primal in (True, False):
         chosen = np.flatnonzero((kept >= d) == primal)
         unknowns = d + 1 if primal else kept[chosen].max(initial=1)  # the two columns of S are padded to three
         blocks = -(-int(unknowns) // 3)
-        group = max(1, _CHUNK // (8 * blocks))
+        group = max(1, CHUNK // (8 * blocks))
         for start in range(0, chosen.size, group):
             rows = chosen[start : start + group]
             a, c = _bidiagonal(plane[rows], kept[rows], d, blocks, rng)
             w[rows], rest[rows] = _solve(a, c, plane[rows, :, 2], n * ridge, primal)
     return w, rest, kept
-
-
-def _plane(rule: Rule, n: int, alignment: Array, rng: np.random.Generator) -> tuple[Array, np.ndarray]:
-    """Triangular factor of the kept rows' ``[S, y]`` [R, 3, 3], and how many were kept [R]."""
-    rho = alignment[:, None]
-    t = rng.standard_normal((len(rho), n))  # margin of the pruner, [R, n]
-    keep = rule.keep(t, rng)
-    across = rng.standard_normal(t.shape)
-    y = np.where(rho * t + np.sqrt((1 - rho) * (1 + rho)) * across >= 0, 1.0, -1.0)
-    # Rows not kept become zero rows, which leave the factor unchanged; three more make it square when n < 3.
-    stacked = np.zeros((len(rho), n + 3, 3))
-    stacked[:, :n] = np.where(keep[..., None], np.stack([t, across, y], axis=-1), 0.0)
-    kept = keep.sum(1)
-    exists = np.arange(3) < kept[:, None]  # with fewer than three rows kept, the last rows are rounding errors
-    return np.linalg.qr(stacked, mode="r") * exists[..., None], kept
 
 
 def _bidiagonal(plane: Array, kept: np.ndarray, d: int, blocks: int, rng: np.random.Generator) -> tuple[Array, Array]:

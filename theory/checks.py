@@ -57,6 +57,34 @@ def number(name: str, value: Any, low: float, high: float, *, advice: str = "") 
     return float(array)
 
 
+def cosine(name: str, value: Any) -> Array:
+    """Return cosines in [-1, 1] as a float64 array; up to 1e-12 beyond is a rounding error and is cut off.
+
+    Raises:
+        ArgumentError: If a value is not a real number in the range.
+    """
+    array = real(name, value, -1 - 1e-12, 1 + 1e-12, advice="It is a cosine, between -1 and 1.")
+    return np.clip(array, -1.0, 1.0)
+
+
+def one_cosine(name: str, value: Any) -> float:
+    """Return one cosine as a float; as :func:`cosine`, and arrays are refused too.
+
+    Raises:
+        ArgumentError: If the value is an array, or not a real number in the range.
+    """
+    return number(name, cosine(name, value), -1, 1)
+
+
+def probability(name: str, value: Any) -> Array:
+    """Return probabilities of a flipped label, in [0, 0.5], as a float64 array.
+
+    Raises:
+        ArgumentError: If a value is not a real number in the range.
+    """
+    return real(name, value, 0, 0.5, advice="It is the probability that a label flips.")
+
+
 def integer(name: str, value: Any, low: int) -> int:
     """Return ``value`` as an int of at least ``low``.
 

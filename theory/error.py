@@ -1,13 +1,19 @@
-"""Exact test error of a ridge classifier trained on a pruned pool, in the limit of large ``n`` and ``d``.
+"""Exact test error of a linear classifier trained on a pruned pool, in the limit of large ``n`` and ``d``.
 
-The model (arXiv 2502.15588, Section 3): a pool of ``n`` rows ``x ~ N(0, Sigma)`` labelled ``y = sign(w_g . x)``; a
-pruner ``w_s`` keeps each row with probability ``q(t)``, ``t`` its standardised margin; the classifier is ``w_hat =
-(X'DX / n + ridge I)^-1 X'Dy / n`` with ``D`` the kept rows and ``n`` the pool BEFORE pruning. Its test error is
-measured against the truth ``w_t`` (``w_g = w_t`` unless the generator is imperfect) and is an angle::
+The model (arXiv 2502.15588, Section 3): a pool of ``n`` rows ``x ~ N(0, Sigma)`` labelled ``y = sign(w_g . x)``, each
+label flipped with probability ``label_noise``; a pruner ``w_s`` keeps each row with probability ``q(t)``, ``t`` its
+standardised margin. The classifier minimises the mean loss of the kept rows and a ridge penalty, ``n`` being the pool
+BEFORE pruning::
+
+    (1 / n) sum_kept loss(y x . w) + (ridge / 2) |w|^2
+
+With squared loss, ``(1 - m)^2 / 2``, that is ``w_hat = (X'DX / n + ridge I)^-1 X'Dy / n``, the paper's classifier; with
+logistic loss see ``theory.fixed_point``. The test error is measured on clean labels of the truth ``w_t`` (``w_g = w_t``
+unless the generator is imperfect) and is an angle::
 
     E_test = arccos(overlap / norm) / pi
 
-Both come from the population fit ``w_bar = (Sigma_q + L)^-1 c`` with the effective ridge ``L`` (see
+For squared loss both come from the population fit ``w_bar = (Sigma_q + L)^-1 c`` with the effective ridge ``L`` (see
 ``theory.spectrum``), ``Sigma_q`` the covariance and ``c`` the label moment of the kept rows::
 
     overlap = w_t . Sigma w_bar / |w_t|_Sigma
@@ -20,28 +26,34 @@ the second moment that both public versions leave open.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, broadcast, real, vector
+from theory.checks import ArgumentError, Array, broadcast, cosine, probability, real
+from theory.directions import Metric, eigensystem, truth_coordinates, turned, whitened
+from theory.expectations import KeptRows
+from theory.fixed_point import Solution, solve
+from theory.inputs import Covariances, Isotropic
+from theory.losses import checked_loss
+from theory.moments import Moments
 from theory.selection import Rule
 from theory.spectrum import general_spectrum, isotropic_spectrum
-
-EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class ExactError:
-    """What the theory says of one setting, or of a whole grid of them; float64 arrays of one shape.
+    """The theory's answer for one setting, as floats, or for a grid of them, as float64 arrays of one shape.
 
     Attributes:
-        test_error: Probability of misclassifying a fresh input, in [0, 1].
+        test_error: Probability of misclassifying a fresh input, in [0, 1]; 0.5 if nothing is kept.
         overlap: Limit of ``w_hat . Sigma w_t / |w_t|_Sigma``.
         squared_norm: Limit of ``w_hat . Sigma w_hat``; infinite at the interpolation threshold.
         generator_overlap: As ``overlap``, with the generator's direction in place of the truth's.
-        kept_fraction: Fraction of the pool kept, in (0, 1].
+        kept_fraction: Fraction of the pool kept, in [0, 1].
         finite_size: Estimate of what the limit leaves out, relative to the squared angle: the fit's fluctuation
             along the pruner, one direction among d, which weighs most when hard selection leaves little variance
             there. For spectra with many large eigenvalues the limit is close below about 0.1; above 1 a very
@@ -50,12 +62,12 @@ class ExactError:
             standard deviations ``sqrt(n p (1 - p))`` of d, simulate.
     """
 
-    test_error: Array
-    overlap: Array
-    squared_norm: Array
-    generator_overlap: Array
-    kept_fraction: Array
-    finite_size: Array
+    test_error: Any
+    overlap: Any
+    squared_norm: Any
+    generator_overlap: Any
+    kept_fraction: Any
+    finite_size: Any
 
 
 def isotropic_error(
@@ -67,36 +79,49 @@ def isotropic_error(
     alignment: ArrayLike = 1.0,
     generator_alignment: ArrayLike = 1.0,
     pruner_truth_alignment: ArrayLike | None = None,
+    label_noise: ArrayLike = 0.0,
+    loss: str = "squared",
 ) -> ExactError:
-    """Exact error for ``x ~ N(0, I_d)``. All arguments broadcast, the rule's threshold included.
+    """Return the exact error for ``x ~ N(0, I_d)``.
+
+    For squared loss it is Theorem 1 of arXiv 2502.15588, and Corollary 1 at ridge 0, in the form that the proofs reach.
+    All arguments broadcast, the rule's settings included.
 
     Args:
         rule: Which rows are kept.
         d: Input dimension, above 0.
-        n: Pool size before pruning, above 0 (need not be whole).
-        ridge: Ridge penalty, at least 0; 0 is the minimum-norm fit.
+        n: Pool size before pruning, above 0 (need not be whole); infinite is the population limit.
+        ridge: Ridge penalty, at least 0; at 0 the limit of small ones: the minimum-norm fit of squared loss, the
+            largest margin of logistic loss where the rows are separable.
         alignment: Cosine between pruner and labelling generator, in [-1, 1].
         generator_alignment: Cosine between generator and truth, in [-1, 1].
         pruner_truth_alignment: Cosine between pruner and truth; by default the product of the other two, as when
             generator and pruner err independently.
+        label_noise: Probability that a label flips, in [0, 0.5].
+        loss: ``"squared"`` or ``"logistic"`` (see ``theory.fixed_point``; a fraction of a second per setting).
 
     Raises:
         ArgumentError: If an argument is out of range, or no three directions have the three cosines.
+        RuntimeError: If the fixed point of logistic loss is not found.
     """
-    rule, d, n, ridge = checked_rule(rule), size("d", d), size("n", n), penalty(ridge)
-    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
+    rule, d, n, ridge = checked_rule(rule), size("d", d), pool_size(n), penalty(ridge)
+    rho, noise = cosine("alignment", alignment), probability("label_noise", label_noise)
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
-    broadcast(d=d, n=n, ridge=ridge, alignment=rho, generator_alignment=along, rule=rule.kept_fraction)
-    k = rule.moments(rho)
-    effective, variance = isotropic_spectrum(d / n, k.p, ridge)
-    w_along, w_across = k.beta_tilde / (k.gamma + effective), k.beta / (k.p + effective)
+    broadcast(d=d, n=n, ridge=ridge, alignment=rho, generator_alignment=along, label_noise=noise, rule=_settings(rule))
+    k = rule.moments(rho, noise)
+    if checked_loss(loss) == "logistic":
+        w_along, w_across, spread, wander = _isotropic_logistic(rule, d / n, n, ridge, rho, noise)
+    else:
+        effective, variance = isotropic_spectrum(d / n, k.p, ridge)
+        w_along, w_across = _plane_fit(k, effective)
+        residual = k.p - k.beta_tilde * w_along - k.beta * w_across - effective * (w_along**2 + w_across**2)
+        spread = variance * residual
+        wander = _per_kept(k, n, residual * (1 + k.p * variance)) * _plane_spread(k, effective)
     overlap = along * w_along + across * w_across
     bias = w_along**2 + w_across**2
-    residual = k.p - k.beta_tilde * w_along - k.beta * w_across - effective * bias
     sideways = (along * w_across - across * w_along) ** 2 + outside**2 * bias  # part of w_bar orthogonal to the truth
     generator_overlap = rho * w_along + np.sqrt((1 - rho) * (1 + rho)) * w_across
-    wander = residual * (1 + k.p * variance) * k.gamma / (k.p * n * (k.gamma + effective) ** 2)
-    return _exact_error(overlap, bias, sideways, variance * residual, generator_overlap, k.p, wander, along)
+    return exact_error(overlap, bias, sideways, spread, generator_overlap, k.p, wander, along)
 
 
 def general_error(
@@ -108,158 +133,206 @@ def general_error(
     pruner: ArrayLike,
     generator: ArrayLike,
     truth: ArrayLike | None = None,
+    label_noise: ArrayLike = 0.0,
+    test_covariance: ArrayLike | None = None,
+    loss: str = "squared",
 ) -> ExactError:
-    """Exact error for ``x ~ N(0, Sigma)``. ``n``, ``ridge`` and the rule's threshold broadcast.
+    """Return the exact error for ``x ~ N(0, Sigma)``.
 
-    The rule sees the margin divided by its standard deviation, so that the fraction kept does not depend on
-    ``Sigma``.
+    For squared loss it is what Propositions 1 and 2 of arXiv 2502.15588 v1 are about, with the second moment that they
+    leave open. ``n``, ``ridge``, ``label_noise`` and the rule's settings broadcast. The rule sees the margin divided by
+    its standard deviation, so that the fraction kept does not depend on ``Sigma``.
 
     Args:
         rule: Which rows are kept.
-        n: Pool size before pruning, above 0.
+        n: Pool size before pruning, above 0; infinite is the population limit.
         ridge: Ridge penalty, at least 0.
         covariance: ``Sigma`` as a symmetric matrix [d, d], or its eigenvalues [d], the vectors then being given in
             the eigenbasis. No eigenvalue may be negative.
         pruner: ``w_s`` [d], any length.
         generator: ``w_g`` [d], the direction that labels.
         truth: ``w_t`` [d]; by default the generator.
+        label_noise: Probability that a label flips, in [0, 0.5].
+        test_covariance: Covariance of the inputs tested on, as ``covariance``; by default the same. ``overlap`` and
+            ``squared_norm`` are then in its metric, ``generator_overlap`` stays in that of the training inputs.
+        loss: ``"squared"`` or ``"logistic"`` (see ``theory.fixed_point``; a fraction of a second per setting).
 
     Raises:
         ArgumentError: If an argument is out of range or a direction carries no variance.
+        RuntimeError: If the fixed point of logistic loss is not found.
     """
-    rule, n, ridge = checked_rule(rule), size("n", n), penalty(ridge)
-    broadcast(n=n, ridge=ridge, rule=rule.kept_fraction)
+    rule, n, ridge = checked_rule(rule), pool_size(n), penalty(ridge)
+    noise = probability("label_noise", label_noise)
+    broadcast(n=n, ridge=ridge, label_noise=noise, rule=_settings(rule))
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)
     u_s, u_g = (whitened(name, w, root, basis) for name, w in (("pruner", pruner), ("generator", generator)))
-    u_t = u_g if truth is None else whitened("truth", truth, root, basis)
+    test = Metric.of(test_covariance, s, basis, generator if truth is None else truth)
     rho = float(np.clip(u_s @ u_g, -1, 1))
     across = u_g - rho * u_s
     across = across / max(float(np.linalg.norm(across)), 1e-300)
-    k = rule.moments(rho)
+    k = rule.moments(rho, noise)
+    u_t = root * turned(generator if truth is None else truth, basis)
+    along = np.asarray(u_s @ u_t / max(float(np.linalg.norm(u_t)), 1e-300))
+    if checked_loss(loss) == "logistic":
+        w_bar, spread, wander = _general_logistic(rule, s, u_s, across, n, ridge, np.asarray(rho), noise, test.diagonal)
+        overlap, bias, sideways = test.split(w_bar)
+        return exact_error(overlap, bias, sideways, spread, (root * w_bar) @ u_g, k.p, wander, along)
     effective, variance = general_spectrum(s, n, k.p, ridge)
 
-    # w_bar = (p Sigma + L + (gamma - p) b b')^-1 c in the eigenbasis, b = Sigma^1/2 u_s: Sherman-Morrison.
-    p, gamma, beta, beta_tilde, level = (
-        np.broadcast_to(x, effective.shape)[..., None] for x in (k.p, k.gamma, k.beta, k.beta_tilde, effective)
+    # w_bar = (p Sigma + L + B (M - p) B')^-1 c in the eigenbasis, B = Sigma^1/2 (pruner, across): Woodbury, as two
+    # rank-one updates of Sherman and Morrison would have it.
+    p, gamma, beta, beta_tilde, cross, extra, level = (
+        np.broadcast_to(x, effective.shape)[..., None]
+        for x in (k.p, k.gamma, k.beta, k.beta_tilde, k.cross, k.across - k.p, effective)
     )
     shrunk = p * s + level  # [..., d]
     with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.where(s > 0, 1 / shrunk, 0.0)  # null directions are not fitted
-    b = root * u_s  # [d]
-    moment = beta_tilde * b + beta * (root * across)  # c, [..., d]
-    solved_b, solved_c = inverse * b, inverse * moment
-    strength = (gamma - p) * _dot(b, solved_c) / (1 + (gamma - p) * _dot(b, solved_b))
-    w_bar = solved_c - strength * solved_b
-    scaled = root * w_bar  # Sigma^1/2 w_bar, [..., d]
-    overlap = scaled @ u_t
-    sideways = scaled - overlap[..., None] * u_t
+        inverse = np.where((s > 0) & (shrunk > 0), 1 / shrunk, 0.0)  # null directions are not fitted
+    b_s, b_v = root * u_s, root * across  # [d]
+    ss, sv, vv = _dot(inverse * b_s, b_s), _dot(inverse * b_s, b_v), _dot(inverse * b_v, b_v)
+    # In the plane: (1 + (M - p) Q) z = h gives w_bar = inverse B z, with Q = B' inverse B and M - p = [[g, x], [x, e]].
+    g, x, e = gamma - p, cross, extra
+    m11, m12, m21, m22 = 1 + g * ss + x * sv, g * sv + x * vv, x * ss + e * sv, 1 + x * sv + e * vv
+    determinant = m11 * m22 - m12 * m21
+    z_s, z_v = (m22 * beta_tilde - m12 * beta) / determinant, (m11 * beta - m21 * beta_tilde) / determinant
+    moment = beta_tilde * b_s + beta * b_v  # c, [..., d]
+    w_bar = inverse * (z_s * b_s + z_v * b_v)
     residual = k.p - (moment * w_bar).sum(-1) - effective * (w_bar**2).sum(-1)
-    stiffness = _dot(b, solved_b) / (1 + (gamma - p) * _dot(b, solved_b))
-    wander = residual * (1 + k.p * variance) * k.gamma / (k.p * n) * stiffness[..., 0] ** 2
-    bias, sideways = (scaled**2).sum(-1), (sideways**2).sum(-1)
-    return _exact_error(overlap, bias, sideways, variance * residual, scaled @ u_g, k.p, wander, np.asarray(u_s @ u_t))
-
-
-def truth_coordinates(
-    alignment: Array, generator_alignment: ArrayLike, pruner_truth_alignment: ArrayLike | None
-) -> tuple[Array, Array, Array]:
-    """The truth in the frame (pruner, generator's part across the pruner, rest), from three cosines.
-
-    Returns:
-        Its three coordinates, a unit vector; the third is at least 0.
-
-    Raises:
-        ArgumentError: If a cosine is out of range or no three directions have these cosines.
-    """
-    rho = alignment
-    generator = real("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
-    if pruner_truth_alignment is None:
-        broadcast(alignment=rho, generator_alignment=generator)
-        along = rho * generator
-    else:
-        along = real("pruner_truth_alignment", pruner_truth_alignment, -1, 1, advice="It is a cosine.")
-        broadcast(alignment=rho, generator_alignment=generator, pruner_truth_alignment=along)
-    sine = np.sqrt((1 - rho) * (1 + rho))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        across = np.where(sine > 0, (generator - rho * along) / sine, 0.0)
-    outside = 1 - along**2 - across**2
-    if np.any(outside < -1e-9) or np.any((sine == 0) & (np.abs(generator - rho * along) > 1e-9)):
-        raise ArgumentError(
-            "pruner_truth_alignment: found three cosines that no three directions have. Move it towards "
-            "alignment * generator_alignment."
-        )
-    # The root of a rounding error would be a floor on small errors.
-    return along, across, np.sqrt(np.where(outside > 4 * EPS, outside, 0.0))
-
-
-def eigensystem(covariance: ArrayLike) -> tuple[Array, Array | None]:
-    """Eigenvalues [d] and eigenvectors [d, d] of a covariance; None for vectors already in the eigenbasis.
-
-    Raises:
-        ArgumentError: If it is neither [d] nor [d, d], not symmetric, not finite, zero, or not positive
-        semi-definite.
-    """
-    sigma = real("covariance", covariance, -1e100, 1e100, advice="Give finite entries.")
-    if sigma.ndim == 1 and sigma.size:
-        s, basis = sigma, None
-    elif sigma.ndim == 2 and sigma.shape[0] == sigma.shape[1] and sigma.size:
-        if not np.allclose(sigma, sigma.T, rtol=1e-10, atol=1e-12 * np.abs(sigma).max()):
-            raise ArgumentError("covariance: found a matrix that is not symmetric. Use (S + S.T) / 2 if that is meant.")
-        s, basis = np.linalg.eigh(sigma)
-    else:
-        raise ArgumentError(f"covariance: found shape {sigma.shape}, expected eigenvalues [d] or a matrix [d, d].")
-    # eigh finds a matrix's eigenvalues to within `rounding`; the matrix may have been rounded more coarsely itself.
-    rounding = 0.0 if basis is None else EPS * len(s) * np.abs(s).max()
-    if s.min() < -1e4 * rounding or s.max() <= 0:
-        raise ArgumentError(f"covariance: found an eigenvalue {s.min():g}, expected none negative and one above 0.")
-    return np.where(s > rounding, s, 0.0), basis
-
-
-def whitened(name: str, direction: ArrayLike, root: Array, basis: Array | None) -> Array:
-    """``Sigma^1/2 w``, normalised, in the eigenbasis [d].
-
-    Raises:
-        ArgumentError: If the direction has the wrong shape or carries no variance.
-    """
-    w = vector(name, direction, len(root))
-    w = root * (w if basis is None else basis.T @ w) / np.abs(w).max()
-    length = float(np.linalg.norm(w))
-    if length == 0:
-        raise ArgumentError(f"{name}: found a direction in which the covariance is zero. Choose one that varies.")
-    return w / length
+    stiffness = (ss * m22 - sv * m21) / determinant  # the fit's answer to a push along the pruner
+    wander = _per_kept(k, n, residual * (1 + k.p * variance)) * k.gamma * stiffness[..., 0] ** 2
+    scaled = root * w_bar  # Sigma^1/2 w_bar, [..., d]
+    overlap, bias, sideways = test.split(w_bar)
+    spread = variance * residual
+    if test_covariance is not None:
+        spread = residual * (1 + k.p * variance) / n * (test.diagonal * s * inverse**2).sum(-1)
+    return exact_error(overlap, bias, sideways, spread, scaled @ u_g, k.p, wander, along)
 
 
 def checked_rule(rule: Rule) -> Rule:
-    """The rule itself, refused if it is something else."""
+    """Return the rule itself, refused if it is something else."""
     if not isinstance(rule, Rule):
         raise ArgumentError(f"rule: found {type(rule).__name__}, expected a selection rule such as KeepHard(0.7).")
     return rule
 
 
 def size(name: str, value: ArrayLike) -> Array:
-    """A dimension or a pool size: positive and finite."""
+    """Return a dimension or a pool size: positive and finite."""
     return real(name, value, 0, 1e300, open_low=True, advice="It is a count of rows or columns.")
 
 
+def pool_size(value: ArrayLike) -> Array:
+    """Return a pool size: positive, perhaps infinite."""
+    return real("n", value, 0, np.inf, open_low=True, advice="It is a count of rows; infinite is the population limit.")
+
+
 def penalty(value: ArrayLike) -> Array:
-    """A ridge penalty: finite, at least 0."""
+    """Return a ridge penalty: finite, at least 0."""
     return real("ridge", value, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
 
 
-def _exact_error(
+def exact_error(
     overlap: Array, bias: Array, sideways: Array, noise: Array, label: Array, p: Array, wander: Array, along: Array
 ) -> ExactError:
     """Assemble the angle from what is orthogonal to the truth: arccos of the ratio would lose half the digits.
 
-    ``wander`` is the variance of the fit along the pruner and ``along`` the cosine of pruner and truth.
+    Args:
+        overlap: Mean fit along the truth.
+        bias: Squared norm of the mean fit.
+        sideways: Squared norm of the mean fit's part across the truth.
+        noise: Variance of the fit, all of it across the truth.
+        label: Mean fit along the generator.
+        p: Fraction kept.
+        wander: Variance of the fit along the pruner.
+        along: Cosine of pruner and truth.
     """
     noise = np.maximum(noise, 0.0)
     test_error = np.arctan2(np.sqrt(sideways + noise), overlap) / np.pi
     with np.errstate(divide="ignore", invalid="ignore"):
         share = wander * (1 - along**2) / (sideways + noise) + wander * along**2 / (bias + noise)
-    finite_size = np.where(np.isinf(noise), np.inf, share)
-    return ExactError(*np.broadcast_arrays(test_error, overlap, bias + noise, label, p, finite_size))
+    finite_size = np.where(np.isinf(noise) | (p == 0), np.inf, np.where(wander == 0, 0.0, share))
+    found = np.where(p == 0, 0.5, test_error), overlap, bias + noise, label, p, finite_size
+    return ExactError(*(x[()] for x in np.broadcast_arrays(*found)))
+
+
+def _settings(rule: Rule) -> Array:
+    return np.empty(rule.shape)
+
+
+def _per_kept(k: Moments, n: Array, total: Array) -> Array:
+    """Return a sum over the kept rows per row kept, 0 where none is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(k.p > 0, total / (k.p * n), 0.0)
+
+
+def _plane_fit(k: Moments, effective: Array) -> tuple[Array, Array]:
+    """Return ``(M + L)^-1 c`` along and across the pruner, by elimination; 0 where nothing is kept or penalised."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(k.cross == 0, 0.0, k.cross / (k.across + effective))
+        along = (k.beta_tilde - share * k.beta) / (k.gamma + effective - share * k.cross)
+        along = np.where(k.p > 0, along, 0.0)
+        across = np.where(k.p > 0, (k.beta - k.cross * along) / (k.across + effective), 0.0)
+    return along, across
+
+
+def _plane_spread(k: Moments, effective: Array) -> Array:
+    """Return the variance of the fit along the pruner, but for a factor: an entry of ``(M + L)^-1 M (M + L)^-1``."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(k.cross == 0, 0.0, k.cross / (k.across + effective))
+        pivot = k.gamma + effective - share * k.cross
+        spread = (k.gamma - 2 * share * k.cross + share**2 * k.across) / pivot**2
+    return np.where(k.p > 0, spread, 0.0)
+
+
+def _isotropic_logistic(
+    rule: Rule, ratio: Array, n: Array, ridge: Array, rho: Array, noise: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Return the mean fit along and across the pruner, the variance of the rest, and that along the pruner."""
+    shape = np.broadcast_shapes(ratio.shape, n.shape, ridge.shape, rho.shape, noise.shape, rule.shape)
+    ratio = np.broadcast_to(ratio, shape).ravel()
+    found = np.zeros((4, ratio.size))
+    for flat, row, size, penalty in _each_setting(rule, shape, n, ridge, rho, noise):
+        inputs = Isotropic(float(ratio[flat]))
+        point = solve(inputs, [row], penalty)
+        ((a, b, r),), _ = inputs.fit(point.ridge, point.push, point.curvature, point.square)
+        found[:, flat] = a, b, r**2, _wander(row, point, size)
+    w_along, w_across, spread, wander = found.reshape(4, *shape)
+    return w_along, w_across, spread, wander
+
+
+def _general_logistic(
+    rule: Rule, s: Array, u_s: Array, across: Array, n: Array, ridge: Array, rho: Array, noise: Array, test: Array
+) -> tuple[Array, Array, Array]:
+    """Return the mean fit [..., d], its variance in inputs of diagonal ``test``, and the variance along the pruner."""
+    shape = np.broadcast_shapes(n.shape, ridge.shape, noise.shape, rule.shape)
+    count = int(np.prod(shape))
+    means, spread, wander = np.zeros((count, len(s))), np.zeros(count), np.zeros(count)
+    planes = np.sqrt(s)[None, :, None] * np.stack([u_s, across], axis=-1)
+    for flat, row, size, penalty in _each_setting(rule, shape, n, ridge, rho, noise):
+        inputs = Covariances(s[None], planes, size)
+        point = solve(inputs, [row], penalty)
+        means[flat] = inputs.mean(point.ridge, point.push, point.curvature)
+        spread[flat] = test @ inputs.noise(point.ridge, point.curvature, point.square)
+        wander[flat] = _wander(row, point, size)
+    return means.reshape(*shape, len(s)), spread.reshape(shape), wander.reshape(shape)
+
+
+def _each_setting(
+    rule: Rule, shape: tuple[int, ...], n: Array, ridge: Array, rho: Array, noise: Array
+) -> Iterator[tuple[int, KeptRows, float, float]]:
+    """Yield the settings of a grid that keep rows: flat index, law of the kept rows, pool size, ridge."""
+    n, ridge, rho, noise = (np.broadcast_to(x, shape).ravel() for x in (n, ridge, rho, noise))
+    for flat in range(n.size):
+        row = KeptRows(rule.part(shape, flat), float(rho[flat]), float(noise[flat]))
+        if float(row.rule.moments(row.alignment, row.label_noise).p) > 0:
+            yield flat, row, float(n[flat]), float(ridge[flat])
+
+
+def _wander(row: KeptRows, point: Solution, n: float) -> float:
+    """Return the variance of a fit along the pruner, taking the response to be the same at all margins."""
+    k = row.rule.moments(row.alignment, row.label_noise)
+    share = float(k.gamma) / float(k.p)
+    return float(point.square[0] * share / n / (point.ridge + point.curvature[0] * share) ** 2)
 
 
 def _dot(x: Array, y: Array) -> Array:

@@ -16,11 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, broadcast, integer, number, real
+from theory.checks import ArgumentError, Array, broadcast, cosine, integer, one_cosine, real
 from theory.error import isotropic_error
+from theory.fits import Gathered
+from theory.losses import checked_loss
 from theory.progress import progress
+from theory.rows import kept_rows
 from theory.selection import Rule
-from theory.simulate import Simulation, angle_error, banded, fit, generator_of, labels, single_rule
+from theory.simulate import Simulation, angle_error, banded, generator_of, one_noise, single_rule
 
 
 def practice_error(
@@ -31,6 +34,8 @@ def practice_error(
     ridge: float | Sequence[float] = 0.0,
     alignment: ArrayLike = 0.0,
     generator_alignment: ArrayLike = 1.0,
+    label_noise: ArrayLike = 0.0,
+    loss: str = "squared",
 ) -> Array:
     """Exact test error after every round, each with a fresh pool and only that round's rows.
 
@@ -41,6 +46,8 @@ def practice_error(
         ridge: Ridge penalty, at least 0; one number, or one a round.
         alignment: Cosine of the first round's pruner with the generator, in [-1, 1]; ignored by a first ``KeepAll``.
         generator_alignment: Cosine of generator and truth, in [-1, 1].
+        label_noise: Probability that a label flips, in [0, 0.5].
+        loss: ``"squared"`` or ``"logistic"``.
 
     Returns:
         Test errors [rounds, ...], the other arguments' shape last.
@@ -49,8 +56,8 @@ def practice_error(
         ArgumentError: If an argument is out of range or the lists differ in length.
     """
     ridges = _each_round(rules, pools, ridge)
-    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
-    generator = real("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
+    rho = cosine("alignment", alignment)
+    generator = cosine("generator_alignment", generator_alignment)
     broadcast(alignment=rho, generator_alignment=generator)
     truth = rho * generator
     errors = []
@@ -63,6 +70,8 @@ def practice_error(
             alignment=rho,
             generator_alignment=generator,
             pruner_truth_alignment=truth,
+            label_noise=label_noise,
+            loss=loss,
         )
         errors.append(exact.test_error)
         rho = np.clip(exact.generator_overlap / np.sqrt(exact.squared_norm), -1, 1)
@@ -78,6 +87,7 @@ def fresh_rounds(
     ridge: float | Sequence[float] = 0.0,
     alignment: float = 0.0,
     generator_alignment: float = 1.0,
+    label_noise: float = 0.0,
     replicates: int = 1,
     seed: int | np.random.Generator = 0,
 ) -> list[Simulation]:
@@ -104,6 +114,7 @@ def fresh_rounds(
             alignment=rho,
             generator_alignment=generator,
             pruner_truth_alignment=truth,
+            label_noise=label_noise,
             replicates=replicates,
             seed=rng,
         )
@@ -121,10 +132,14 @@ def accumulated_rounds(
     ridge: float | Sequence[float] = 0.0,
     alignment: float = 0.0,
     generator_alignment: float = 1.0,
+    label_noise: float = 0.0,
+    loss: str = "squared",
     replicates: int = 1,
     seed: int | np.random.Generator = 0,
 ) -> list[Simulation]:
     """Simulate rounds that train on the kept rows of ALL rounds so far, row by row; ``n`` is the sum of the pools.
+
+    Only kept rows are drawn (see ``theory.rows``). Algorithm 1 of arXiv 2502.15588 for a linear classifier.
 
     Returns:
         One simulation a round; replicate ``i`` is one history through all of them.
@@ -135,23 +150,24 @@ def accumulated_rounds(
     ridges = _each_round(rules, pools, ridge)
     d, rng, replicates = integer("d", d, 3), generator_of(seed), integer("replicates", replicates, 1)
     pools = [integer("pools", n, 1) for n in pools]
+    noise, loss = one_noise(label_noise), checked_loss(loss)
     for rule in rules:
         single_rule(rule)
-    rho, cosine = _cosines(alignment, generator_alignment)
+    rho, with_truth = _cosines(alignment, generator_alignment)
     generator, truth, first = np.zeros((3, d))
     generator[0] = 1
-    truth[:2] = cosine, np.sqrt(1 - cosine**2)
+    truth[:2] = with_truth, np.sqrt(1 - with_truth**2)
     first[0], first[2] = rho, np.sqrt(1 - rho**2)
     record = np.empty((len(rules), 4, replicates))
     for i in progress(range(replicates), "accumulated rounds"):
-        w, rows, targets = first, np.empty((0, d)), np.empty(0)
+        w, rows = first, Gathered(d, loss)
         for k, (rule, n, penalty) in enumerate(zip(rules, pools, ridges, strict=True)):
-            x = rng.standard_normal((n, d))
             length = np.linalg.norm(w)
-            x = x[rule.keep(x @ w / (length if length > 0 else 1.0), rng)]
-            rows, targets = np.vstack([rows, x]), np.append(targets, labels(x @ generator))
-            w = fit(rows, targets, sum(pools[: k + 1]), penalty)
-            record[k, :, i] = w @ truth, w @ w, w @ generator, len(rows)
+            pruner = w / length if length > 0 else first
+            for x, y in kept_rows(rule, n, pruner, generator, noise, rng):
+                rows.add(x, y)
+            w = rows.fit(sum(pools[: k + 1]), penalty)
+            record[k, :, i] = w @ truth, w @ w, w @ generator, rows.count
     runs = []
     for overlap, squared_norm, generator_overlap, kept in record:
         error = angle_error(overlap, np.maximum(squared_norm - overlap**2, 0.0))
@@ -161,8 +177,8 @@ def accumulated_rounds(
 
 def _cosines(alignment: float, generator_alignment: float) -> tuple[float, float]:
     return (
-        number("alignment", alignment, -1, 1, advice="It is a cosine."),
-        number("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine."),
+        one_cosine("alignment", alignment),
+        one_cosine("generator_alignment", generator_alignment),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from theory.checks import ArgumentError, Array, broadcast, real
+from theory.checks import ArgumentError, Array, broadcast, cosine
 from theory.error import checked_rule, penalty, size
 from theory.selection import Rule
 from theory.spectrum import stieltjes
@@ -48,8 +48,10 @@ def printed_error(
     if version not in VERSIONS:
         raise ArgumentError(f"version: found {version!r}, expected one of {', '.join(VERSIONS)}.")
     rule, d, n, ridge = checked_rule(rule), size("d", d), size("n", n), penalty(ridge)
-    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
-    broadcast(d=d, n=n, ridge=ridge, alignment=rho, rule=rule.kept_fraction)
+    rho = cosine("alignment", alignment)
+    broadcast(d=d, n=n, ridge=ridge, alignment=rho, rule=np.empty(rule.shape))
+    if rule.agreeing:
+        raise ArgumentError("rule: found an agreeing rule, which the paper does not have. Use theory.isotropic_error.")
     k, phi = rule.moments(rho), d / n
     t = stieltjes(phi, k.p, k.gamma, ridge)
     omega, omega_tilde = np.sqrt(1 - rho**2) * k.beta, rho * k.beta_tilde

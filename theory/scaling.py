@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, integer, number, real
+from theory.checks import ArgumentError, Array, cosine, integer, number, one_cosine, real
 from theory.error import ExactError, general_error, isotropic_error
 from theory.selection import KeepEasy, KeepHard, Rule
 
@@ -85,14 +86,12 @@ def best_isotropic(
         ArgumentError: If an argument is out of range.
     """
     d, n = real("d", d, 1, np.inf)[..., None, None], real("n", n, 0, np.inf, open_low=True)[..., None, None]
-    angles = {
-        "alignment": real("alignment", alignment, -1, 1)[..., None, None],
-        "generator_alignment": real("generator_alignment", generator_alignment, -1, 1)[..., None, None],
+    angles: dict[str, Any] = {
+        "alignment": cosine("alignment", alignment)[..., None, None],
+        "generator_alignment": cosine("generator_alignment", generator_alignment)[..., None, None],
     }
     if pruner_truth_alignment is not None:
-        angles["pruner_truth_alignment"] = real("pruner_truth_alignment", pruner_truth_alignment, -1, 1)[
-            ..., None, None
-        ]
+        angles["pruner_truth_alignment"] = cosine("pruner_truth_alignment", pruner_truth_alignment)[..., None, None]
 
     def evaluate(rule: Rule, pool: Array, ridge: Array) -> ExactError:
         return isotropic_error(rule, d=d, n=pool, ridge=ridge, **angles)
@@ -234,8 +233,8 @@ def power_law(
     """
     d = integer("d", d, 3)
     root = np.arange(1.0, d + 1) ** (-number("decay", decay, 0, 20) / 2)
-    rho = number("alignment", alignment, -1, 1, advice="It is a cosine.")
-    g = number("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
+    rho = one_cosine("alignment", alignment)
+    g = one_cosine("generator_alignment", generator_alignment)
     if teacher not in ("aligned", "flat"):
         raise ArgumentError(f"teacher: found {teacher!r}, expected 'aligned' or 'flat'.")
     first = root if teacher == "aligned" else np.ones(d)

@@ -1,23 +1,26 @@
-"""The exact error's question answered by sampling: draw a pool, prune it, fit, measure the angle.
+"""The exact error's question answered by sampling: draw the kept rows of a pool, fit, measure the angle.
 
-``dense`` forms every row and fits by linear algebra; it takes any covariance. ``banded`` is for isotropic inputs
-only and costs O(n + d) a draw with exactly the same law (see ``theory.bidiagonal``). Both take the arguments of the
+``dense`` forms every kept row and fits by linear algebra; it takes any covariance and either loss. ``banded`` is for
+isotropic inputs and squared loss, and costs O(m + d) a draw, ``m`` the rows kept, with exactly the same law (see
+``theory.bidiagonal``). Neither draws the rows that are not kept (see ``theory.rows``). Both take the arguments of the
 exact error and three more: ``replicates``, ``seed``, and integer sizes.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import LinAlgError, LinAlgWarning, solve
 
 from theory.bidiagonal import banded_draws
-from theory.checks import ArgumentError, Array, integer, number, real
-from theory.error import checked_rule, eigensystem, truth_coordinates, whitened
+from theory.checks import ArgumentError, Array, cosine, integer, number, one_cosine, probability
+from theory.directions import Metric, eigensystem, truth_coordinates, whitened
+from theory.error import checked_rule
+from theory.fits import Gathered
+from theory.losses import checked_loss
 from theory.progress import progress
+from theory.rows import kept_rows
 from theory.selection import Rule
 
 
@@ -60,10 +63,13 @@ def banded(
     alignment: ArrayLike = 1.0,
     generator_alignment: ArrayLike = 1.0,
     pruner_truth_alignment: ArrayLike | None = None,
+    label_noise: float = 0.0,
     replicates: int = 1,
     seed: int | np.random.Generator = 0,
 ) -> Simulation:
-    """Simulate isotropic inputs at O(n + d) a draw; arguments as in :func:`theory.isotropic_error`.
+    """Simulate isotropic inputs at O(m + d) a draw, ``m`` the rows kept (Section 3 of arXiv 2502.15588).
+
+    Arguments are those of :func:`theory.isotropic_error`, with squared loss.
 
     Args:
         rule: Which rows are kept; its threshold must be one number.
@@ -73,6 +79,7 @@ def banded(
         alignment: Cosine between pruner and generator; one number, or one a replicate [replicates].
         generator_alignment: Cosine between generator and truth.
         pruner_truth_alignment: Cosine between pruner and truth; by default the product of the other two.
+        label_noise: Probability that a label flips, in [0, 0.5].
         replicates: Number of independent draws, at least 1.
         seed: A seed or a numpy Generator.
 
@@ -82,7 +89,7 @@ def banded(
     d, n, replicates = integer("d", d, 2), integer("n", n, 1), integer("replicates", replicates, 1)
     ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
     single_rule(rule)
-    rho = real("alignment", alignment, -1, 1, advice="It is a cosine.")
+    rho = cosine("alignment", alignment)
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
     if d == 2 and np.any(outside > 1e-7):
         raise ArgumentError("d: found 2, expected at least 3 when the truth lies outside the pruner-generator plane.")
@@ -90,7 +97,8 @@ def banded(
         rho, along, across, outside = (np.broadcast_to(x, (replicates,)) for x in (rho, along, across, outside))
     except ValueError:
         raise ArgumentError(f"alignment: expected one number or one a replicate ({replicates}).") from None
-    w, rest, kept = banded_draws(rule, d, n, ridge, rho, rng)  # [R, 2], [R], [R]
+    noise = one_noise(label_noise)
+    w, rest, kept = banded_draws(rule, d, n, ridge, rho, noise, rng)  # [R, 2], [R], [R]
     # Given its length, the part of w_hat outside the plane points uniformly into the other d - 2 dimensions.
     first = rng.standard_normal(replicates)
     others = 2 * rng.standard_gamma((d - 3) / 2, replicates) if d > 3 else np.zeros(replicates)
@@ -113,20 +121,24 @@ def dense(
     alignment: float = 1.0,
     generator_alignment: float = 1.0,
     pruner_truth_alignment: float | None = None,
+    label_noise: float = 0.0,
+    loss: str = "squared",
     replicates: int = 1,
     seed: int | np.random.Generator = 0,
 ) -> Simulation:
-    """Simulate isotropic inputs row by row; arguments as in :func:`banded`. Memory grows as n d.
+    """Simulate isotropic inputs row by row; arguments as in :func:`banded`. Memory grows as the rows kept times d.
+
+    With ``loss="logistic"`` the classifier is fitted by Newton's method (see :func:`theory.fits.fit`).
 
     Raises:
         ArgumentError: If an argument is out of range.
     """
     d = integer("d", d, 2)
-    rho = number("alignment", alignment, -1, 1, advice="It is a cosine.")
-    g = number("generator_alignment", generator_alignment, -1, 1, advice="It is a cosine.")
+    rho = one_cosine("alignment", alignment)
+    g = one_cosine("generator_alignment", generator_alignment)
     with_truth = pruner_truth_alignment
     if with_truth is not None:
-        with_truth = number("pruner_truth_alignment", with_truth, -1, 1, advice="It is a cosine.")
+        with_truth = one_cosine("pruner_truth_alignment", with_truth)
     along, across, outside = (float(x) for x in truth_coordinates(np.asarray(rho), g, with_truth))
     if d == 2 and outside > 1e-7:
         raise ArgumentError("d: found 2, expected at least 3 when the truth lies outside the pruner-generator plane.")
@@ -142,6 +154,8 @@ def dense(
         pruner=pruner,
         generator=generator,
         truth=truth,
+        label_noise=label_noise,
+        loss=loss,
         replicates=replicates,
         seed=seed,
     )
@@ -156,10 +170,13 @@ def dense_general(
     pruner: ArrayLike,
     generator: ArrayLike,
     truth: ArrayLike | None = None,
+    label_noise: float = 0.0,
+    test_covariance: ArrayLike | None = None,
+    loss: str = "squared",
     replicates: int = 1,
     seed: int | np.random.Generator = 0,
 ) -> Simulation:
-    """Simulate any covariance row by row; arguments as in :func:`theory.general_error` and :func:`banded`.
+    """Simulate any covariance row by row; arguments as in :func:`theory.general_error` and :func:`dense`.
 
     Raises:
         ArgumentError: If an argument is out of range, or the ridge too small for the spectrum (see :func:`fit`).
@@ -170,72 +187,39 @@ def dense_general(
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)
     u_s, u_g = (whitened(name, w, root, basis) for name, w in (("pruner", pruner), ("generator", generator)))
-    u_t = u_g if truth is None else whitened("truth", truth, root, basis)
-    root, u_s, u_g, u_t = (x[s > 0] for x in (root, u_s, u_g, u_t))  # null directions carry no data
+    test = Metric.of(test_covariance, s, basis, generator if truth is None else truth)
+    noise, loss = one_noise(label_noise), checked_loss(loss)
+    data = s > 0  # null directions carry no data
     overlap, generator_overlap, sideways = np.empty((3, replicates))
     kept = np.empty(replicates, np.int64)
     for i in progress(range(replicates), "dense simulation"):
-        g = rng.standard_normal((n, len(root)))  # whitened rows in the eigenbasis, [n, rank]
-        g = g[rule.keep(g @ u_s, rng)]
-        scaled = root * fit(g * root, labels(g @ u_g), n, ridge)
-        overlap[i], generator_overlap[i], kept[i] = scaled @ u_t, scaled @ u_g, len(g)
-        sideways[i] = np.sum((scaled - overlap[i] * u_t) ** 2)
+        rows = Gathered(int(data.sum()), loss)
+        for g, y in kept_rows(rule, n, u_s[data], u_g[data], noise, rng):
+            rows.add(g * root[data], y)
+        w = np.zeros(len(s))
+        w[data] = rows.fit(n, ridge)
+        overlap[i], _, sideways[i] = test.split(w)
+        generator_overlap[i], kept[i] = (root * w) @ u_g, rows.count
     return Simulation(angle_error(overlap, sideways), overlap, overlap**2 + sideways, generator_overlap, kept)
 
 
-def fit(x: Array, y: Array, n: int, ridge: float) -> Array:
-    """Ridge classifier ``(X'X / n + ridge I)^-1 X'y / n``, the minimum-norm fit at ``ridge = 0``.
-
-    Args:
-        x: Kept rows, [m, d].
-        y: Their labels, +1 or -1, [m].
-        n: Pool size, at least m.
-        ridge: Ridge penalty, at least 0.
-
-    Returns:
-        Weights, [d]; zero when nothing was kept.
-
-    Raises:
-        ArgumentError: If rows and columns are dependent in float64 and the ridge is too small to help.
-    """
-    m, d = x.shape
-    if m == 0:
-        return np.zeros(d)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", LinAlgWarning)
-            if m < d:  # the m x m system has the same solution and stays regular at ridge = 0
-                kernel = x @ x.T
-                kernel.flat[:: m + 1] += n * ridge
-                return np.asarray(x.T @ solve(kernel, y, assume_a="pos"))
-            gram = x.T @ x
-            gram.flat[:: d + 1] += n * ridge
-            return np.asarray(solve(gram, x.T @ y, assume_a="pos"))
-    except (LinAlgError, LinAlgWarning):  # squaring the rows lost too much: solve without, at several times the cost
-        rows = np.vstack([x, np.sqrt(n * ridge) * np.eye(d)])
-        w, _, rank, _ = np.linalg.lstsq(rows, np.append(y, np.zeros(d)))
-        if rank < min(m, d):
-            raise ArgumentError(f"ridge: found {ridge:g}, where the fit is singular. Expected a larger one.") from None
-        return np.asarray(w)
-
-
-def labels(margin: Array) -> Array:
-    """Labels +1 or -1 of the generator's margins."""
-    return np.where(margin >= 0, 1.0, -1.0)
-
-
 def angle_error(overlap: Array, sideways: Array) -> Array:
-    """Angle over pi; 0.5 for the zero classifier, which is fitted when nothing is kept."""
+    """Return the angle over pi; 0.5 for the zero classifier, which is fitted when nothing is kept."""
     zero = (overlap == 0) & (sideways == 0)
     return np.where(zero, 0.5, np.arctan2(np.sqrt(sideways), overlap) / np.pi)
 
 
 def single_rule(rule: Rule) -> None:
     """Refuse what is not a rule, or is several."""
-    if np.ndim(checked_rule(rule).kept_fraction):
-        raise ArgumentError("rule: found an array of thresholds, expected one. Call once for each.")
+    if checked_rule(rule).shape:
+        raise ArgumentError("rule: found an array of settings, expected one. Call once for each.")
+
+
+def one_noise(label_noise: float) -> float:
+    """Return the one probability that a label flips."""
+    return number("label_noise", probability("label_noise", label_noise), 0, 0.5)
 
 
 def generator_of(seed: int | np.random.Generator) -> np.random.Generator:
-    """The numpy Generator of a seed; a Generator is passed through."""
+    """Return the numpy Generator of a seed; a Generator is passed through."""
     return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(integer("seed", seed, 0))

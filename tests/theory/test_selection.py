@@ -126,7 +126,8 @@ def test_keeping_draws_the_probability():
         lambda: Tempered(float("nan")),
         lambda: Tempered(1.0, 0.0),
         lambda: Tempered(1.0, scale=-1.0),
-        lambda: Tempered(np.ones(3)),
+        lambda: Tempered(np.ones(3), np.ones(2)),
+        lambda: Tempered(1e300),
         lambda: UserRule(lambda t: (t > 0).astype(float)),  # not symmetric
         lambda: UserRule(lambda t: t**2),  # not bounded
         lambda: UserRule(lambda t: -np.ones_like(t)),

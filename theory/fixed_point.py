@@ -1,0 +1,203 @@
+"""Exact limit of the fit for any convex loss: a fixed point in four numbers per population of rows.
+
+For large ``n`` and ``d`` the fit is a mean ``w_bar`` plus independent noise. A row that the fit has not seen has the
+margin of ``theory.expectations``, a row that it has seen the proximal point of it (``theory.losses``), and the moments
+of the response close the equations (Kolossov, Montanari and Tandon 2023; for squared loss they are those of
+``theory.error``). With the whitened directions ``B = Sigma^1/2 (pruner, across)``, the curvature ``nu = E[loss'' / (1 +
+k loss'')]`` and the push ``h = -E[y (G, H) loss'] + nu (a, b)``::
+
+    w_bar  = (ridge + nu Sigma)^-1 B h                     (a, b) = B' w_bar
+    k      = (1 / n) tr Sigma (ridge + nu Sigma)^-1        leverage
+    C      = (E[loss'^2] / n) (ridge + nu Sigma)^-1 Sigma (ridge + nu Sigma)^-1
+    r^2    = w_bar' Sigma w_bar - a^2 - b^2 + tr Sigma C
+
+The overlap with the truth is that of ``w_bar``; the squared norm is ``w_bar' Sigma w_bar + tr Sigma C``. Several
+populations of rows add their pushes and their curvatures, each with a leverage of its own.
+
+At ridge 0 separable rows have no finite fit, and the direction of the fit tends to that of the largest margin: the
+leverage is infinite, and in units of it the same equations hold with ``k = 1`` and the ridge unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from theory.checks import Array
+from theory.expectations import KeptRows
+from theory.inputs import Inputs
+from theory.losses import LargestMargin, Logistic, Loss
+
+COARSE = (3, 6)  # nodes per panel while the ridge is lowered, the second where the first fail
+FINE = 8  # nodes per panel at the end
+TOP, BOTTOM = 10.0, 1e-7  # ridges, in units of the covariance: all margins are small; close to 0
+STRIDE = 10.0  # by which the ridge is lowered at a time
+STEPS = 40
+LOGISTIC, LARGEST_MARGIN = Logistic(), LargestMargin()
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fixed point.
+
+    Attributes:
+        ridge: The penalty; in units of the leverage for the largest margin.
+        push: ``h``, [K, 2].
+        curvature: ``nu``, [K].
+        square: Mean square of the slopes, [K].
+    """
+
+    ridge: float
+    push: Array
+    curvature: Array
+    square: Array
+
+
+def solve(inputs: Inputs, rows: Sequence[KeptRows], ridge: float) -> Solution:
+    """Return the fixed point of logistic loss; at ridge 0 the largest margin's if the rows are separable.
+
+    The fixed point is followed from a ridge at which all margins are small down to the one asked for.
+
+    Raises:
+        RuntimeError: If no fixed point is found.
+    """
+    for coarse in COARSE:
+        search = _Search(inputs, rows, coarse)
+        try:
+            return search.follow(ridge) if ridge > 0 else search.limit()
+        except RuntimeError:
+            if coarse == COARSE[-1]:
+                raise
+    raise AssertionError
+
+
+class _Search:
+    """Follows the fixed point over ridges: a secant prediction, then Newton's and Broyden's steps.
+
+    A point is a vector of the pushes, the logarithms of the slopes' mean squares, those of the curvatures and, for the
+    largest margin, that of the ridge.
+    """
+
+    def __init__(self, inputs: Inputs, rows: Sequence[KeptRows], coarse: int) -> None:
+        self.inputs, self.rows, self.coarse = inputs, rows, coarse
+        self.jacobian: Array | None = None
+
+    def follow(self, ridge: float) -> Solution:
+        """Return the fixed point at a ridge above 0."""
+        return self._solution(self._logistic(ridge, self._descend(ridge), FINE), ridge)
+
+    def limit(self) -> Solution:
+        """Return the limit of small ridges."""
+        low = BOTTOM * self.inputs.scale
+        points = [self._descend(low * 10), self._descend(low)]
+        leverage = [self._leverages(point, low)[0] for point in points]
+        if leverage[1] > 3 * leverage[0]:  # it grows as 1 / ridge if the rows are separable, and else has a limit
+            unit = np.log(leverage[1]) + 1  # margins grow as the logarithm
+            start = self._split(points[1])
+            push, logs = start[0] * leverage[1] / unit, start[1] + 2 * np.log(leverage[1] / unit)
+            point = np.concatenate([push.ravel(), logs, start[2] + np.log(leverage[1]), [np.log(low * leverage[1])]])
+            self.jacobian = None
+            point = self._root(lambda x: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, FINE), point, FINE)
+            return self._solution(point[:-1], float(np.exp(point[-1])))
+        return self._solution(self._logistic(0.0, points[1], FINE), 0.0)
+
+    def _descend(self, ridge: float) -> Array:
+        """Return a coarse fixed point at a ridge above 0."""
+        level = max(ridge, TOP * self.inputs.scale)
+        point, last, factor = self._logistic(level, self._start(level), self.coarse), None, STRIDE
+        while level > ridge:
+            target = max(level / factor, ridge)
+            guess = point if last is None else _extrapolated(point, last, np.log(level / target), len(self.rows))
+            try:
+                found = self._logistic(target, guess, self.coarse)
+            except RuntimeError:
+                factor = np.sqrt(factor)
+                if factor < 1.1:
+                    raise
+                continue
+            last, point, level = (point, np.log(level / target)), found, target
+            factor = min(factor**2, STRIDE)
+        return point
+
+    def _start(self, ridge: float) -> Array:
+        """Return the point where all margins are 0, to start from at a large ridge."""
+        found = [row.rule.moments(row.alignment, row.label_noise) for row in self.rows]
+        share = np.array([row.share for row in self.rows])
+        push = share[:, None] * np.array([[float(k.beta_tilde) / 2, float(k.beta) / 2] for k in found])
+        kept = share * np.array([float(k.p) for k in found])
+        _, leverage = self.inputs.fit(ridge, push, np.zeros(len(found)), kept / 4)
+        return np.concatenate([push.ravel(), np.log(kept / 4), np.log(kept / (4 + leverage))])
+
+    def _logistic(self, ridge: float, start: Array, count: int) -> Array:
+        return self._root(lambda x: self._gap(x, ridge, LOGISTIC, count)[:-1], start, count)
+
+    def _gap(self, point: Array, ridge: float, loss: Loss, count: int) -> Array:
+        """Return by how much the rows' response to a fit differs from what the fit was made with, and the leverage."""
+        now = self._solution(point, ridge)
+        fits, leverages = self.inputs.fit(ridge, now.push, now.curvature, now.square)
+        unit = leverages[0]
+        if loss is LARGEST_MARGIN:  # scale-free: the first population's leverage is the unit
+            leverages = leverages / unit
+        mean, square, curvature = [], [], []
+        for row, fit, leverage in zip(self.rows, fits, leverages, strict=True):
+            along, across, bend, size = row.respond((fit[0], fit[1], fit[2]), leverage, loss, count)
+            mean.append([row.share * along, row.share * across])
+            square.append(row.share * size)
+            curvature.append(row.share * bend)
+        logs = np.log(np.maximum([*square, *curvature], 1e-300)) - np.log([*now.square, *now.curvature])
+        # The slopes' mean is a small part of the push at small ridges, and the fit's length rests on it.
+        assumed = now.push - now.curvature[:, None] * fits[:, :2]
+        pushes = (np.array(mean) - assumed) / max(float(np.abs(assumed if ridge > 0 else now.push).max()), 1e-12)
+        return np.concatenate([pushes.ravel(), logs, [np.log(unit)]])
+
+    def _leverages(self, point: Array, ridge: float) -> Array:
+        now = self._solution(point, ridge)
+        return self.inputs.fit(ridge, now.push, now.curvature, now.square)[1]
+
+    def _split(self, point: Array) -> tuple[Array, Array, Array]:
+        count = len(self.rows)
+        return point[: 2 * count].reshape(count, 2), point[2 * count : 3 * count], point[3 * count : 4 * count]
+
+    def _solution(self, point: Array, ridge: float) -> Solution:
+        push, square, curvature = self._split(point)
+        return Solution(ridge, push, np.exp(np.clip(curvature, -600, 600)), np.exp(np.clip(square, -600, 600)))
+
+    def _root(self, gap: Callable[[Array], Array], start: Array, count: int) -> Array:
+        """Return where the gap is 0, from a point close to it; pushes are measured by the largest of them."""
+        tolerance = 1e-10 if count == FINE else 1e-3
+        pushes = 2 * len(self.rows)
+        scale = np.ones(len(start))
+        scale[:pushes] = max(float(np.abs(start[:pushes]).max()), 1e-12)
+        x = start / scale
+        value, fresh = gap(x * scale), False
+        for _ in range(STEPS if count == FINE else STEPS // 2):
+            if np.abs(value).max() < tolerance:
+                return x * scale
+            if self.jacobian is None:
+                moved = [gap((x + step) * scale) for step in 1e-5 * np.eye(len(x))]
+                self.jacobian, fresh = np.column_stack(moved) / 1e-5 - value[:, None] / 1e-5, True
+            step = -np.linalg.lstsq(self.jacobian, value)[0]
+            step *= min(1.0, 1.0 / np.abs(step).max())
+            new = gap((x + step) * scale)
+            if not np.all(np.isfinite(new)):
+                break
+            if not fresh and np.linalg.norm(new) > 0.5 * np.linalg.norm(value):
+                self.jacobian = None
+                continue
+            # Newton's steps may lead uphill for a while: the valley is narrow and bent.
+            self.jacobian = self.jacobian + np.outer(new - value - self.jacobian @ step, step) / (step @ step)
+            x, value, fresh = x + step, new, False
+        self.jacobian = None
+        raise RuntimeError("fixed point: not found; change the ridge a little.")
+
+
+def _extrapolated(point: Array, last: tuple[Array, float], step: float, populations: int) -> Array:
+    """Return the point a step further in the logarithm of the ridge; pushes keep their directions."""
+    before, done = last
+    pushes, share = 2 * populations, step / done
+    guess = point + share * (point - before)
+    sizes = np.linalg.norm(point[:pushes]), np.linalg.norm(before[:pushes])
+    guess[:pushes] = point[:pushes] * ((sizes[0] / sizes[1]) ** share if sizes[1] > 0 else 1.0)
+    return np.asarray(guess)
