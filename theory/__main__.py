@@ -5,6 +5,7 @@ Examples::
     python -m theory error --d 350 --n 1000 --ridge 0.01 --alignment 0.9 --rule keep-hard --threshold 0.7 --json
     python -m theory simulate --d 350 --n 1000 --rule keep-hard --kept-fraction 0.5 --replicates 20
     python -m theory sweep --d 350 --n 500,1000,2000,4000 --tune-ridge
+    python -m theory error --d 260 --n 2000 --alignment 0.7 --label-noise 0.15 --agreeing --loss logistic
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import numpy as np
 
 from theory.checks import ArgumentError
 from theory.error import general_error, isotropic_error
-from theory.scaling import BUDGETS, Best, best_isotropic, best_rounds, local_exponents, power_law
+from theory.losses import LOSSES
+from theory.scaling import best_isotropic, best_rounds, local_exponents, power_law
+from theory.search import BUDGETS, Best
 from theory.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
 from theory.simulate import banded, dense, dense_general
 
@@ -38,6 +41,8 @@ DEFAULTS = {  # of options that are refused where they would do nothing, so that
     "ridge": 0.0,
     "alignment": 1.0,
     "generator_alignment": 1.0,
+    "label_noise": 0.0,
+    "loss": "squared",
     "omega": 1.0,
     "scale": 1.0,
     "teacher": "flat",
@@ -81,9 +86,12 @@ def _parser() -> argparse.ArgumentParser:
 
     model = _Parser(add_help=False)
     model.add_argument("--d", type=int, required=True, help="input dimension")
-    model.add_argument("--ridge", type=float, help="ridge penalty; 0 is the minimum-norm fit (default 0)")
+    model.add_argument("--ridge", type=float, help="ridge penalty; 0 is the limit of small ones (default 0)")
     model.add_argument("--alignment", type=float, help="cosine of pruner and labels (default 1)")
     model.add_argument("--generator-alignment", type=float, help="cosine of generator and truth (default 1)")
+    model.add_argument("--label-noise", type=float, metavar="ETA", help="probability that a label flips (default 0)")
+    model.add_argument("--agreeing", action="store_true", help="keep only rows whose label is the pruner's")
+    model.add_argument("--loss", choices=LOSSES, help="loss of the classifier (default squared)")
     rule = _Parser(add_help=False)
     rule.add_argument("--rule", choices=list(RULES), default="keep-all")
     rule.add_argument("--threshold", type=float, help="margin threshold of keep-hard or keep-easy")
@@ -105,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", parents=[model, rule, pool, output], help="the same, by sampling")
     simulate.add_argument("--replicates", type=int, default=10, help="independent draws (default 10)")
     simulate.add_argument("--seed", type=int, default=0)
-    simulate.add_argument("--method", choices=["banded", "dense"], help="default banded; dense with --decay")
+    methods = "default banded; dense with --decay or logistic loss"
+    simulate.add_argument("--method", choices=["banded", "dense"], help=methods)
     simulate.set_defaults(run=_simulate)
     sweep = commands.add_parser("sweep", parents=[model, output], help="error and local exponents over n")
     sweep.add_argument("--n", required=True, help="sizes, separated by commas")
@@ -127,7 +136,8 @@ def _complete(options: argparse.Namespace) -> None:
     if "decay" in options and options.decay is None:
         idle["teacher"] = "an isotropic covariance"
     if "policy" in options and options.policy == "adaptive":
-        idle |= dict.fromkeys(("ridge", "alignment", "generator_alignment"), "the adaptive policy")
+        settings = ("ridge", "alignment", "generator_alignment", "label_noise", "agreeing", "loss")
+        idle |= dict.fromkeys(settings, "the adaptive policy")
         if options.budget == "pool":
             idle["budget"] = "the adaptive policy"
         options.budget = options.budget or "selected"
@@ -136,7 +146,8 @@ def _complete(options: argparse.Namespace) -> None:
         if options.tune_ridge:
             idle["ridge"] = "--tune-ridge"
     for name, user in idle.items():
-        if getattr(options, name) is not None:
+        given = getattr(options, name)
+        if given is not None and given is not False:
             raise ArgumentError(
                 f"{name.replace('_', '-')}: found {getattr(options, name)}, but {user} does not use it. Leave it out."
             )
@@ -151,29 +162,33 @@ def _rule(options: argparse.Namespace) -> Rule:
         kind = KeepHard if name == "keep-hard" else KeepEasy
         if (threshold is None) == (kept is None):
             raise ArgumentError(f"threshold, kept-fraction: expected exactly one of them with {name}.")
-        return kind(threshold) if kept is None else kind.keeping(kept)
+        if kept is None:
+            return kind(threshold, agreeing=options.agreeing)
+        return kind.keeping(kept, agreeing=options.agreeing)
     if name == "tempered":
         if kept is None and options.level is None and options.omega < 0:
             raise ArgumentError(
                 "omega: below 0 a level of 1 keeps everything. Give --kept-fraction or --level as well."
             )
         if kept is None:
-            return Tempered(options.omega, 1.0 if options.level is None else options.level, options.scale)
+            level = 1.0 if options.level is None else options.level
+            return Tempered(options.omega, level, options.scale, agreeing=options.agreeing)
         if options.level is not None:
             raise ArgumentError("level, kept-fraction: expected at most one of them.")
-        return Tempered.keeping(kept, options.omega, options.scale)
-    return KeepAll()
+        return Tempered.keeping(kept, options.omega, options.scale, agreeing=options.agreeing)
+    return KeepAll(agreeing=options.agreeing)
 
 
 def _setting(options: argparse.Namespace) -> tuple[dict[str, Any], Row]:
     """Keywords of the library call, and the columns that describe it."""
     angles = {"alignment": options.alignment, "generator_alignment": options.generator_alignment}
-    about = {"d": options.d, "n": options.n, "ridge": options.ridge, "rule": options.rule, **angles}
+    training = {"ridge": options.ridge, "label_noise": options.label_noise, "loss": options.loss}
+    about = {"d": options.d, "n": options.n, **training, "rule": options.rule, "agreeing": options.agreeing, **angles}
     if options.decay is None:
-        return {"d": options.d, "n": options.n, "ridge": options.ridge, **angles}, about
+        return {"d": options.d, "n": options.n, **training, **angles}, about
     vectors = power_law(d=options.d, decay=options.decay, teacher=options.teacher, **angles)
     about |= {"decay": options.decay, "teacher": options.teacher}
-    return {"n": options.n, "ridge": options.ridge, **vectors}, about
+    return {"n": options.n, **training, **vectors}, about
 
 
 def _error(options: argparse.Namespace) -> None:
@@ -184,9 +199,12 @@ def _error(options: argparse.Namespace) -> None:
 
 def _simulate(options: argparse.Namespace) -> None:
     setting, about = _setting(options)
-    method = options.method or ("banded" if options.decay is None else "dense")
-    if method == "banded" and options.decay is not None:
-        raise ArgumentError("method: banded is for isotropic inputs. Use dense with --decay.")
+    fast = options.decay is None and options.loss == "squared"
+    method = options.method or ("banded" if fast else "dense")
+    if method == "banded" and not fast:
+        raise ArgumentError("method: banded is for isotropic inputs and squared loss. Use dense, or leave it out.")
+    if method == "banded":
+        setting.pop("loss")
     draw = dense_general if options.decay is not None else banded if method == "banded" else dense
     run = draw(_rule(options), replicates=options.replicates, seed=options.seed, **setting)
     row: Row = {
@@ -222,6 +240,9 @@ def _sweep(options: argparse.Namespace) -> None:
         budget=options.budget,
         alignment=options.alignment,
         generator_alignment=options.generator_alignment,
+        label_noise=options.label_noise,
+        agreeing=options.agreeing,
+        loss=options.loss,
         **search,
     )
     _write(options, _sweep_rows(options, sizes, best, 1))
@@ -235,6 +256,7 @@ def _sweep_rows(options: argparse.Namespace, sizes: np.ndarray, best: Best, roun
         kept = float(best.kept_fraction[i])
         row |= {"kept_fraction": kept, "kept": "all" if kept == 1 else "easy" if best.easy[i] else "hard"}
         row |= {"ridge": float(best.ridge[i]), "d": options.d, "policy": options.policy}
+        row |= {"label_noise": options.label_noise, "agreeing": options.agreeing, "loss": options.loss}
         if fitted is not None:
             row |= {"exponent": float(fitted[0][i]), "exponent_spread": float(fitted[1][i])}
         rows.append(row)

@@ -85,6 +85,20 @@ def whitened(name: str, direction: ArrayLike, root: Array, basis: Array | None) 
     return w / length
 
 
+def plane_of(pruner: Array, generator: Array) -> tuple[float, Array]:
+    """Return the cosine of two unit vectors [d], and the second's part across the first, normalised [d].
+
+    Closer than 1e-7 to each other or to opposites they are taken to be one: what is left between them is rounding.
+    """
+    rho = float(np.clip(pruner @ generator, -1, 1))
+    across = generator - rho * pruner
+    sine = float(np.linalg.norm(across))
+    if sine < 1e-7:
+        return float(np.sign(rho)), np.zeros_like(across)
+    across = across - (across @ pruner) * pruner
+    return rho, across / np.linalg.norm(across)
+
+
 def turned(direction: ArrayLike, basis: Array | None) -> Array:
     """Return a direction in the eigenbasis [d]."""
     w = np.asarray(direction, dtype=np.float64)

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.checks import ArgumentError, Array, broadcast, cosine, probability, real
-from theory.directions import Metric, eigensystem, truth_coordinates, turned, whitened
+from theory.directions import Metric, eigensystem, plane_of, truth_coordinates, turned, whitened
 from theory.expectations import KeptRows
 from theory.fixed_point import Solution, solve
 from theory.inputs import Covariances, Isotropic
@@ -168,9 +168,7 @@ def general_error(
     root = np.sqrt(s)
     u_s, u_g = (whitened(name, w, root, basis) for name, w in (("pruner", pruner), ("generator", generator)))
     test = Metric.of(test_covariance, s, basis, generator if truth is None else truth)
-    rho = float(np.clip(u_s @ u_g, -1, 1))
-    across = u_g - rho * u_s
-    across = across / max(float(np.linalg.norm(across)), 1e-300)
+    rho, across = plane_of(u_s, u_g)
     k = rule.moments(rho, noise)
     u_t = root * turned(generator if truth is None else truth, basis)
     along = np.asarray(u_s @ u_t / max(float(np.linalg.norm(u_t)), 1e-300))

@@ -150,7 +150,7 @@ class _Search:
         # The slopes' mean is a small part of the push at small ridges, and the fit's length rests on it.
         assumed = now.push - now.curvature[:, None] * fits[:, :2]
         pushes = (np.array(mean) - assumed) / max(float(np.abs(assumed if ridge > 0 else now.push).max()), 1e-12)
-        return np.concatenate([pushes.ravel(), logs, [np.log(unit)]])
+        return np.concatenate([pushes.ravel(), logs, [np.log(max(float(unit), 1e-300))]])
 
     def _leverages(self, point: Array, ridge: float) -> Array:
         now = self._solution(point, ridge)

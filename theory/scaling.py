@@ -17,39 +17,20 @@ lose is only the penalty being wrong for the smaller set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, cosine, integer, number, one_cosine, real
+from theory.checks import ArgumentError, Array, broadcast, cosine, integer, number, one_cosine, probability, real
 from theory.error import ExactError, general_error, isotropic_error
-from theory.selection import KeepEasy, KeepHard, Rule
+from theory.losses import checked_loss
+from theory.search import Best, Sweep, search, search_slowly
+from theory.selection import Rule
 
 FRACTIONS = tuple(float(f) for f in np.geomspace(0.01, 1, 41))
 RIDGES = (0.0, *(float(r) for r in np.geomspace(1e-8, 1e1, 37)))
-FINER = 4  # times the search is narrowed to between the neighbours of the best ridge so far
-BUDGETS = ("selected", "pool")
-TRUSTED = 0.03  # largest finite_size of a rule that the search may choose
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best selection at every point of a sweep; arrays of the sweep's shape.
-
-    Attributes:
-        test_error: The least error.
-        kept_fraction: The fraction that reaches it; 1 is keep all. Not an optimum with a budget of selected rows.
-        easy: Whether the easy rows are the ones kept (False where all are).
-        ridge: The ridge that reaches it.
-    """
-
-    test_error: Array
-    kept_fraction: Array
-    easy: np.ndarray
-    ridge: Array
 
 
 def best_isotropic(
@@ -64,6 +45,9 @@ def best_isotropic(
     alignment: ArrayLike = 1.0,
     generator_alignment: ArrayLike = 1.0,
     pruner_truth_alignment: ArrayLike | None = None,
+    label_noise: ArrayLike = 0.0,
+    agreeing: bool = False,
+    loss: str = "squared",
 ) -> Best:
     """Best kept fraction, end (hard or easy) and ridge for isotropic inputs, by search over grids.
 
@@ -81,22 +65,41 @@ def best_isotropic(
         alignment: As in :func:`theory.isotropic_error`.
         generator_alignment: As in :func:`theory.isotropic_error`.
         pruner_truth_alignment: As in :func:`theory.isotropic_error`.
+        label_noise: As in :func:`theory.isotropic_error`.
+        agreeing: Whether only rows are kept whose label is the pruner's. A fraction is then that of the margins kept,
+            and a budget of selected rows counts those that agree.
+        loss: ``"squared"`` or ``"logistic"``; the search with the latter takes seconds per size.
 
     Raises:
         ArgumentError: If an argument is out of range.
     """
-    d, n = real("d", d, 1, np.inf)[..., None, None], real("n", n, 0, np.inf, open_low=True)[..., None, None]
-    angles: dict[str, Any] = {
-        "alignment": cosine("alignment", alignment)[..., None, None],
-        "generator_alignment": cosine("generator_alignment", generator_alignment)[..., None, None],
+    given: dict[str, Array] = {
+        "d": real("d", d, 1, np.inf),
+        "alignment": cosine("alignment", alignment),
+        "generator_alignment": cosine("generator_alignment", generator_alignment),
+        "label_noise": probability("label_noise", label_noise),
     }
     if pruner_truth_alignment is not None:
-        angles["pruner_truth_alignment"] = cosine("pruner_truth_alignment", pruner_truth_alignment)[..., None, None]
+        given["pruner_truth_alignment"] = cosine("pruner_truth_alignment", pruner_truth_alignment)
+    n = real("n", n, 0, np.inf, open_low=True)
+    broadcast(n=n, **given)
+    shape = np.broadcast_shapes(n.shape, *(x.shape for x in given.values()))
+    n, each = np.broadcast_to(n, shape), {name: np.broadcast_to(x, shape).ravel() for name, x in given.items()}
 
-    def evaluate(rule: Rule, pool: Array, ridge: Array) -> ExactError:
-        return isotropic_error(rule, d=d, n=pool, ridge=ridge, **angles)
+    def sweep(loss: str) -> Sweep:
+        def evaluate(rule: Rule, pool: Array, ridge: Array, where: np.ndarray) -> ExactError:
+            mine: dict[str, Any] = {name: x[where, None, None] for name, x in each.items()}
+            return isotropic_error(rule, n=pool, ridge=ridge, loss=loss, **mine)
 
-    return _search(evaluate, n, budget, fractions, ridges, relative_ridge, easy)
+        def kept(rule: Rule, where: np.ndarray) -> Array:
+            return rule.moments(each["alignment"][where, None, None], each["label_noise"][where, None, None]).p
+
+        return Sweep(evaluate, kept, n, budget, relative_ridge, agreeing)
+
+    if checked_loss(loss) == "squared":
+        return search(sweep("squared"), fractions, ridges, easy)
+    start = search(sweep("squared"), fractions, ridges, easy)
+    return search_slowly(sweep("logistic"), start, fractions, ridges)
 
 
 def best_general(
@@ -118,14 +121,17 @@ def best_general(
         ArgumentError: If an argument is out of range.
     """
 
-    def evaluate(rule: Rule, pool: Array, ridge: Array) -> ExactError:
+    n = real("n", n, 0, np.inf, open_low=True)
+
+    def evaluate(rule: Rule, pool: Array, ridge: Array, where: np.ndarray) -> ExactError:
         return general_error(
             rule, n=pool, ridge=ridge, covariance=covariance, pruner=pruner, generator=generator, truth=truth
         )
 
-    return _search(
-        evaluate, real("n", n, 0, np.inf, open_low=True)[..., None, None], budget, fractions, ridges, True, easy
-    )
+    def kept(rule: Rule, where: np.ndarray) -> Array:
+        return np.asarray(rule.kept_fraction)
+
+    return search(Sweep(evaluate, kept, n, budget, True, False), fractions, ridges, easy)
 
 
 def best_rounds(
@@ -246,65 +252,3 @@ def power_law(
         "pruner": (rho * u + np.sqrt(1 - rho**2) * v) / root,
         "truth": (g * u + np.sqrt(1 - g**2) * w) / root,
     }
-
-
-def _search(
-    evaluate: Callable[[Rule, Array, Array], ExactError],
-    n: Array,
-    budget: str,
-    fractions: Sequence[float],
-    ridges: Sequence[float],
-    relative_ridge: bool,
-    easy: bool,
-) -> Best:
-    if budget not in BUDGETS:
-        raise ArgumentError(f"budget: found {budget!r}, expected 'selected' or 'pool'.")
-    p = _listed("fractions", real("fractions", fractions, 0, 1, open_low=True))[:, None]  # [F, 1]
-    grid = np.unique(_listed("ridges", real("ridges", ridges, 0, 1e300)))
-    if len(p) > 1 and not np.any(p == 1):
-        raise ArgumentError("fractions: expected 1 (keep all) among them. Add it.")
-    unit = p if relative_ridge else np.ones_like(p)
-    pool = n / p if budget == "selected" else n * np.ones_like(p)  # [..., F, 1]
-    ends = [KeepHard.keeping(p), KeepEasy.keeping(p)] if easy else [KeepHard.keeping(p)]
-    always = (p == 1) | (len(p) == 1)  # nothing to leave out where one fraction is asked for
-
-    def errors(ridges: Array) -> Array:
-        """For ridges [..., ends F, K], infinite where the limit is not trusted."""
-        found = []
-        for rule, mine in zip(ends, np.split(ridges, len(ends), axis=-2), strict=True):
-            exact = evaluate(rule, pool, unit * mine)
-            found.append(np.where((exact.finite_size <= TRUSTED) | always, exact.test_error, np.inf))
-        return np.concatenate(found, axis=-2)
-
-    tried = np.broadcast_to(grid, (len(ends) * len(p), len(grid)))
-    error = errors(tried)
-    tried = np.broadcast_to(tried, error.shape)
-    # An imperfect pruner's bias vanishes at one ridge only; at the nearest of a coarse grid a spurious floor remains.
-    for _ in range(FINER if len(grid) > 1 else 0):
-        between = _around_best(tried, error)
-        tried = np.concatenate([tried, between], axis=-1)
-        error = np.concatenate([error, errors(between)], axis=-1)
-    flat = error.reshape(*error.shape[:-2], -1)
-    chosen = flat.argmin(-1)
-    best, ridge = (
-        np.take_along_axis(values.reshape(flat.shape), chosen[..., None], -1)[..., 0] for values in (error, tried)
-    )
-    end = chosen // error.shape[-1]
-    fraction = np.asarray(p[end % len(p), 0])
-    return Best(best, fraction, (end >= len(p)) & (fraction < 1), ridge * unit[end % len(p), 0])
-
-
-def _around_best(ridges: Array, error: Array) -> Array:
-    """Ridges evenly between the two next to the best of those tried, in logarithms: [..., 7] for [..., K]."""
-    order = np.argsort(ridges, axis=-1)
-    ridges, error = (np.take_along_axis(values, order, -1) for values in (ridges, error))
-    best = error.argmin(-1)[..., None]
-    logs = np.log(np.where(ridges > 0, ridges, ridges[..., 1:2] / 10))
-    low, high = (np.take_along_axis(logs, np.clip(best + step, 0, ridges.shape[-1] - 1), -1) for step in (-1, 1))
-    return np.exp(low + (high - low) * np.linspace(0, 1, 9)[1:-1])
-
-
-def _listed(name: str, values: Array) -> Array:
-    if values.ndim != 1 or not values.size:
-        raise ArgumentError(f"{name}: found shape {values.shape}, expected a list of one or more numbers.")
-    return values

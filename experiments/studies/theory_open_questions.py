@@ -14,7 +14,8 @@ import numpy as np
 from theory.checks import ArgumentError, Array
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.progress import progress
-from theory.scaling import TRUSTED, best_general, best_isotropic, best_rounds, local_exponents, power_law
+from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
+from theory.search import TRUSTED
 from theory.selection import KeepAll, KeepEasy, KeepHard, Rule
 from theory.simulate import banded, dense_general, generator_of
 

@@ -21,6 +21,18 @@ def test_an_error_prints_one_object(capsys):
     assert row["test_error"] == pytest.approx(0.185405, abs=1e-6)
 
 
+def test_an_error_of_either_loss_with_noise_and_agreement_prints_one_object(capsys):
+    arguments = "--d 260 --n 2000 --ridge 0.003 --alignment 0.7 --rule keep-hard --threshold 0.9 --label-noise 0.15"
+    for loss, expected in (("squared", 0.220857), ("logistic", 0.195582)):
+        assert main(f"error {arguments} --agreeing --json --loss {loss}".split()) == 0
+        row = json.loads(capsys.readouterr().out)
+        assert row["test_error"] == pytest.approx(expected, abs=1e-6)
+        assert main(f"simulate {arguments} --agreeing --json --loss {loss} --replicates 8".split()) == 0
+        run = json.loads(capsys.readouterr().out)
+        assert abs(run["test_error"] - row["test_error"]) < 4 * run["standard_error"] + 0.002
+        assert run["kept_fraction"] == pytest.approx(row["kept_fraction"], abs=0.02)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -31,6 +43,8 @@ def test_an_error_prints_one_object(capsys):
         "error --d 50 --n 100 --decay 1 --rule keep-hard --threshold 1",
         "simulate --d 50 --n 100 --rule keep-hard --threshold 1 --replicates 1 --json",
         "simulate --d 50 --n 100 --method dense",
+        "simulate --d 30 --n 100 --loss logistic --ridge 0.01 --label-noise 0.1 --agreeing --replicates 2",
+        "sweep --d 50 --n 100,200 --policy 0.5 --loss logistic --ridge 0.01 --label-noise 0.1 --agreeing",
         "simulate --d 50 --n 100 --decay 1 --generator-alignment 0.8",
         "sweep --d 50 --n 100,200,400 --tune-ridge",
         "sweep --d 50 --n 100 --policy 0.5 --budget selected --json",
@@ -71,6 +85,10 @@ def test_sweep_counts_the_pool_unless_the_rounds_are_adaptive(capsys):
         ("rounds", "sweep --d 9 --n 30 --policy adaptive --rounds 0"),
         ("n, policy", "sweep --d 350 --n ten"),
         ("method", "simulate --d 9 --n 10 --decay 1 --method banded"),
+        ("method", "simulate --d 9 --n 10 --loss logistic --method banded"),
+        ("label_noise", "error --d 9 --n 10 --label-noise 0.6"),
+        ("agreeing", "sweep --d 9 --n 30 --policy adaptive --agreeing"),
+        ("loss", "sweep --d 9 --n 30 --policy adaptive --loss logistic"),
         ("ridge: found 0, where", "simulate --d 100 --n 400 --decay 20"),
         ("teacher", "simulate --d 9 --n 10 --teacher flat"),
         ("kept-fraction", "error --d 9 --n 10 --kept-fraction 0.5"),

@@ -44,37 +44,41 @@ def test_banded_has_the_law_of_dense(rule, setting):
         assert ks_2samp(*spread, method="asymp").pvalue > 0.001 / (3 * len(SETTINGS)), f"spread of {name}"
 
 
-def random_setting(rng):
-    """One of the forty settings: dimension, pool, ridge, angles, rule and spectrum at random."""
-    d, n = int(rng.integers(200, 401)), int(np.exp(rng.uniform(np.log(100), np.log(6000))))
-    fraction = rng.uniform(0.15, 0.95)
+def random_setting(rng, loss):
+    """Return one of the sixty settings: dimension, pool, ridge, angles, noise, rule, agreement, spectrum at random."""
+    d = int(rng.integers(200, 401)) if loss == "squared" else int(rng.integers(90, 180))
+    n = int(d * np.exp(rng.uniform(np.log(0.5), np.log(15))))
+    fraction, agreeing = rng.uniform(0.15, 0.95), bool(rng.random() < 0.4)
     rules = [
-        KeepAll(),
-        KeepHard.keeping(fraction),
-        KeepEasy.keeping(fraction),
-        Tempered(rng.uniform(0.3, 4)),
-        Tempered.keeping(fraction, -rng.uniform(0.3, 2)),
+        KeepAll(agreeing=agreeing),
+        KeepHard.keeping(fraction, agreeing=agreeing),
+        KeepEasy.keeping(fraction, agreeing=agreeing),
+        Tempered(rng.uniform(0.3, 4), agreeing=agreeing),
+        Tempered.keeping(fraction, -rng.uniform(0.3, 2), agreeing=agreeing),
     ]
     rule = rules[rng.integers(len(rules))]
-    spectrum = np.ones(d) if rng.random() < 0.5 else np.arange(1.0, d + 1) ** -rng.uniform(0.5, 1.5)
+    spectrum = np.ones(d) if rng.random() < 0.5 else np.arange(1.0, d + 1) ** -rng.uniform(0.5, 1.2)
     root = np.sqrt(spectrum)
     u = rng.standard_normal((3, d))
     u, _ = np.linalg.qr(u.T)  # three orthonormal directions, in whitened coordinates
-    rho, angle = rng.choice([-1.0, 1.0, rng.uniform(-1, 1)], p=[0.1, 0.2, 0.7]), rng.uniform(0, np.pi / 2)
+    low = 0 if agreeing else -1  # at -1 no label agrees
+    rho, angle = rng.choice([low, 1.0, rng.uniform(low, 1)], p=[0.1, 0.2, 0.7]), rng.uniform(0, np.pi / 2)
     generator = rho * u[:, 0] + np.sqrt(1 - rho**2) * u[:, 1]
     truth = np.cos(angle) * generator + np.sin(angle) * u[:, 2] if rng.random() < 0.5 else generator
     vectors = {"pruner": u[:, 0] / root, "generator": generator / root, "truth": truth / root}
-    return rule, dict(n=n, ridge=float(10 ** rng.uniform(-6, 0)), covariance=spectrum, **vectors)
+    noise = float(rng.choice([0.0, rng.uniform(0, 0.3)]))
+    ridge = float(10 ** rng.uniform(-6, 0 if loss == "squared" else 3))
+    return rule, dict(n=n, ridge=ridge, covariance=spectrum, label_noise=noise, loss=loss, **vectors)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_exact_error_is_the_mean_of_the_dense_simulation(seed):
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("seed", range(30))
+def test_exact_error_is_the_mean_of_the_dense_simulation(seed, loss):
     rng = np.random.default_rng([7, seed])
-    rule, setting = random_setting(rng)
+    rule, setting = random_setting(rng, loss)
     run = dense_general(rule, **setting, replicates=24, seed=rng)
-    exact = float(general_error(rule, **setting).test_error)
-    d = len(setting["covariance"])
-    assert abs(run.mean - exact) < max(4 * run.standard_error, 3 / d * exact)
+    exact = general_error(rule, **setting).test_error
+    assert abs(run.mean - exact) < max(4 * run.standard_error, 0.02 * exact)
 
 
 def test_norm_and_overlap_are_exact_too():
