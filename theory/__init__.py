@@ -11,10 +11,10 @@ from theory.checks import ArgumentError
 from theory.error import ExactError, general_error, isotropic_error
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.printed import printed_error
+from theory.rules.selection import KeepAll, KeepEasy, KeepHard, Moments, Rule, Tempered, UserRule
+from theory.sampling.simulate import Simulation, banded, dense, dense_general
 from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
 from theory.search import Best
-from theory.selection import KeepAll, KeepEasy, KeepHard, Moments, Rule, Tempered, UserRule
-from theory.simulate import Simulation, banded, dense, dense_general
 
 __version__ = "0.2.0"
 

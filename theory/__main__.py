@@ -23,11 +23,11 @@ import numpy as np
 
 from theory.checks import ArgumentError
 from theory.error import general_error, isotropic_error
-from theory.losses import LOSSES
+from theory.losses.loss import LOSSES
+from theory.rules.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
+from theory.sampling.simulate import banded, dense, dense_general
 from theory.scaling import best_isotropic, best_rounds, local_exponents, power_law
 from theory.search import BUDGETS, Best
-from theory.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
-from theory.simulate import banded, dense, dense_general
 
 Row = dict[str, Any]
 EXACT = ("test_error", "kept_fraction", "overlap", "squared_norm", "finite_size")  # columns of an exact error

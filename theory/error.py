@@ -8,8 +8,8 @@ BEFORE pruning::
     (1 / n) sum_kept loss(y x . w) + (ridge / 2) |w|^2
 
 With squared loss, ``(1 - m)^2 / 2``, that is ``w_hat = (X'DX / n + ridge I)^-1 X'Dy / n``, the paper's classifier; with
-logistic loss see ``theory.fixed_point``. The test error is measured on clean labels of the truth ``w_t`` (``w_g = w_t``
-unless the generator is imperfect) and is an angle::
+logistic loss see ``theory.losses.fixed_point``. The test error is measured on clean labels of the truth ``w_t``
+(``w_g = w_t`` unless the generator is imperfect) and is an angle::
 
     E_test = arccos(overlap / norm) / pi
 
@@ -33,14 +33,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, broadcast, cosine, probability, real
+from theory.checks import Array, broadcast, cosine, probability, real
 from theory.directions import Metric, eigensystem, plane_of, truth_coordinates, turned, whitened
-from theory.expectations import KeptRows
-from theory.fixed_point import Solution, solve
-from theory.inputs import Covariances, Isotropic
-from theory.losses import checked_loss
-from theory.moments import Moments
-from theory.selection import Rule
+from theory.losses.expectations import KeptRows
+from theory.losses.fixed_point import Solution, solve
+from theory.losses.inputs import Covariances, Isotropic
+from theory.losses.loss import checked_loss
+from theory.rules.moments import Moments
+from theory.rules.selection import Rule, checked_rule
 from theory.spectrum import general_spectrum, isotropic_spectrum
 
 
@@ -98,7 +98,7 @@ def isotropic_error(
         pruner_truth_alignment: Cosine between pruner and truth; by default the product of the other two, as when
             generator and pruner err independently.
         label_noise: Probability that a label flips, in [0, 0.5].
-        loss: ``"squared"`` or ``"logistic"`` (see ``theory.fixed_point``; a fraction of a second per setting).
+        loss: ``"squared"`` or ``"logistic"`` (see ``theory.losses.fixed_point``; a fraction of a second per setting).
 
     Raises:
         ArgumentError: If an argument is out of range, or no three directions have the three cosines.
@@ -155,7 +155,7 @@ def general_error(
         label_noise: Probability that a label flips, in [0, 0.5].
         test_covariance: Covariance of the inputs tested on, as ``covariance``; by default the same. ``overlap`` and
             ``squared_norm`` are then in its metric, ``generator_overlap`` stays in that of the training inputs.
-        loss: ``"squared"`` or ``"logistic"`` (see ``theory.fixed_point``; a fraction of a second per setting).
+        loss: ``"squared"`` or ``"logistic"`` (see ``theory.losses.fixed_point``; a fraction of a second per setting).
 
     Raises:
         ArgumentError: If an argument is out of range or a direction carries no variance.
@@ -205,13 +205,6 @@ def general_error(
     if test_covariance is not None:
         spread = residual * (1 + k.p * variance) / n * (test.diagonal * s * inverse**2).sum(-1)
     return exact_error(overlap, bias, sideways, spread, scaled @ u_g, k.p, wander, along)
-
-
-def checked_rule(rule: Rule) -> Rule:
-    """Return the rule itself, refused if it is something else."""
-    if not isinstance(rule, Rule):
-        raise ArgumentError(f"rule: found {type(rule).__name__}, expected a selection rule such as KeepHard(0.7).")
-    return rule
 
 
 def size(name: str, value: ArrayLike) -> Array:

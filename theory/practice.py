@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike
 
 from theory.checks import ArgumentError, Array, broadcast, cosine, integer, one_cosine, real
 from theory.error import isotropic_error
-from theory.fits import Gathered
-from theory.losses import checked_loss
+from theory.losses.loss import checked_loss
 from theory.progress import progress
-from theory.rows import kept_rows
-from theory.selection import Rule
-from theory.simulate import Simulation, angle_error, banded, generator_of, one_noise, single_rule
+from theory.rules.selection import Rule
+from theory.sampling.fits import Gathered
+from theory.sampling.rows import kept_rows
+from theory.sampling.simulate import Simulation, angle_error, banded, generator_of, one_noise, single_rule
 
 
 def practice_error(
@@ -139,7 +139,7 @@ def accumulated_rounds(
 ) -> list[Simulation]:
     """Simulate rounds that train on the kept rows of ALL rounds so far, row by row; ``n`` is the sum of the pools.
 
-    Only kept rows are drawn (see ``theory.rows``). Algorithm 1 of arXiv 2502.15588 for a linear classifier.
+    Only kept rows are drawn (see ``theory.sampling.rows``). Algorithm 1 of arXiv 2502.15588 for a linear classifier.
 
     Returns:
         One simulation a round; replicate ``i`` is one history through all of them.

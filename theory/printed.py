@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from theory.checks import ArgumentError, Array, broadcast, cosine
-from theory.error import checked_rule, penalty, size
-from theory.selection import Rule
+from theory.error import penalty, size
+from theory.rules.selection import Rule, checked_rule
 from theory.spectrum import stieltjes
 
 VERSIONS = ("arXiv v1", "ICML 2025", "Gaussian margin", "proved")

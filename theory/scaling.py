@@ -25,9 +25,9 @@ from numpy.typing import ArrayLike
 
 from theory.checks import ArgumentError, Array, broadcast, cosine, integer, number, one_cosine, probability, real
 from theory.error import ExactError, general_error, isotropic_error
-from theory.losses import checked_loss
+from theory.losses.loss import checked_loss
+from theory.rules.selection import Rule
 from theory.search import Best, Sweep, search, search_slowly
-from theory.selection import Rule
 
 FRACTIONS = tuple(float(f) for f in np.geomspace(0.01, 1, 41))
 RIDGES = (0.0, *(float(r) for r in np.geomspace(1e-8, 1e1, 37)))

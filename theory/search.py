@@ -16,7 +16,7 @@ from scipy.optimize.elementwise import find_minimum
 
 from theory.checks import ArgumentError, Array, real
 from theory.error import ExactError
-from theory.selection import KeepEasy, KeepHard, Rule
+from theory.rules.selection import KeepEasy, KeepHard, Rule
 
 FINER = 4  # times the search is narrowed to between the neighbours of the best ridge so far
 BUDGETS = ("selected", "pool")

@@ -16,9 +16,9 @@ from experiments.studies.theory_open_questions import adaptive, answer, exponent
 from theory.error import general_error, isotropic_error
 from theory.printed import VERSIONS, printed_error
 from theory.progress import progress
+from theory.rules.selection import KeepAll, KeepHard, Rule
+from theory.sampling.simulate import banded, dense_general, generator_of
 from theory.scaling import best_isotropic, power_law
-from theory.selection import KeepAll, KeepHard, Rule
-from theory.simulate import banded, dense_general, generator_of
 
 __all__ = ["adaptive", "answer", "errata", "exponent", "figure3", "figure5c", "figure7", "general_covariance", "phase"]
 

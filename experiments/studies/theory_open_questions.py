@@ -14,10 +14,10 @@ import numpy as np
 from theory.checks import ArgumentError, Array
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.progress import progress
+from theory.rules.selection import KeepAll, KeepEasy, KeepHard, Rule
+from theory.sampling.simulate import banded, dense_general, generator_of
 from theory.scaling import best_general, best_isotropic, best_rounds, local_exponents, power_law
 from theory.search import TRUSTED
-from theory.selection import KeepAll, KeepEasy, KeepHard, Rule
-from theory.simulate import banded, dense_general, generator_of
 
 Row = dict[str, Any]
 FINE_FRACTIONS = tuple(float(f) for f in np.geomspace(1e-4, 1, 201))

@@ -30,7 +30,7 @@ from experiments.engine.results import Job, load
 from experiments.engine.study import Profile, Study
 from theory.error import isotropic_error
 from theory.practice import accumulated_rounds
-from theory.selection import KeepAll, KeepHard
+from theory.rules.selection import KeepAll, KeepHard
 
 RIDGES = (1e-8, 10.0)  # between which the ridge is fitted
 PER_CLASS = 5 / 9  # from an error among ten classes to one among two: chance is 0.9 and 0.5

@@ -19,7 +19,7 @@ from theory import (
     isotropic_error,
     power_law,
 )
-from theory.fits import fit
+from theory.sampling.fits import fit
 
 SETTINGS = [
     (KeepHard(0.7), dict(d=200, n=1000, ridge=1e-2, alignment=0.9)),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from theory import KeepAll, KeepEasy, KeepHard, Tempered, UserRule, dense, general_error, isotropic_error
-from theory.fits import logistic_fit, max_margin_fit
-from theory.losses import Logistic
+from theory.losses.loss import Logistic
+from theory.sampling.fits import logistic_fit, max_margin_fit
 
 RULES = [KeepAll(), KeepHard(0.7), KeepEasy(0.7, agreeing=True), Tempered(1.5)]
 

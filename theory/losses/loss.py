@@ -2,7 +2,7 @@
 
 Leaving a row out of a large fit changes its margin from ``m``, the margin of the fit without it, to the proximal point
 ``u = argmin loss(u) + (u - m)^2 / (2 k)``, where ``k`` is the row's leverage. All that the fixed point of
-``theory.fixed_point`` asks of a loss is the slope at the proximal point and how it answers to ``m`` (Kolossov,
+``theory.losses.fixed_point`` asks of a loss is the slope at the proximal point and how it answers to ``m`` (Kolossov,
 Montanari and Tandon 2023; arXiv 2502.15588 has squared loss only).
 """
 

@@ -22,8 +22,8 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from theory.checks import Array
-from theory.rows import CHUNK, kept_planes
-from theory.selection import Rule
+from theory.rules.selection import Rule
+from theory.sampling.rows import CHUNK, kept_planes
 
 
 def banded_draws(

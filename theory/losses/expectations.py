@@ -15,10 +15,10 @@ import numpy as np
 from scipy.special import ndtr
 
 from theory.checks import Array
-from theory.losses import Loss
-from theory.moments import PDF0
-from theory.quadrature import merged, panel_nodes
-from theory.selection import Rule
+from theory.losses.loss import Loss
+from theory.rules.moments import PDF0
+from theory.rules.quadrature import merged, panel_nodes
+from theory.rules.selection import Rule
 
 _LADDER = np.array([-9.0, -3.0, -1.0, 0.0, 1.0, 3.0, 9.0])
 _BASE = np.linspace(-9, 9, 13)  # deviations of W; the mass beyond is below 1e-18

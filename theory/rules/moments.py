@@ -26,7 +26,7 @@ from scipy.special import ndtr
 from theory.checks import Array, cosine
 
 if TYPE_CHECKING:
-    from theory.selection import Rule
+    from theory.rules.selection import Rule
 
 PDF0 = 1 / np.sqrt(2 * np.pi)  # standard normal density at 0
 _CHUNK = 2**21  # quadrature nodes held at a time

@@ -2,8 +2,8 @@
 
 ``dense`` forms every kept row and fits by linear algebra; it takes any covariance and either loss. ``banded`` is for
 isotropic inputs and squared loss, and costs O(m + d) a draw, ``m`` the rows kept, with exactly the same law (see
-``theory.bidiagonal``). Neither draws the rows that are not kept (see ``theory.rows``). Both take the arguments of the
-exact error and three more: ``replicates``, ``seed``, and integer sizes.
+``theory.sampling.bidiagonal``). Neither draws the rows that are not kept (see ``theory.sampling.rows``). Both take the
+arguments of the exact error and three more: ``replicates``, ``seed``, and integer sizes.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.bidiagonal import banded_draws
 from theory.checks import ArgumentError, Array, cosine, integer, number, one_cosine, probability
 from theory.directions import Metric, eigensystem, truth_coordinates, whitened
-from theory.error import checked_rule
-from theory.fits import Gathered
-from theory.losses import checked_loss
+from theory.losses.loss import checked_loss
 from theory.progress import progress
-from theory.rows import kept_rows
-from theory.selection import Rule
+from theory.rules.selection import Rule, checked_rule
+from theory.sampling.bidiagonal import banded_draws
+from theory.sampling.fits import Gathered
+from theory.sampling.rows import kept_rows
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def dense(
 ) -> Simulation:
     """Simulate isotropic inputs row by row; arguments as in :func:`banded`. Memory grows as the rows kept times d.
 
-    With ``loss="logistic"`` the classifier is fitted by Newton's method (see :func:`theory.fits.fit`).
+    With ``loss="logistic"`` the classifier is fitted by Newton's method (see :func:`theory.sampling.fits.fit`).
 
     Raises:
         ArgumentError: If an argument is out of range.

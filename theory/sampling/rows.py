@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from theory.checks import Array
-from theory.selection import Rule
+from theory.rules.selection import Rule
 
 CHUNK = 2**20  # rows drawn at a time
 

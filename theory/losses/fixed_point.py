@@ -1,8 +1,8 @@
 """Exact limit of the fit for any convex loss: a fixed point in four numbers per population of rows.
 
 For large ``n`` and ``d`` the fit is a mean ``w_bar`` plus independent noise. A row that the fit has not seen has the
-margin of ``theory.expectations``, a row that it has seen the proximal point of it (``theory.losses``), and the moments
-of the response close the equations (Kolossov, Montanari and Tandon 2023; for squared loss they are those of
+margin of ``theory.losses.expectations``, a row that it has seen the proximal point of it (``theory.losses.loss``), and
+the moments of the response close the equations (Kolossov, Montanari and Tandon 2023; for squared loss they are those of
 ``theory.error``). With the whitened directions ``B = Sigma^1/2 (pruner, across)``, the curvature ``nu = E[loss'' / (1 +
 k loss'')]`` and the push ``h = -E[y (G, H) loss'] + nu (a, b)``::
 
@@ -26,9 +26,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from theory.checks import Array
-from theory.expectations import KeptRows
-from theory.inputs import Inputs
-from theory.losses import LargestMargin, Logistic, Loss
+from theory.losses.expectations import KeptRows
+from theory.losses.inputs import Inputs
+from theory.losses.loss import LargestMargin, Logistic, Loss
 
 COARSE = (3, 6)  # nodes per panel while the ridge is lowered, the second where the first fail
 FINE = 8  # nodes per panel at the end

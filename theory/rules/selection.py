@@ -10,7 +10,7 @@ sqrt(1 - rho^2)`` the test error of ridge regression depends on ``q`` through fo
     beta~ = 2 E[q(G) Phi(tau G) G]
 
 An agreeing rule looks at the label as well, and keeps a row only if its label is the pruner's own, ``sign(t)``; the
-moments are then those of ``theory.moments``.
+moments are then those of ``theory.rules.moments``.
 
 A ``q`` strictly between 0 and 1 is a keep PROBABILITY, each row being kept or not. Read as a sample weight it would
 be another model with another error.
@@ -30,8 +30,8 @@ from scipy.optimize import brentq
 from scipy.special import erf, erfc, erfcinv, erfinv, gammainc, gammaincc
 
 from theory.checks import ArgumentError, Array, broadcast, number, probability, real
-from theory.moments import PDF0, Moments, agreeing_moments, angles, label_agnostic
-from theory.quadrature import TAIL, TOWARDS_ZERO, merged, panel_nodes, resolved_edges
+from theory.rules.moments import PDF0, Moments, agreeing_moments, angles, label_agnostic
+from theory.rules.quadrature import TAIL, TOWARDS_ZERO, merged, panel_nodes, resolved_edges
 
 SOME = "Keep some rows: give a fraction above 0 and at most 1."
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
@@ -428,6 +428,13 @@ class UserRule(_QuadratureRule):
                 f"rule: found shape {q.shape} for margins of shape {np.shape(t)}, expected the same shape."
             )
         return real("rule", q, 0, 1, advice="A keep probability is bounded in [0, 1]; divide by its maximum.")
+
+
+def checked_rule(rule: Rule) -> Rule:
+    """Return the rule itself, refused if it is something else."""
+    if not isinstance(rule, Rule):
+        raise ArgumentError(f"rule: found {type(rule).__name__}, expected a selection rule such as KeepHard(0.7).")
+    return rule
 
 
 def _keep_hard_beta_tilde(a: Array, rho: Array, u: Array, tau: Array) -> Array:

@@ -18,7 +18,7 @@ class Inputs(Protocol):
         """A typical eigenvalue."""
 
     def fit(self, ridge: float, push: Array, curvature: Array, square: Array) -> tuple[Array, Array]:
-        """Return ``(a, b, r)`` [K, 3] and the leverages [K]; see ``theory.fixed_point``.
+        """Return ``(a, b, r)`` [K, 3] and the leverages [K]; see ``theory.losses.fixed_point``.
 
         Args:
             ridge: Ridge penalty.
@@ -67,7 +67,7 @@ class Covariances:
         return float((diagonals**2).sum() / diagonals.sum())
 
     def fit(self, ridge: float, push: Array, curvature: Array, square: Array) -> tuple[Array, Array]:
-        """Return ``(a, b, r)`` [K, 3] and the leverages [K]; see ``theory.fixed_point``."""
+        """Return ``(a, b, r)`` [K, 3] and the leverages [K]; see ``theory.losses.fixed_point``."""
         w, noise = self.mean(ridge, push, curvature), self.noise(ridge, curvature, square)
         if self.matrices.ndim == 2:
             norms, noises = self.matrices @ w**2, self.matrices @ noise

@@ -1,0 +1,1 @@
+"""Simulation: draws of kept rows, fits to them, and test errors."""
