@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from dp.config import PracticeConfig
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
 
+LARGEST = 10_000  # number that an architecture is given
 CROP = 28  # of the repository's 32 x 32 images
 
 
 class ConvNet(nn.Sequential):
-    """Four 3x3 convolutions with batch norm and ReLU, global average pooling, a linear layer.
+    """Classify by four 3x3 convolutions with batch norm and ReLU, global average pooling, a linear layer.
 
     Channels are width, 2 width, 4 width, 4 width; `first_stride` 2 halves the resolution at the first one.
     Input float [B, in_chans, H, W], output logits [B, num_classes].
@@ -33,8 +35,9 @@ class ConvNet(nn.Sequential):
 
 
 class ConvStem(nn.Module):
-    """Three strided convolutions in place of a ViT's patches: tokens of 8 x 8 pixels. From scratch and on few images a
-    ViT learns far better behind one (Xiao et al. 2021, arXiv 2106.14881).
+    """Make tokens of 8 x 8 pixels by three strided convolutions, in place of a ViT's patches.
+
+    From scratch and on few images a ViT learns far better behind one (Xiao et al. 2021, arXiv 2106.14881).
 
     The arguments are those timm gives an `embed_layer`.
     """
@@ -52,12 +55,12 @@ class ConvStem(nn.Module):
         self.num_patches = self.grid_size[0] * self.grid_size[1]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, in_chans, H, W] -> tokens [B, num_patches, embed_dim]."""
+        """Map images [B, in_chans, H, W] to tokens [B, num_patches, embed_dim]."""
         return self.layers(images).flatten(2).transpose(1, 2)
 
 
 def small_vit(num_classes: int, in_chans: int, size: int) -> VisionTransformer:
-    """A timm ViT of 225k parameters: convolutional stem, 4 blocks, width 64, 2 heads, averaged tokens."""
+    """Return a timm ViT of 225k parameters: convolutional stem, 4 blocks, width 64, 2 heads, averaged tokens."""
     return VisionTransformer(
         img_size=size,
         patch_size=8,
@@ -72,39 +75,20 @@ def small_vit(num_classes: int, in_chans: int, size: int) -> VisionTransformer:
     )
 
 
-class LinearProbe(nn.Module):
-    """A linear classifier on the frozen features of a backbone; the backbone stays in eval mode."""
-
-    def __init__(self, backbone: nn.Module, features: int, num_classes: int):
-        super().__init__()
-        self.backbone = backbone.requires_grad_(False)
-        self.head = nn.Linear(features, num_classes)
-
-    def train(self, mode: bool = True) -> "LinearProbe":
-        """As for any module, without the backbone."""
-        super().train(mode)
-        self.backbone.eval()
-        return self
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images [B, C, H, W] -> logits [B, K]."""
-        return self.head(self.backbone(images))
-
-
 class HuggingFaceClassifier(nn.Module):
-    """A transformers image classifier as a module that gives logits."""
+    """Wrap a transformers image classifier as a module that gives logits."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, C, H, W] -> logits [B, K]."""
+        """Map images [B, C, H, W] to logits [B, K]."""
         return self.model(pixel_values=images).logits
 
 
 def _quick(net: nn.Module) -> nn.Module:
-    """The same net with the quicker of timm's two kinds of attention."""
+    """Return the same net with the quicker of timm's two kinds of attention."""
     if best_device().type == "cpu":  # the fused kernel takes three times as long for few tokens in bfloat16
         for module in net.modules():
             if isinstance(module, Attention):
@@ -113,13 +97,14 @@ def _quick(net: nn.Module) -> nn.Module:
 
 
 def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | None = CROP) -> nn.Module:
-    """A classifier: float [B, in_chans, size, size] in [-1, 1] -> logits; new weights from torch's global generator.
+    """Build a classifier, float [B, in_chans, size, size] in [-1, 1] -> logits.
+
+    New weights come from torch's global generator.
 
     Args:
         name: "convnet" (35k parameters), "vit" (225k, a small timm VisionTransformer), any architecture name of timm,
-            also with numbers that it takes ("vit_tiny_patch16_224?patch_size=7"), "probe:NAME" for a linear
-            classifier on the frozen, randomly initialised features of one, or "hf:FOLDER" for a transformers image
-            classifier saved in a folder.
+            also with numbers that it takes ("vit_tiny_patch16_224?patch_size=7"), or "hf:FOLDER" for a transformers
+            image classifier saved in a folder.
         num_classes: number of logits.
         in_chans: channels of the images.
         size: pixels of a side, for architectures that must know.
@@ -134,9 +119,6 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | No
         return _quick(small_vit(num_classes, in_chans, size or CROP))
     if name.startswith("hf:"):
         return _hugging_face(Path(name.removeprefix("hf:")), num_classes)
-    if name.startswith("probe:"):
-        backbone = _timm(name.removeprefix("probe:"), 0, in_chans, size)
-        return LinearProbe(_quick(backbone), backbone.num_features, num_classes)
     return _quick(_timm(name, num_classes, in_chans, size))
 
 
@@ -145,8 +127,10 @@ def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
     if architecture not in timm.list_models():
         raise UserError(f'learner: "{architecture}" is no architecture of timm; take convnet, vit or a timm name')
     pairs = [each.partition("=") for each in given.split("&") if each]
-    if not all(value.isdecimal() for _, _, value in pairs):
-        raise UserError(f'learner: got "{name}", expected numbers such as {architecture}?patch_size=7')
+    if not all(value.isdecimal() and 1 <= int(value[:9]) <= LARGEST for _, _, value in pairs):
+        raise UserError(
+            f'learner: got "{name}", expected numbers from 1 to {LARGEST:,}, such as {architecture}?patch_size=7'
+        )
     options: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans}
     options |= {key: int(value) for key, _, value in pairs}
     try:
@@ -155,8 +139,9 @@ def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
         except TypeError:  # only architectures with a fixed image size take one
             model = None
         model = model or timm.create_model(architecture, **options)
-    except TypeError as error:
-        raise UserError(f'learner: got "{name}", but timm says: {error}') from None
+    except Exception as error:  # of many kinds, by what does not go together
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f'learner: got "{name}", but timm says: {reason}') from None
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
     if size and isinstance(patch, tuple) and size % patch[0]:  # timm would leave the rest of the image out
         raise UserError(
@@ -169,28 +154,50 @@ def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
 def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:
     if not (folder / "config.json").is_file():
         raise UserError(f"learner: {folder} holds no saved transformers classifier (config.json); use save_pretrained")
-    from transformers import AutoModelForImageClassification
+    from transformers import AutoConfig, AutoModelForImageClassification
 
-    model = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    if model.config.num_labels != num_classes:
-        raise UserError(f"learner: {folder} has {model.config.num_labels} classes, the generator {num_classes}")
+    # Code in the folder is never run, nor is anybody asked whether it may.
+    safely = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = AutoConfig.from_pretrained(folder, **safely).num_labels
+            model, loaded = None, {}
+            if found == num_classes:
+                model, loaded = AutoModelForImageClassification.from_pretrained(
+                    folder, use_safetensors=True, output_loading_info=True, **safely
+                )
+    except Exception as error:  # of many kinds, by what is damaged or missing
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"learner: {folder}: cannot be loaded ({reason}); expected what save_pretrained of a transformers image "
+            "classifier writes, whole and weights as safetensors; code in the folder is not run"
+        ) from None
+    if model is None:
+        raise UserError(f"learner: {folder} has {found} classes, the generator {num_classes}")
+    missing = sorted(loaded.get("missing_keys", ()))
+    if missing:  # transformers would take random numbers
+        raise UserError(f"learner: {folder}: {len(missing)} weights are missing, {missing[0]} among them")
     return HuggingFaceClassifier(model)
 
 
 def on_full_images(config: PracticeConfig, net: nn.Module) -> nn.Module:
-    """A net that knows crops, for whole images float [B, C, H, W] in [-1, 1]: it sees their centre; in eval mode."""
+    """Return a net that knows crops as one for whole images, float [B, C, H, W] in [-1, 1]; in eval mode.
+
+    It sees their centre.
+    """
     return (nn.Sequential(CenterCrop(config.crop), net) if config.crop else net).eval()
 
 
 class CenterCrop(nn.Module):
-    """The central size x size of images [B, C, H, W]."""
+    """Cut the central size x size out of images [B, C, H, W]."""
 
     def __init__(self, size: int):
         super().__init__()
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, C, H, W] -> [B, C, size, size]."""
+        """Cut images [B, C, H, W] to [B, C, size, size]."""
         h, w = images.shape[-2:]
         if min(h, w) < self.size:
             raise ValueError(f"expected at least {self.size} x {self.size} pixels")

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -60,6 +61,7 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         try:
             main()
+            sys.stdout.flush()  # here, where a reader that has gone is not a traceback
         except (UserError, OSError, RuntimeError) as error:
             _leave_the_word(error)
             raise
@@ -67,6 +69,10 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(_line(f"error: {error}", 2))
     except ModuleNotFoundError as error:
         sys.exit(_line(f"error: {install_line(error)}", 2))
+    except BrokenPipeError:
+        # The reader of what was printed has seen enough, as in `dp pool show POOL | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         sys.exit(_line(f"error: {error.filename or 'input/output'}: {error.strerror or error}", 2))
     except Stopped as stopped:
@@ -97,8 +103,8 @@ def _leave_the_word(error: Exception) -> None:
     A mistake is mostly everybody's: the first process tells it, and torchrun or SLURM ends those who wait here. A
     `RuntimeError` is mostly a lost connection to a process that has ended: it knows why.
     """
-    alone, first = os.environ.get("WORLD_SIZE", "1") == "1", os.environ.get("RANK") == "0"
-    if not alone and (isinstance(error, RuntimeError) or not first):
+    others, first = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ, os.environ.get("RANK") == "0"
+    if others and (isinstance(error, RuntimeError) or not first):
         time.sleep(WORD)
 
 

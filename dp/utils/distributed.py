@@ -26,13 +26,32 @@ def join() -> None:
     They must come within torch's usual timeout (10 minutes with GPUs); from then on they are waited for, up to a day.
     One that dies later is noticed by the connection to it, and by its torchrun.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+    if processes_asked() > 1 and not dist.is_initialized():
         from accelerate import PartialState
 
         PartialState(cpu=not torch.cuda.is_available())  # chooses the backend and this process's GPU
         wait()
         # Older versions of torch have the private function only.
         getattr(dist, "set_timeout", dist.distributed_c10d._set_pg_timeout)(LONGEST_WAIT)
+
+
+def processes_asked() -> int:
+    """Return how many processes the environment says that there are.
+
+    Raises:
+        UserError: a variable that torchrun sets is no number, or missing beside the others.
+    """
+    advice = "torchrun sets it; unset WORLD_SIZE to run in one process"
+    numbers = {name: os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK", "MASTER_PORT")}
+    if not numbers["WORLD_SIZE"]:
+        return 1
+    for name, value in numbers.items():
+        if name == "WORLD_SIZE" or numbers["WORLD_SIZE"] != "1":
+            if not (value.isdecimal() and len(value) < 7):
+                raise UserError(f'{name}: got "{value[:80]}", expected a number; {advice}')
+    if numbers["WORLD_SIZE"] != "1" and not os.environ.get("MASTER_ADDR"):
+        raise UserError(f"MASTER_ADDR: not set, but WORLD_SIZE is {numbers['WORLD_SIZE']}; {advice}")
+    return int(numbers["WORLD_SIZE"])
 
 
 def leave() -> None:

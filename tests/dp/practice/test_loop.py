@@ -233,14 +233,6 @@ def test_a_learner_of_ones_own_is_an_argument(generator, real):
     assert moved == [False, False, True, True]
 
 
-def test_a_linear_probe_trains_its_head_alone(generator, real):
-    net = build_learner("probe:resnet10t", 10)
-    before = copy.deepcopy(net.state_dict())
-    run_practice(replace(CONFIG, rounds=0, n_per_round=0), generator, real, lambda: real, net=net)
-    moved = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved == {"head.weight", "head.bias"} and not net.backbone.training
-
-
 def test_a_hugging_face_classifier_is_a_learner(generator, real, tmp_path):
     from transformers import ViTConfig, ViTForImageClassification
 
