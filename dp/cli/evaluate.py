@@ -15,9 +15,9 @@ from dp.pool.folder import PoolFolder
 from dp.runs.inputs import source_from
 from dp.runs.load import state_of
 from dp.runs.paths import checkpoint_file
-from dp.runs.settings import read_settings
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
+from dp.utils.folders import read_settings
 
 Folder = tyro.conf.Positional[Path]
 

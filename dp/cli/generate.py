@@ -19,9 +19,9 @@ from dp.practice.additions import classes_of
 from dp.runs.disk_space import check_room, pool_need
 from dp.runs.inputs import Source
 from dp.runs.load import learner_of
-from dp.runs.settings import claim, renew
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
+from dp.utils.folders import renew
 from dp.utils.seeding import image_seed
 from dp.utils.validation import Count, NonNegative, Scale, Seed, Steps, checked
 
@@ -61,7 +61,7 @@ def generate(
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
     names, shape = source.names(), source.image_shape(generator)
-    check_room([pool_need(pool, [count], Layout(names, shape, encoding=encoding))])
+    check_room(pool_need(pool, [count], Layout(names, shape, encoding=encoding)))
     if processes.rank() == 0:
         settings = {
             "count": count,
@@ -73,8 +73,9 @@ def generate(
             "source": source_settings(source),
             "encoding": encoding,
         }
-        claim(pool, settings, "generated pool")
-        folder = PoolFolder.create(pool, names, shape, exist_ok=True, encoding=encoding)
+        folder = PoolFolder.create(
+            pool, names, shape, exist_ok=True, encoding=encoding, settings=settings, kind="generated pool"
+        )
         if not folder.rounds:
             renew(pool, settings)
     processes.wait()

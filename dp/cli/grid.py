@@ -18,10 +18,10 @@ from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
 from dp.runs.inputs import source_from
 from dp.runs.load import load_learner, state_of
-from dp.runs.settings import read_settings
 from dp.samples import Samples, concatenate
 from dp.utils.errors import UserError
-from dp.utils.files import write_json
+from dp.utils.files import write_record
+from dp.utils.folders import read_settings
 from dp.utils.provenance import provenance
 from dp.utils.seeding import GRID, seed_for
 from dp.utils.validation import Count, CountOrZero, NonNegative, Seed, checked
@@ -93,7 +93,7 @@ def grid(
         "guidance": asdict(config.guidance),
         "made_by": provenance(),
     }
-    write_json(folder / "grid.json", found)
+    write_record(folder / "grid.json", found)
     print(folder / "grid.json")
 
 

@@ -13,8 +13,8 @@ from dp.pool.repair import check
 from dp.practice.additions import filter_of
 from dp.runs.inputs import source_from
 from dp.runs.load import repair_pool
-from dp.runs.settings import read_settings
 from dp.utils.errors import UserError
+from dp.utils.folders import read_settings
 
 Folder = tyro.conf.Positional[Path]
 
@@ -58,8 +58,7 @@ def pool_command(
         if out is None:
             raise UserError("out: none given; say where the images are to go: --out FOLDER")
         export = {"imagefolder": pool_export.export_imagefolder, "datasets": pool_export.export_datasets}[format]
-        export(pool, out)
-        print(f"{len(pool)} images in {out}")
+        print(f"{export(pool, out)} images in {out}")
     else:
         print("round  images  entropy  correct  zero steps      bytes")
         for row in pool_export.summary(pool):

@@ -13,7 +13,6 @@ from dp.pool.folder import PoolFolder
 from dp.pool.paths import MANIFEST
 from dp.runs.load import learner_of
 from dp.runs.paths import checkpoint_file
-from dp.runs.settings import claim
 from dp.selection.prune import SCORES, hardest
 from dp.utils.errors import UserError
 from dp.utils.files import sha256
@@ -47,8 +46,10 @@ def prune(
         "keep": keep,
         "score": score,
     }
-    claim(out, settings, "pruned pool")
-    with PoolFolder.create(out, candidates.layout.classes, candidates.layout.image_shape, exist_ok=True) as folder:
+    layout = candidates.layout
+    with PoolFolder.create(
+        out, layout.classes, layout.image_shape, exist_ok=True, settings=settings, kind="pruned pool"
+    ) as folder:
         for slots in folder.shards_missing(0, len(kept)):
             folder.write(0, slots.start, kept[slots.start : slots.stop])
         folder.commit(0, len(kept))

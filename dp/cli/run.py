@@ -23,9 +23,11 @@ from dp.practice.gradients import my_parts
 from dp.practice.loop import run_practice
 from dp.practice.schedule import check_schedule
 from dp.practice.state import State
-from dp.runs.disk_space import Need, check_room, free, run_needs, size
+from dp.runs.disk_space import check_room, free, run_need, size
 from dp.runs.folder import RunFolder
 from dp.runs.inputs import OWN_DECODERS, Source
+from dp.runs.paths import result_file
+from dp.runs.result import REMEDY, read_result
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
 from dp.utils.provenance import provenance
@@ -96,12 +98,16 @@ def run(
         },
         "ood": {name: str(path.resolve()) for name, path in roots_of(None, ood).items()},
     }
-    result = folder / "result.json"
+    result = result_file(folder)
     names, encoding, in_memory = source.names(), storage.encoding, storage.memory
 
-    def needs(shape: tuple[int, int, int]) -> list[Need]:
-        layout = Layout(names, shape, encoding=encoding)
-        return [] if result.exists() else run_needs(folder, config, layout, in_memory)
+    def check(shape: tuple[int, int, int], say: bool = False) -> None:
+        """Raise UserError if there is too little room for what will be written."""
+        if not result.exists():
+            need = run_need(folder, config, Layout(names, shape, encoding=encoding))
+            if say:
+                print(f"to be written to {need}, {size(free(need))} free")
+            check_room(need)
 
     if dry_run:
         state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
@@ -109,7 +115,10 @@ def run(
         growth = f"{config.n_initial} images growing to {config.final_size}"
         print(f"{folder} {state}: {growth}, {config.iterations} iterations")
         planned = source.planned_shape()
-        print_needs(needs(planned) if planned else None)
+        if planned:
+            check(planned, say=True)
+        else:
+            print("to be written: not known before the pipeline is fetched")
         check_places(source, [validation, test, imagenet, *roots_of(None, ood).values()])
         return
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
@@ -123,7 +132,7 @@ def run(
     check_crop(config, shape)
     real, held_out = source.real_sets(shape, validation, test, imagenet)
     shifted = source.imagenet_sets(shape[1], None, ood)
-    check_room(needs(shape))
+    check(shape)
     batch = getattr(generator, "batch_size", 1)
     with RunFolder.open(
         folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory, batch=batch
@@ -152,11 +161,9 @@ def run(
 def in_words(result: Path) -> str:
     """What a finished run came to: its additions, a line an outcome, and where the rest is; UserError if damaged."""
     try:
-        return _in_words(result, json.loads(result.read_text()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{result}: damaged ({error}); remove it, the same command makes it again from the run's last checkpoint"
-        ) from None
+        return _in_words(result, read_result(result))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(f"{result}: damaged ({error}); {REMEDY}") from None
 
 
 def _in_words(result: Path, found: dict[str, Any]) -> str:
@@ -174,15 +181,6 @@ def _in_words(result: Path, found: dict[str, Any]) -> str:
         lines.append(f"{each['pool_size']:,} images: {accuracies}")
     note = [found["note"]] if "note" in found else []
     return "\n".join([*lines, *note, f"settings, additions and what made it: {result}"])
-
-
-def print_needs(needs: Sequence[Need] | None) -> None:
-    """Say what will be written; UserError if there is too little room."""
-    for need in needs or []:
-        print(f"to be written to {need}, {size(free(need))} free")
-    if needs is None:
-        print("to be written: not known before the pipeline is fetched")
-    check_room(needs or [])
 
 
 def of_row(name: str, config: PracticeConfig, source: Source) -> tuple[PracticeConfig, Source]:

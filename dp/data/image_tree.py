@@ -92,7 +92,7 @@ def list_images(root: Path, folders: Sequence[str], cached: bool = True) -> List
     # A folder that changed just now may change again within one tick of the file system's clock, unseen.
     settled = changed.max(initial=0) < time.time_ns() - 2e9
     if len(listing.files) >= CACHE_FROM and settled:
-        with contextlib.suppress(OSError), atomic(cache) as partial, partial.open("wb") as file:
+        with contextlib.suppress(OSError, UserError), atomic(cache) as partial, partial.open("wb") as file:
             words, numbers = list(passed_over), list(passed_over.values())
             np.savez(file, changed=changed, files=listing.files, counts=counts, kinds=words, numbers=numbers)
     return listing

@@ -1,9 +1,7 @@
-"""A pool for other tools: a folder of images, a data set of `datasets`, and numbers a round."""
+"""A pool for other tools: a folder of images, a data set of `datasets`, and numbers of each round."""
 
-import contextlib
 import csv
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dp.pool.folder import PoolFolder
-from dp.pool.manifest import Listed
-from dp.pool.shards import COLUMNS, image_files, records
-from dp.utils.errors import UserError
+from dp.pool.paths import MANIFEST
+from dp.pool.shards import COLUMNS, decode_images, image_files
+from dp.utils.files import sha256
+from dp.utils.folders import whole_folder
 
 
 @dataclass(frozen=True)
 class RoundSummary:
-    """Numbers of one round.
+    """The numbers of one round.
 
     Attributes:
         round: 0 for the initial images.
@@ -38,11 +37,11 @@ class RoundSummary:
 
 
 def summary(pool: PoolFolder) -> list[RoundSummary]:
-    """Numbers of each round; checksums are checked as in `PoolFolder.read`."""
+    """Return the numbers of each round; checksums are checked as in `PoolFolder.read`."""
     manifest, rows = pool.manifest(), []
     for entry in manifest.slots:
         shards = manifest.of_round(entry.round)
-        table = pa.concat_tables(_table(pool, shard).drop_columns("image") for shard in shards)
+        table = pa.concat_tables(pool.table(shard).drop_columns("image") for shard in shards)
         rows.append(
             RoundSummary(
                 entry.round,
@@ -56,46 +55,65 @@ def summary(pool: PoolFolder) -> list[RoundSummary]:
     return rows
 
 
-def export_imagefolder(pool: PoolFolder, out: Path) -> None:
+def export_imagefolder(pool: PoolFolder, out: Path) -> int:
     """Write `out/<class>/<round>-<slot>.png` (or .jpeg, .webp) for each image, and their records in `out/metadata.csv`.
 
     Args:
         pool: to export.
-        out: absent or empty; whole or absent afterwards.
+        out: absent or empty, or the same export; whole or absent afterwards.
+
+    Returns:
+        The number of images.
 
     Raises:
-        UserError: a damaged shard, or `out` cannot be written.
+        UserError: a damaged shard, an image that cannot be decoded, or `out` cannot be written.
     """
-    with _whole(out) as folder, (folder / "metadata.csv").open("w", newline="") as file:
-        lines = csv.writer(file)
-        ending = f".{pool.layout.encoding.lower()}"
-        lines.writerow(["file_name", *COLUMNS])
-        for name in pool.layout.classes:
-            (folder / name).mkdir()
-        for shard in pool.manifest().shards:
-            table = _table(pool, shard)
-            for image, record in zip(image_files(table), table.drop_columns("image").to_pylist(), strict=True):
-                name = pool.layout.classes[record["label"]]
-                path = f"{name}/{record['round']:04d}-{record['index']:07d}{ending}"
-                (folder / path).write_bytes(image)
-                lines.writerow([path, *(record | {"label": name}).values()])
+
+    def write(folder: Path) -> None:
+        with (folder / "metadata.csv").open("w", newline="") as file:
+            lines = csv.writer(file)
+            ending = f".{pool.layout.encoding.lower()}"
+            lines.writerow(["file_name", *COLUMNS])
+            for name in pool.layout.classes:
+                (folder / name).mkdir()
+            for shard in pool.manifest().shards:
+                table = pool.table(shard)
+                rows = table.drop_columns("image").to_pylist()
+                decoded = decode_images(table, str(pool.folder / shard.file), pool.layout)  # none but whole ones
+                for image, record, _ in zip(image_files(table), rows, decoded, strict=True):
+                    name = pool.layout.classes[record["label"]]
+                    path = f"{name}/{record['round']:04d}-{record['index']:07d}{ending}"
+                    (folder / path).write_bytes(image)
+                    lines.writerow([path, *(record | {"label": name}).values()])
+
+    return _export(pool, out, "imagefolder", write)
 
 
-def export_datasets(pool: PoolFolder, out: Path) -> None:
+def export_datasets(pool: PoolFolder, out: Path) -> int:
     """Write a data set that `datasets.load_dataset(out)` opens, locally or from the Hugging Face Hub.
 
-    Args:
-        pool: to export.
-        out: absent or empty; whole or absent afterwards.
-
-    Raises:
-        UserError: a damaged shard, or `out` cannot be written.
+    Args, returns and errors as of `export_imagefolder`.
     """
-    with _whole(out) as folder:
+
+    def write(folder: Path) -> None:
         (folder / "data").mkdir()
         for shard in pool.manifest().shards:
-            (folder / "data" / shard.file.replace("/", "-")).write_bytes(pool.content(shard))
+            data = pool.content(shard)
+            for _ in decode_images(pool.table(shard, data), str(pool.folder / shard.file), pool.layout):
+                pass
+            (folder / "data" / shard.file.replace("/", "-")).write_bytes(data)
         (folder / "README.md").write_text(_card(pool))
+
+    return _export(pool, out, "datasets", write)
+
+
+def _export(pool: PoolFolder, out: Path, format_: str, write: Callable[[Path], None]) -> int:
+    """Write an export, unless it is there already."""
+    settings = {"pool": str(pool.folder.resolve()), "sha256": sha256(pool.folder / MANIFEST), "format": format_}
+    with whole_folder(out, {"export": settings}, "export") as partial:
+        if partial is not None:
+            write(partial)
+    return len(pool)
 
 
 def _card(pool: PoolFolder) -> str:
@@ -142,24 +160,3 @@ found hard ([arXiv 2502.15588](https://arxiv.org/abs/2502.15588)).
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _table(pool: PoolFolder, shard: Listed) -> pa.Table:
-    return records(pool.content(shard), str(pool.folder / shard.file), pool.layout)
-
-
-@contextlib.contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to write to; renamed to `out` at the end."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: exists and is not an empty folder; give a new one")
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
-        partial.mkdir(parents=True)
-        yield partial
-        partial.replace(out)
-    except OSError as error:
-        raise UserError(f"{error.filename or out}: cannot be written: {error.strerror}; give another folder") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -3,6 +3,7 @@
     folder/manifest.json             what is in the pool: every file with its SHA-256
     folder/round-0003/00005.parquet  a shard (see `dp.pool.shards`): slots 5000 .. 5999 of round 3
     folder/round-0003/slots.json     label and seed of each slot of round 3
+    folder/README.md                 tells `datasets.load_dataset(folder)` which files are data
     folder/.lock                     held by the one run that writes
 
 A round is written shard by shard, by any number of processes, and is in the pool from the moment the manifest lists
@@ -19,29 +20,42 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import pyarrow as pa
 import torch
+from filelock import BaseFileLock
 
-from dp.pool import lock as pool_lock
 from dp.pool import manifest as pool_manifest
 from dp.pool.manifest import Listed, Manifest
-from dp.pool.paths import (
-    LOCK,
-    MANIFEST,
-    REPAIR,
-    SETTINGS,
-    durable,
-    inside,
-    read_bytes,
-    remove_partials,
-    shard_name,
-    slots_name,
-    sync,
+from dp.pool.paths import MANIFEST, README, REPAIR, inside, shard_name, shards_in, slots_name
+from dp.pool.shards import (
+    DTYPES,
+    SHARD_SIZE,
+    Encoding,
+    Layout,
+    check_place,
+    decode,
+    encode,
+    records,
+    verified,
+    writer,
 )
-from dp.pool.shards import DTYPES, SHARD_SIZE, Encoding, Layout, decode, encode, verified, writer
 from dp.samples import Samples, concatenate
 from dp.utils.errors import UserError
-from dp.utils.files import atomic, pickle_in
+from dp.utils.files import atomic, pickle_in, read_bytes, sync
+from dp.utils.folders import SETTINGS, claim, expect_empty, release
+
+# In the front matter that `datasets` reads; the JSON files beside the shards are no data.
+ABOUT = """---
+configs:
+- config_name: default
+  data_files: round-*/*.parquet
+---
+
+A pool of generated images: `datasets.load_dataset(FOLDER, split="train")` opens it, `dp pool show FOLDER` says
+what is in it, and `dp pool check FOLDER` whether all of it is whole.
+"""
 
 
 class PoolFolder:
@@ -52,7 +66,7 @@ class PoolFolder:
         layout: class names, image shape and shard size.
     """
 
-    def __init__(self, folder: Path, layout: Layout, rank: int | None, lock: int | None):
+    def __init__(self, folder: Path, layout: Layout, rank: int | None, lock: BaseFileLock | None):
         """See `create` and `open`. rank None: only for reading."""
         self.folder = folder
         self.layout = layout
@@ -68,8 +82,10 @@ class PoolFolder:
         shard_size: int = SHARD_SIZE,
         exist_ok: bool = False,
         encoding: Encoding = "PNG",
+        settings: dict[str, Any] | None = None,
+        kind: str = "pool",
     ) -> "PoolFolder":
-        """A new pool without rounds, open for writing.
+        """Make a new pool without rounds, open for writing.
 
         Args:
             folder: absent, or empty.
@@ -78,36 +94,35 @@ class PoolFolder:
             shard_size: images in a file, fixed for good.
             encoding: of the images, fixed for good.
             exist_ok: if there is a pool with these very settings already, open it for writing.
+            settings, kind: of a pool that is not part of a run, see `dp.utils.folders.claim`.
 
         Raises:
             UserError: the folder has something in it, another run writes there, or an argument is out of range.
         """
+        folder = Path(folder)
         layout = Layout(tuple(classes), tuple(image_shape), shard_size, encoding)  # type: ignore[arg-type]  # checks the length
-        if exist_ok and (folder / MANIFEST).exists():
-            pool = cls.open(folder, writable=True)
-            for name, value in asdict(layout).items():
-                found = getattr(pool.layout, name)
-                if found != value:
-                    pool.close()
-                    raise UserError(
-                        f"{folder}: {name}: the pool there has {found}, expected {value}; use another folder"
-                    )
-            return pool
-        _expect_empty(folder)
-        with durable(folder / LOCK):
-            lock = pool_lock.acquire(folder / LOCK)
+
+        def is_new() -> bool:
+            if exist_ok and (folder / MANIFEST).exists():
+                return False
+            if (folder / MANIFEST).exists():
+                raise UserError(f"{folder}: there is a pool already; open it, or give another folder")
+            expect_empty(folder, kind)
+            return True
+
+        is_new()  # before anything is written
+        lock = claim(folder, settings, kind)
         try:
-            _expect_empty(folder)  # nobody was faster
-            remove_partials(folder)
-            pool_manifest.save(folder, Manifest(layout))
+            if is_new():  # nobody was faster
+                pool_manifest.save(folder, Manifest(layout))
+            return cls._opened(folder, lock, layout)
         except BaseException:
-            pool_lock.release(lock)
+            release(lock)
             raise
-        return cls(folder, layout, 0, lock)
 
     @classmethod
     def open(cls, folder: Path, writable: bool = False, rank: int = 0) -> "PoolFolder":
-        """A pool that exists.
+        """Open a pool that exists.
 
         Args:
             folder: where.
@@ -118,23 +133,35 @@ class PoolFolder:
         Raises:
             UserError: no pool, a damaged or newer manifest, a folder that cannot be written to, or another run's.
         """
-        if not writable:
-            return cls(folder, pool_manifest.load(folder).layout, None, None)
-        if rank:
-            return cls(folder, pool_manifest.load(folder).layout, rank, None)
-        pool_manifest.load(folder)  # no lock file in a folder that is no pool
-        lock = pool_lock.acquire(folder / LOCK)
+        folder = Path(folder)
+        layout = pool_manifest.load(folder).layout  # no lock file in a folder that is no pool
+        if not writable or rank:
+            return cls(folder, layout, rank if writable else None, None)
+        lock = claim(folder, None, "pool")
         try:
-            remove_partials(folder)
-            return cls(folder, pool_manifest.load(folder).layout, 0, lock)
+            return cls._opened(folder, lock)
         except BaseException:
-            pool_lock.release(lock)
+            release(lock)
             raise
+
+    @classmethod
+    def _opened(cls, folder: Path, lock: BaseFileLock, expected: Layout | None = None) -> "PoolFolder":
+        """Return the pool of a locked folder for writing; UserError if it has another layout than expected."""
+        found = pool_manifest.load(folder).layout
+        for name, value in asdict(expected).items() if expected else ():
+            if getattr(found, name) != value:
+                raise UserError(
+                    f"{folder}: {name}: the pool there has {getattr(found, name)}, expected {value}; use another folder"
+                )
+        if not (folder / README).exists():
+            with atomic(folder / README) as partial:
+                partial.write_text(ABOUT)
+        return cls(folder, found, 0, lock)
 
     def close(self) -> None:
         """Let another run write here."""
         if self._lock is not None:
-            pool_lock.release(self._lock)
+            release(self._lock)
         self._rank = self._lock = None
 
     def __enter__(self) -> "PoolFolder":
@@ -154,11 +181,11 @@ class PoolFolder:
         return sum(self.rounds)
 
     def manifest(self) -> Manifest:
-        """The manifest as it is on disk now (another process may have added a round)."""
+        """Return the manifest as it is on disk now (another process may have added a round)."""
         return pool_manifest.load(self.folder)
 
     def shards_missing(self, round_: int, count: int, rank: int = 0, world: int = 1) -> list[range]:
-        """Slots of the shards still to be written before `count` images of a round can be committed.
+        """List the slots of the shards still to be written before `count` images of a round can be committed.
 
         A shard that a killed run has left is kept if it is whole, and removed if it is not.
 
@@ -240,7 +267,7 @@ class PoolFolder:
         pool_manifest.save(self.folder, manifest.plus(listed_slots, writer(), shards))
 
     def read(self, rounds: int | None = None) -> Samples:
-        """The samples of the first `rounds` rounds (None: all), by round and slot; checksums are checked first.
+        """Return the samples of the first `rounds` rounds (None: all), by round and slot; checksums are checked first.
 
         Raises:
             UserError: a damaged or missing shard; names it and the command that repairs it.
@@ -253,14 +280,14 @@ class PoolFolder:
         return concatenate([_no_samples(self.layout), *parts])
 
     def read_round(self, round_: int, images: bool = True) -> Samples:
-        """The samples of one round in order of slots, checked as `read` does; or only their records."""
+        """Return the samples of one round in order of slots, checked as `read` does; or only their records."""
         manifest = self.manifest()
         if not 0 <= round_ < len(manifest.rounds):
             raise UserError(f"{self.folder}: asked for round {round_}, but it has {len(manifest.rounds)} rounds from 0")
         return concatenate([self.read_shard(shard, images) for shard in manifest.of_round(round_)])
 
     def content(self, listed: Listed) -> bytes:
-        """The content of a file of the pool.
+        """Return the content of a file of the pool.
 
         Raises:
             UserError: it is missing or is not the one the manifest lists.
@@ -272,6 +299,20 @@ class PoolFolder:
             raise UserError(f"{path}: {wrong}; {self.mended}")
         return data
 
+    def table(self, shard: Listed, data: bytes | None = None) -> pa.Table:
+        """Return the table of one of the manifest's shards, images still encoded.
+
+        Args:
+            shard: one of the manifest's.
+            data: its content, if it is at hand.
+
+        Raises:
+            UserError: it is missing, damaged, or not what its name and the manifest say.
+        """
+        name = str(self.folder / shard.file)
+        table = records(self.content(shard) if data is None else data, name, self.layout)
+        return check_place(table, name, shard.round, shard.slots(self.layout.shard_size))
+
     @property
     def mended(self) -> str:
         """How damaged shards are mended: only a run knows how to make its images again."""
@@ -282,16 +323,15 @@ class PoolFolder:
     def put(self, name: str, data: bytes) -> None:
         """Write a file of the folder, atomically and durably."""
         self._need_writable()
-        path = inside(self.folder, name)
-        with durable(path), atomic(path) as partial:
+        with atomic(inside(self.folder, name)) as partial:
             partial.write_bytes(data)
 
     def read_shard(self, shard: Listed, images: bool = True) -> Samples:
-        """The samples of one of the manifest's shards, checked as `read` does; or only their records."""
-        return decode(self.content(shard), str(self.folder / shard.file), self.layout, images)
+        """Return the samples of one of the manifest's shards, checked as `read` does; or only their records."""
+        return decode(self.table(shard), str(self.folder / shard.file), self.layout, images)
 
     def _left(self, round_: int, shard: int, slots: range) -> tuple[Listed, list[int], list[int]] | None:
-        """Entry, labels and seeds of a shard of a round that is not in the pool yet; None if absent or not whole."""
+        """Return entry, labels and seeds of a shard that is not in the pool yet; None if it is absent or not whole."""
         name = shard_name(round_, shard)
         path = inside(self.folder, name)
         data = read_bytes(path)
@@ -307,7 +347,7 @@ class PoolFolder:
         return Listed.of(name, round_, len(slots), data), table["label"].to_pylist(), table["seed"].to_pylist()
 
     def _in_pool(self, manifest: Manifest, round_: int, count: int) -> bool:
-        """Whether a round is in the pool; refuses one that can be neither in it nor next."""
+        """Return whether a round is in the pool; refuse one that can be neither in it nor next."""
         rounds = manifest.rounds
         if count < 1:
             raise UserError(f"count: got {count}, expected 1 or more images of round {round_}")
@@ -322,13 +362,12 @@ class PoolFolder:
 
     def _remove_surplus(self, round_: int, shards: int) -> None:
         """Remove later shards that an attempt at a larger round has left."""
-        wanted = {shard_name(round_, k) for k in range(shards)}
-        for path in inside(self.folder, shard_name(round_, 0)).parent.glob("[0-9]*.parquet"):
-            if str(path.relative_to(self.folder)) not in wanted:
+        for number, path in shards_in(self.folder, round_).items():
+            if number >= shards:
                 path.unlink()
 
     def need_owner(self) -> None:
-        """Raises UserError unless this process is the one that may change what is in the pool."""
+        """Raise UserError unless this process is the one that may change what is in the pool."""
         self._need_writable()
         if self._rank:
             raise UserError(f"{self.folder}: rank {self._rank} cannot do this; rank 0 commits and repairs")
@@ -338,17 +377,8 @@ class PoolFolder:
             raise UserError(f"{self.folder}: open for reading only; open it with writable=True")
 
 
-def _expect_empty(folder: Path) -> None:
-    """Nothing there but what a `create` that was killed leaves."""
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.name == MANIFEST:
-            raise UserError(f"{folder}: there is a pool already; open it, or give another folder")
-        if path.name not in (LOCK, SETTINGS) and not path.match(f".{MANIFEST}.*.partial"):
-            raise UserError(f'{folder}: got a folder with "{path.name}" in it, expected an empty or a new one')
-
-
 def slots_text(labels: list[int], seeds: list[int]) -> bytes:
-    """Content of a round's file of labels and seeds."""
+    """Return the content of a round's file of labels and seeds."""
     return f'{{\n "labels": {json.dumps(labels)},\n "seeds": {json.dumps(seeds)}\n}}\n'.encode()
 
 

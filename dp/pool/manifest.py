@@ -4,16 +4,15 @@ A round is in the pool when the manifest lists it, not before.
 """
 
 import hashlib
-import json
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dp.pool.paths import MANIFEST, durable, inside, read_bytes, shard_name, slots_name
+from dp.pool.paths import MANIFEST, inside, shard_name, slots_name
 from dp.pool.shards import Layout
 from dp.utils.errors import UserError
-from dp.utils.files import pickle_in, write_json
+from dp.utils.files import pickle_in, read_json, write_json
 
 FORMAT = "deliberate-practice pool"
 VERSION = 1
@@ -21,7 +20,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Listed:
-    """A file of the pool: name in the folder, round, how many images it holds or describes, checksum, size."""
+    """A file of the pool: name in the folder, round, number of images that it holds or describes, checksum, size."""
 
     file: str
     round: int
@@ -31,11 +30,16 @@ class Listed:
 
     @classmethod
     def of(cls, file: str, round_: int, rows: int, data: bytes) -> "Listed":
-        """The entry of a file with the content `data`."""
+        """Make the entry of a file with the content `data`."""
         return cls(file, round_, rows, hashlib.sha256(data).hexdigest(), len(data))
 
+    def slots(self, shard_size: int) -> range:
+        """Return the slots of a shard within its round."""
+        first = int(Path(self.file).stem) * shard_size
+        return range(first, first + self.rows)
+
     def wrong(self, data: bytes | None) -> str | None:
-        """What is wrong with a file's content (None: there is no file), or None if it is the one listed."""
+        """Say what is wrong with a file's content (None: there is no file); None if it is the one listed."""
         if data is None:
             return "missing"
         if hashlib.sha256(data).hexdigest() == self.sha256 and len(data) == self.size:
@@ -49,11 +53,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pool holds.
+    """The content of a pool.
 
     Attributes:
         layout: classes, image shape, shard size.
-        slots: one file a round: the label and the seed of each slot.
+        slots: one file per round: the label and the seed of each slot.
         writers: versions of the software that wrote each round.
         shards: the images, by round and slot.
     """
@@ -65,15 +69,15 @@ class Manifest:
 
     @property
     def rounds(self) -> list[int]:
-        """Images of each round."""
+        """Count the images of each round."""
         return [each.rows for each in self.slots]
 
     def of_round(self, round_: int) -> list[Listed]:
-        """The shards of a round."""
+        """Return the shards of a round."""
         return [shard for shard in self.shards if shard.round == round_]
 
     def plus(self, slots: Listed, writer: str, shards: list[Listed]) -> "Manifest":
-        """This manifest with one more round."""
+        """Return this manifest with one more round."""
         return replace(
             self,
             slots=(*self.slots, slots),
@@ -84,36 +88,31 @@ class Manifest:
 
 def save(folder: Path, manifest: Manifest) -> None:
     """Replace the folder's manifest, atomically and durably."""
-    path = inside(folder, MANIFEST)
-    with durable(path):
-        write_json(
-            path,
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                **asdict(manifest.layout),
-                "slots": [asdict(each) for each in manifest.slots],
-                "writers": list(manifest.writers),
-                "shards": [asdict(each) for each in manifest.shards],
-            },
-        )
+    write_json(
+        inside(folder, MANIFEST),
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            **asdict(manifest.layout),
+            "slots": [asdict(each) for each in manifest.slots],
+            "writers": list(manifest.writers),
+            "shards": [asdict(each) for each in manifest.shards],
+        },
+    )
 
 
 def load(folder: Path) -> Manifest:
-    """The folder's manifest, every field checked.
+    """Read the folder's manifest and check every field.
 
     Raises:
         UserError: no pool, a newer one, or a damaged manifest.
     """
     path = inside(folder, MANIFEST)
-    data = read_bytes(path)
-    if data is None:
-        raise UserError(f"{folder}: no pool: it has no {MANIFEST}; give the folder of a pool")
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged, not JSON ({error}); restore it from a copy") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        found = read_json(path, "restore it from a copy")
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no pool: it has no {MANIFEST}; give the folder of a pool") from None
+    if found.get("format") != FORMAT:
         raise UserError(f'{path}: not the manifest of a pool: expected "format": "{FORMAT}"; give the folder of a pool')
     version = found.get("version")
     if type(version) is not int or version < 1:
@@ -141,6 +140,9 @@ def _parse(found: dict[str, Any]) -> Manifest:
     writers = _expect(found, "writers", list)
     if len(writers) != len(slots) or not all(isinstance(each, str) for each in writers):
         raise UserError(f"writers: got {len(writers)} entries, expected one text for each of {len(slots)} rounds")
+    counts = [-(-each.rows // layout.shard_size) for each in slots]
+    if sum(counts) != len(shards):  # before so many are listed
+        raise UserError(f"shards: got {len(shards)} entries, expected {sum(counts)}")
     # Names, rounds and rows follow from the rounds' sizes; any other name could lead anywhere on the disk.
     expected = [(slots_name(r), r, each.rows) for r, each in enumerate(slots)]
     _compare("slots", slots, expected)
@@ -157,12 +159,10 @@ def _parse(found: dict[str, Any]) -> Manifest:
 
 
 def _compare(field: str, listed: list[Listed], expected: list[tuple[str, int, int]]) -> None:
-    for i, (each, (file, round_, rows)) in enumerate(zip(listed, expected, strict=False)):
+    for i, (each, (file, round_, rows)) in enumerate(zip(listed, expected, strict=True)):
         for name, got, right in (("file", each.file, file), ("round", each.round, round_), ("rows", each.rows, rows)):
             if got != right:
                 raise UserError(f"{field}[{i}].{name}: got {got!r}, expected {right!r}")
-    if len(listed) != len(expected):
-        raise UserError(f"{field}: got {len(listed)} entries, expected {len(expected)}")
 
 
 def _listed(found: Any, where: str) -> Listed:
@@ -182,7 +182,7 @@ _LISTED: dict[str, type] = {"file": str, "round": int, "rows": int, "sha256": st
 
 
 def _expect(found: dict[str, Any], name: str, kind: type, where: str = "") -> Any:
-    """The value of a field."""
+    """Return the value of a field; UserError unless it is of the kind."""
     value = found.get(name)
     if type(value) is not kind:  # not isinstance: true is no integer here
         kinds = {str: "a text", int: "a whole number", list: "a list"}

@@ -1,54 +1,49 @@
 """A pool that is trained on without being in memory: images are decoded when a mini-batch asks for them."""
 
 import copy
-import fcntl
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from dp.pool.folder import PoolFolder
 from dp.pool.in_memory import draw
-from dp.pool.manifest import Listed
-from dp.pool.shards import decode_image, records
+from dp.pool.shards import THREADS, decode_image, image_files
 from dp.samples import Samples
-from dp.utils.files import atomic
+from dp.utils.errors import UserError
 
-THREADS = 8  # that decode the images of a mini-batch
-
-
-def cache_folder() -> Path:
-    """Where the Arrow files go: $TMPDIR, or what the system has instead."""
-    return Path(tempfile.gettempdir()) / f"deliberate-practice-{os.getuid()}"
+OPEN_FILES = 256  # shards held open at once; many systems allow a process 1,024
 
 
 class DiskPool:
     """The rounds of a pool folder, rows in order of rounds and slots.
 
-    Parquet cannot be read row by row, so each shard is copied once into an Arrow file, under its checksum, in a folder
-    that should be local to the machine; the processes of a machine share it. Those files are mapped into memory: what
-    is drawn often stays in the system's cache, and memory beyond that is not needed. A copy (`copy.deepcopy`) shares
-    them; what is appended to either is not in the other.
+    Parquet is not read row by row, but in these shards an image's file stands uncompressed and in one piece. Each shard
+    is read and checked once; where its images begin is kept, and they are read from there, by their offsets. What is
+    drawn often stays in the system's cache, and memory beyond that is not needed. A copy (`copy.deepcopy`) shares the
+    offsets; what is appended to either is not in the other.
     """
 
-    def __init__(self, folder: PoolFolder, rounds: int, cache: Path | None = None):
-        """The first `rounds` rounds of `folder`; `cache`: for the Arrow files, by default `cache_folder`.
+    def __init__(self, folder: PoolFolder, rounds: int):
+        """Take in the first `rounds` rounds of `folder`.
 
         Raises:
             UserError: a shard is missing or damaged.
         """
         self.folder = folder
-        self.cache = cache or cache_folder()
-        self._tables: list[pa.Table] = []
+        self._files: list[Path] = []  # of each shard
         self._ends: list[int] = []  # rows up to the end of each shard
+        self._places: list[np.ndarray] = []  # of each shard: where images begin and end in its file, int64 [n, 2]
+        self._labels: list[np.ndarray] = []  # of each shard, int64 [n]
         self._newest = 0
         self._rounds = 0
         self._threads = ThreadPoolExecutor(THREADS)
+        self._opened = lru_cache(OPEN_FILES)(FileIO)  # a file is closed when it is dropped and nobody reads it
         for _ in range(rounds):
             self._take_in()
 
@@ -57,7 +52,8 @@ class DiskPool:
 
     def __deepcopy__(self, memo: dict[int, object]) -> "DiskPool":
         twin = copy.copy(self)
-        twin._tables, twin._ends = [*self._tables], [*self._ends]
+        for name in ("_files", "_ends", "_places", "_labels"):
+            setattr(twin, name, [*getattr(self, name)])
         return twin
 
     @property
@@ -70,11 +66,15 @@ class DiskPool:
         self._take_in()
 
     def draw(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
-        """Rows int64 [size], drawn as `dp.pool.in_memory.draw` does."""
+        """Return rows int64 [size], drawn as `dp.pool.in_memory.draw` does."""
         return draw(len(self), self._newest, size, rng, newest_weight)
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
+        """Return images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n].
+
+        Raises:
+            UserError: a shard is gone, or is another one than when it was taken in.
+        """
         images, labels = zip(*self._threads.map(self._rows, index.chunk(THREADS)), strict=True)
         return torch.cat(images), torch.cat(labels)
 
@@ -83,37 +83,38 @@ class DiskPool:
         shards = np.searchsorted(self._ends, index.numpy(), side="right")
         for row, shard in zip(index.tolist(), shards.tolist(), strict=True):
             at = row - (self._ends[shard - 1] if shard else 0)
-            table = self._tables[shard]
-            images.append(decode_image(table["bytes"][at].as_buffer(), self.image_shape))
-            labels.append(table["label"][at].as_py())
-        return torch.from_numpy(np.stack(images)), torch.tensor(labels)
+            begin, end = self._places[shard][at].tolist()
+            try:
+                opened = self._opened(self._files[shard])
+                images.append(decode_image(os.pread(opened.fileno(), end - begin, begin), self.image_shape))
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"{self._files[shard]}: {error}; it has changed since the run began to read it: leave the pool as "
+                    "it is while a run goes on, and start the same command again"
+                ) from None
+            labels.append(self._labels[shard][at])
+        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
     def _take_in(self) -> None:
-        """One more round."""
+        """Add one more round."""
         self._newest = len(self) if self._rounds else 0
         for listed in self.folder.manifest().of_round(self._rounds):
-            table = self._mapped(listed)
-            self._tables.append(table)
+            data, path = self.folder.content(listed), self.folder.folder / listed.file
+            table = self.folder.table(listed, data)
+            self._files.append(path)
+            self._places.append(_places(data, image_files(table), path))
+            self._labels.append(table["label"].to_numpy())
             self._ends.append(len(self) + len(table))
         self._rounds += 1
 
-    def _mapped(self, listed: Listed) -> pa.Table:
-        path = self.cache / f"{listed.sha256}.arrow"
-        if not path.exists():
-            self._copy(listed, path)
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
 
-    def _copy(self, listed: Listed, path: Path) -> None:
-        """Make the Arrow file, unless another process of this machine has done so in the meantime."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        with (self.cache / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists():
-                return
-            name = str(self.folder.folder / listed.file)
-            table = records(self.folder.content(listed), name, self.folder.layout)
-            images = table["image"].combine_chunks().field("bytes").cast(pa.large_binary())
-            kept = pa.table({"bytes": images, "label": table["label"]})
-            with atomic(path) as partial, pa.OSFile(str(partial), "wb") as file:
-                with pa.ipc.new_file(file, kept.schema) as writer:
-                    writer.write_table(kept)
+def _places(data: bytes, files: list[bytes], path: Path) -> np.ndarray:
+    """Return where files begin and end in a shard that has them in this order: int64 [n, 2]."""
+    places, end = np.empty((len(files), 2), np.int64), 0
+    for row, file in enumerate(files):
+        begin = data.find(file, end)
+        if begin < 0:
+            raise UserError(f"{path}: its images are compressed once more; train with the pool in memory")
+        end = begin + len(file)
+        places[row] = begin, end
+    return places

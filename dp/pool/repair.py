@@ -10,10 +10,12 @@ from torch import Tensor
 
 from dp.pool.folder import PoolFolder, slots_text
 from dp.pool.manifest import Listed, Manifest
-from dp.pool.paths import LOCK, MANIFEST, SETTINGS, inside, read_bytes
-from dp.pool.shards import encode, records, writer
+from dp.pool.paths import MANIFEST, README, inside
+from dp.pool.shards import decode_images, encode, writer
 from dp.samples import Samples
 from dp.utils.errors import UserError
+from dp.utils.files import read_bytes
+from dp.utils.folders import LOCK, SETTINGS
 
 # (round, slots, labels int64 [n], seeds) -> the samples of these slots as they were made first.
 Make = Callable[[int, range, Tensor, list[int]], Samples]
@@ -31,7 +33,10 @@ class Problem:
 
 
 def check(pool: PoolFolder) -> list[Problem]:
-    """Everything that is wrong with a pool: missing and damaged files, files nobody lists, seeds that occur twice.
+    """List everything that is wrong with a pool.
+
+    Looked for are missing and damaged files, images that cannot be decoded, slots that are not where the manifest has
+    them, seeds that occur twice, and files that the manifest does not list.
 
     Raises:
         UserError: the manifest itself is damaged or missing.
@@ -40,19 +45,22 @@ def check(pool: PoolFolder) -> list[Problem]:
     problems: list[Problem] = []
     where: dict[int, str] = {}  # of each seed
     for entry in manifest.slots:
-        wrong = _wrong(pool, entry)
-        if wrong:
-            problems.append(Problem(entry.file, wrong))
-        labels, seeds = ([], []) if wrong else _slots(pool, entry)
+        try:
+            wrong, (labels, seeds) = None, _slots(pool, entry)
+        except UserError as error:
+            wrong, labels, seeds = str(error), [], []
+            problems.append(Problem(entry.file, _briefly(pool, entry, error)))
         for slot, seed in enumerate(seeds):
             here = f"round {entry.round} slot {slot}"
             if where.setdefault(seed, here) != here:
                 problems.append(Problem(entry.file, f"seed {seed} occurs twice: {where[seed]} and {here}"))
-        for shard, slots in _shards(pool, manifest, entry.round):
+        for shard in manifest.of_round(entry.round):
+            slots = shard.slots(pool.layout.shard_size)
             part = slice(slots.start, slots.stop)
-            what = _wrong_shard(pool, shard, None if wrong else (labels[part], seeds[part]))
-            if what:
-                problems.append(Problem(shard.file, what))
+            try:
+                _check_shard(pool, shard, None if wrong else (labels[part], seeds[part]))
+            except UserError as error:
+                problems.append(Problem(shard.file, _briefly(pool, shard, error)))
     return sorted(problems + _unlisted(pool.folder, manifest), key=lambda problem: problem.file)
 
 
@@ -81,9 +89,10 @@ def repair(pool: PoolFolder, make: Make) -> list[str]:
             repaired.append(entry.file)
     for entry in manifest.slots:
         labels, seeds = _slots(pool, entry)
-        for shard, slots in _shards(pool, manifest, entry.round):
+        for shard in manifest.of_round(entry.round):
             if not _wrong(pool, shard):
                 continue
+            slots = shard.slots(pool.layout.shard_size)
             part = slice(slots.start, slots.stop)
             samples = make(entry.round, slots, torch.tensor(labels[part]), seeds[part])
             data = encode(samples, slots.start, pool.layout)
@@ -105,41 +114,44 @@ def _differs(path: Path, written_by: str) -> str:
 
 
 def _wrong(pool: PoolFolder, listed: Listed) -> str | None:
-    """What is wrong with a listed file, if anything."""
+    """Say what is wrong with a listed file, if anything."""
     return listed.wrong(read_bytes(inside(pool.folder, listed.file)))
 
 
+def _briefly(pool: PoolFolder, listed: Listed, error: UserError) -> str:
+    """Say what is wrong without the name and the remedy, which `Problem` and the caller give."""
+    return str(error).removeprefix(f"{pool.folder / listed.file}: ").removesuffix(f"; {pool.mended}")
+
+
 def _slots(pool: PoolFolder, entry: Listed) -> tuple[list[int], list[int]]:
-    """Labels and seeds of a round."""
-    found = json.loads(pool.content(entry))
-    return found["labels"], found["seeds"]
+    """Return the labels and seeds of a round.
 
-
-def _shards(pool: PoolFolder, manifest: Manifest, round_: int) -> list[tuple[Listed, range]]:
-    """The shards of a round, each with its slots."""
-    slots = pool.layout.shards(manifest.rounds[round_])
-    return list(zip(manifest.of_round(round_), slots, strict=True))
-
-
-def _wrong_shard(pool: PoolFolder, shard: Listed, slots: tuple[list[int], list[int]] | None) -> str | None:
-    """What is wrong with a shard, also against the labels and seeds its round lists, where these are known."""
-    data = read_bytes(inside(pool.folder, shard.file))
-    wrong = shard.wrong(data)
-    if wrong or data is None:
-        return wrong
+    Raises:
+        UserError: the file is damaged, or does not list them, one of either per image.
+    """
+    content, wrong = pool.content(entry), f"{pool.folder / entry.file}: not a list of labels and seeds"
     try:
-        table = records(data, shard.file, pool.layout)
-    except UserError as error:
-        return str(error).removeprefix(f"{shard.file}: ")
-    if len(table) != shard.rows:
-        return f"got {len(table)} rows, expected {shard.rows}"
+        found = json.loads(content)
+        labels, seeds = found["labels"], found["seeds"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{wrong}; {pool.mended}") from None
+    for values in (labels, seeds):
+        if not isinstance(values, list) or len(values) != entry.rows or {type(each) for each in values} != {int}:
+            raise UserError(f"{wrong}, {entry.rows} whole numbers of each; {pool.mended}")
+    return labels, seeds
+
+
+def _check_shard(pool: PoolFolder, shard: Listed, slots: tuple[list[int], list[int]] | None) -> None:
+    """Raise UserError unless a shard is whole, can be decoded, and has the labels and seeds of its slots, if known."""
+    table = pool.table(shard)
     if slots and (table["label"].to_pylist(), table["seed"].to_pylist()) != slots:
-        return "its labels and seeds are not those its round lists"
-    return None
+        raise UserError("its labels and seeds are not those its round lists")
+    for _ in decode_images(table, str(pool.folder / shard.file), pool.layout):
+        pass
 
 
 def _slots_from_shards(pool: PoolFolder, manifest: Manifest, entry: Listed) -> bytes:
-    """A round's list of labels and seeds, made again from its shards."""
+    """Make a round's list of labels and seeds again from its shards."""
     labels: list[int] = []
     seeds: list[int] = []
     for shard in manifest.of_round(entry.round):
@@ -148,7 +160,7 @@ def _slots_from_shards(pool: PoolFolder, manifest: Manifest, entry: Listed) -> b
                 f"{pool.folder / entry.file}: damaged, and so is {shard.file}: the seeds of its images are lost; "
                 "restore one of the two from a copy"
             )
-        table = records(pool.content(shard), shard.file, pool.layout)
+        table = pool.table(shard)
         labels += table["label"].to_pylist()
         seeds += table["seed"].to_pylist()
     text = slots_text(labels, seeds)
@@ -158,8 +170,8 @@ def _slots_from_shards(pool: PoolFolder, manifest: Manifest, entry: Listed) -> b
 
 
 def _unlisted(folder: Path, manifest: Manifest) -> list[Problem]:
-    """Files in the folder that are not part of the pool."""
-    known = {MANIFEST, LOCK, SETTINGS, *(each.file for each in (*manifest.slots, *manifest.shards))}
+    """List the files in the folder that are not part of the pool."""
+    known = {MANIFEST, README, LOCK, SETTINGS, *(each.file for each in (*manifest.slots, *manifest.shards))}
     found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     following = f"round-{len(manifest.rounds):04d}/"
     why = "part of a round that is not finished; the run that makes it goes on from it"

@@ -7,6 +7,8 @@ same samples give the same bytes (with the same versions of pyarrow, Pillow and 
 
 import io
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal, get_args
@@ -24,9 +26,12 @@ from dp.utils.errors import UserError
 from dp.utils.files import pickle_in
 
 SHARD_SIZE = 1000
+LARGEST_SHARD = 1_000_000
+LONGEST_SIDE = 16_383  # pixels, as WebP has it
 Encoding = Literal["PNG", "JPEG", "WEBP"]
 ENCODINGS = get_args(Encoding)
 QUALITY = 95  # of JPEG and WebP
+THREADS = 8  # that decode images
 MODES = {1: "L", 3: "RGB"}  # Pillow's names, by channels
 
 DTYPES = {
@@ -58,7 +63,7 @@ REPEATING = ["label", "round", "omega", "zero_steps"]  # few distinct values: a 
 
 @dataclass(frozen=True)
 class Layout:
-    """What all shards of a pool have in common.
+    """The layout that all shards of a pool share.
 
     Attributes:
         classes: names, in order of the labels.
@@ -82,28 +87,31 @@ class Layout:
         for name in names:  # they are folders in an export
             if name in ("", ".", "..") or "/" in name or "\0" in name:
                 raise UserError(f'classes: got the name {name!r}, expected names of folders; leave out "/"')
-        whole = len(shape) == 3 and all(type(length) is int and length >= 1 for length in shape)
+        whole = len(shape) == 3 and all(type(length) is int and 1 <= length <= LONGEST_SIDE for length in shape)
         if not whole or shape[0] not in MODES:
-            raise UserError(f"image_shape: got {shape!r}, expected (channels, height, width) with 1 or 3 channels")
-        if type(size) is not int or size < 1:
-            raise UserError(f"shard_size: got {size!r}, expected 1 or more images")
+            raise UserError(
+                f"image_shape: got {shape!r}, expected (channels, height, width) with 1 or 3 channels and up to "
+                f"{LONGEST_SIDE:,} pixels a side"
+            )
+        if type(size) is not int or not 1 <= size <= LARGEST_SHARD:
+            raise UserError(f"shard_size: got {size!r}, expected 1 or more images, up to {LARGEST_SHARD:,}")
         if self.encoding not in ENCODINGS:
             raise UserError(f"encoding: got {self.encoding!r}, expected one of {', '.join(ENCODINGS)}")
 
     def shards(self, count: int) -> list[range]:
-        """The slots of each shard of a round of `count` images."""
+        """Return the slots of each shard of a round of `count` images."""
         size = self.shard_size
         return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def writer() -> str:
-    """Versions of what shapes a shard's bytes beside its samples."""
+    """Return the versions of what shapes a shard's bytes beside its samples."""
     zlib = "zlib-ng" if features.check("zlib_ng") else "zlib"
     return f"pyarrow {pa.__version__}, Pillow {PIL.__version__}, {zlib} {features.version(zlib.replace('-', '_'))}"
 
 
 def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
-    """The file of a shard.
+    """Return the content of a shard's file.
 
     Args:
         samples: rows of one round, in order of slots.
@@ -135,26 +143,24 @@ def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
 
 
 def without_images(samples: Samples) -> Samples:
-    """The records of samples: images uint8 [n, 0, 0, 0]."""
+    """Return samples without their images: uint8 [n, 0, 0, 0]."""
     return replace(samples, images=samples.images.new_empty((len(samples), 0, 0, 0)))
 
 
-def decode(data: bytes, name: str, layout: Layout, images: bool = True) -> Samples:
-    """The samples of a shard; `data` is its content, `name` says in errors which file that is.
+def decode(table: pa.Table, name: str, layout: Layout, images: bool = True) -> Samples:
+    """Return the samples of a shard.
 
-    Without `images`: their records (see `without_images`).
+    Args:
+        table: of `records`.
+        name: says in errors which file that is.
+        layout: the pool's.
+        images: decode them too; else only their records (see `without_images`).
 
     Raises:
-        UserError: not a shard of this layout.
+        UserError: an image that cannot be decoded, or has another shape.
     """
-    table = records(data, name, layout)
-    try:
-        shown = image_files(table) if images else []
-        pixels = np.array([decode_image(file, layout.image_shape) for file in shown], np.uint8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{name}: column image: {error}; expected images of shape {layout.image_shape}; restore the file"
-        ) from None
+    shown = decode_images(table, name, layout) if images else []
+    pixels = np.array(list(shown), np.uint8)
 
     def column(name: str) -> Tensor:
         return torch.from_numpy(table[name].to_numpy().copy())  # null becomes nan
@@ -172,8 +178,26 @@ def decode(data: bytes, name: str, layout: Layout, images: bool = True) -> Sampl
     )
 
 
+def decode_images(table: pa.Table, name: str, layout: Layout) -> Iterator[np.ndarray]:
+    """Yield the images of a shard, uint8 [C, H, W]; arguments and errors as of `decode`."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        try:
+            yield from threads.map(lambda file: decode_image(file, layout.image_shape), image_files(table))
+        except ValueError as error:
+            raise UserError(
+                f"{name}: column image: {error}; expected images of shape {layout.image_shape}; restore the file"
+            ) from None
+
+
 def records(data: bytes, name: str, layout: Layout) -> pa.Table:
-    """The table of a shard, images still encoded; page checksums, columns, labels and order are checked.
+    """Return the table of a shard, images still encoded.
+
+    Checked are the checksums of its pages, its columns, the range of its labels, and that no value is missing.
+
+    Args:
+        data: the shard's content.
+        name: says in errors which file that is.
+        layout: the pool's.
 
     Raises:
         UserError: not a shard of this layout.
@@ -196,6 +220,12 @@ def records(data: bytes, name: str, layout: Layout) -> pa.Table:
     for column in COLUMNS:
         if column not in MAY_BE_NULL and table[column].null_count:
             raise UserError(f"{name}: column {column}: got rows without a value, expected none; restore or repair it")
+    image = table["image"].combine_chunks()
+    if image.null_count or image.field("bytes").null_count or image.field("path").null_count < len(table):
+        raise UserError(
+            f"{name}: column image: got rows without an image of their own (null, or a path), expected the bytes of an "
+            "image in each; restore or repair it"
+        )
     labels = table["label"].to_numpy()
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(layout.classes):
         raise UserError(
@@ -205,15 +235,27 @@ def records(data: bytes, name: str, layout: Layout) -> pa.Table:
     return table
 
 
+def check_place(table: pa.Table, name: str, round_: int, slots: range) -> pa.Table:
+    """Return the table of a shard if it holds these slots of this round.
+
+    Raises:
+        UserError: it does not.
+    """
+    if set(table["round"].to_pylist()) != {round_} or table["index"].to_pylist() != list(slots):
+        raise UserError(
+            f"{name}: expected slots {slots.start} .. {slots.stop - 1} of round {round_}, each once, in columns round "
+            "and index; restore it"
+        )
+    return table
+
+
 def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) -> pa.Table:
-    """The table of a shard that no manifest vouches for: it is whole, and holds these slots of this round.
+    """Return the table of a shard that no manifest vouches for: it is whole, and holds these slots of this round.
 
     Raises:
         UserError: it is not.
     """
-    table = records(data, name, layout)
-    if set(table["round"].to_pylist()) != {round_} or table["index"].to_pylist() != list(slots):
-        raise UserError(f"{name}: expected slots {slots.start} .. {slots.stop - 1} of round {round_}; restore it")
+    table = check_place(records(data, name, layout), name, round_, slots)
     # Page checksums cover the rows; that writing them again gives the same file covers all the rest.
     if _parquet(table) != data:
         raise UserError(f"{name}: damaged outside its rows; restore or repair it")
@@ -221,7 +263,7 @@ def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) 
 
 
 def image_files(table: pa.Table) -> list[bytes]:
-    """The files of a table's images."""
+    """Return the files of a table's images."""
     return [image["bytes"] for image in table["image"].to_pylist()]
 
 
@@ -240,7 +282,7 @@ def _check(samples: Samples, layout: Layout) -> None:
 
 
 def _schema(layout: Layout) -> pa.Schema:
-    """Arrow schema with the features of `datasets` in its metadata."""
+    """Return the Arrow schema, with the features of `datasets` in its metadata."""
     values: dict[str, object] = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in COLUMNS.items()}
     values["label"] = {"names": list(layout.classes), "_type": "ClassLabel"}
     described = {"info": {"features": {"image": {"_type": "Image"}} | values}}
@@ -264,30 +306,35 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def encode_image(image: np.ndarray, encoding: Encoding) -> bytes:
-    """uint8 [C, H, W] as a file: PNG is lossless, JPEG and WebP (quality 95) are several times smaller."""
+    """Encode uint8 [C, H, W] as a file: PNG is lossless, JPEG and WebP (quality 95) are several times smaller."""
     buffer = io.BytesIO()
     picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy())
     picture.save(buffer, encoding, **({} if encoding == "PNG" else {"quality": QUALITY}))
     return buffer.getvalue()
 
 
-def decode_image(file: bytes | pa.Buffer, shape: tuple[int, int, int]) -> np.ndarray:
-    """An image file as uint8 [C, H, W]; ValueError for an image of another shape."""
+def decode_image(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return an image file as uint8 [C, H, W]; ValueError for what is no image, or has another shape."""
     channels, height, width = shape
-    with Image.open(io.BytesIO(file), formats=ENCODINGS) as image:
-        # Before any pixel is unpacked. WebP knows no grey images: they come back with three equal channels.
-        modes = {MODES[channels]} | ({"RGB"} if image.format == "WEBP" else set())
-        if image.size != (width, height) or image.mode not in modes:
-            raise ValueError(f"got a {image.mode} image of {image.width} x {image.height} pixels")
-        pixels = np.asarray(image.convert(MODES[channels]))
+    try:
+        with Image.open(io.BytesIO(file), formats=ENCODINGS) as image:
+            # Before any pixel is unpacked. WebP knows no grey images: they come back with three equal channels.
+            modes = {MODES[channels]} | ({"RGB"} if image.format == "WEBP" else set())
+            if image.size != (width, height) or image.mode not in modes:
+                raise ValueError(f"got a {image.mode} image of {image.width} x {image.height} pixels")
+            pixels = np.asarray(image.convert(MODES[channels]))
+    except ValueError:
+        raise
+    except Exception as error:  # of any kind: which one depends on where the bytes stop to be an image
+        raise ValueError(f"got what is no image ({error})") from None
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
-# Of an encoded image: bytes that every file has, and bytes for each byte of its pixels (JPEG and WebP: quality 95).
+# Bytes that every encoded image has, and bytes for each byte of its pixels (JPEG and WebP: quality 95).
 SIZES: dict[Encoding, tuple[int, float]] = {"PNG": (100, 0.7), "JPEG": (700, 0.19), "WEBP": (300, 0.14)}
 
 
 def image_bytes(image_shape: tuple[int, int, int], encoding: Encoding) -> int:
-    """Bytes of an image file, for images (C, H, W)."""
+    """Estimate the bytes of an image file, for images (C, H, W)."""
     every, each = SIZES[encoding]
     return round(every + each * prod(image_shape))

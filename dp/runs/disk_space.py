@@ -1,14 +1,13 @@
-"""Is there room? What a run or a pool will write, estimated from its settings before anything is made.
+"""The room on disk that a run or a pool will need, estimated from its settings before anything is made.
 
 Weights are counted, a checkpoint twice: a new one is written beside the old one. Images are taken to be as large as
 photographs and generated clothes are; they are known to take between half of that and a third more. Files that are
 there already are not counted. Nor is what --tensorboard writes, and of a quota nothing is known.
 """
 
-import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,40 +15,37 @@ import torch
 
 from dp.config import PracticeConfig
 from dp.learner.models import build_learner
-from dp.pool import manifest as pool_manifest
-from dp.pool.on_disk import cache_folder
-from dp.pool.paths import MANIFEST, shard_name
+from dp.pool.paths import shards_in
 from dp.pool.shards import Layout, image_bytes
 from dp.runs.paths import checkpoint_file, learner_file
 from dp.utils.errors import UserError
 
 RECORD = 80  # bytes of an image's other columns and of its line in slots.json
 FOOTER = 5_000  # bytes of a shard without a row, beside the names of the classes
+ADVICE = "make room, name a folder elsewhere, or take a smaller encoding"
 LINE = 150  # bytes of a validation's entry, in the log and in a checkpoint
 
 
 @dataclass(frozen=True)
 class Need:
-    """What is still to be written in one place.
+    """The bytes still to be written in one place.
 
     Attributes:
         folder: where; it need not exist.
         parts: what -> bytes.
-        advice: what to do where there is too little room.
     """
 
     folder: Path
     parts: dict[str, int]
-    advice: str
 
     @property
     def bytes(self) -> int:
-        """The sum."""
+        """Return the sum."""
         return sum(self.parts.values())
 
     @property
     def disk(self) -> Path:
-        """The folder, or the nearest one above it that exists."""
+        """Return the folder, or the nearest one above it that exists."""
         return next(path for path in (self.folder.absolute(), *self.folder.absolute().parents) if path.exists())
 
     def __str__(self) -> str:
@@ -58,29 +54,28 @@ class Need:
 
 
 def pool_need(folder: Path, rounds: Sequence[int], layout: Layout) -> Need:
-    """Of a pool: `rounds` are the images of each round."""
+    """Return what a pool will write; `rounds` are the images of each round."""
     rows = layout.shard_size
     images = shards = 0
     for round_, count in enumerate(rounds):
-        there = [int(path.stem) for path in (folder / shard_name(round_, 0)).parent.glob("[0-9]*.parquet")]
+        there = shards_in(folder, round_)
         images += count - sum(len(range(count)[k * rows : (k + 1) * rows]) for k in there)
         shards += -(-count // rows) - len(there)
     names = sum(len(name) + 5 for name in layout.classes)  # in JSON; plainly, and in base64 in Arrow's schema
     content = images * (image_bytes(layout.image_shape, layout.encoding) + RECORD) + shards * (FOOTER + 3 * names)
-    return Need(folder, {"images": max(0, content)}, "make room, name a folder elsewhere, or take a smaller encoding")
+    return Need(folder, {"images": max(0, content)})
 
 
-def run_needs(folder: Path, config: PracticeConfig, layout: Layout, in_memory: bool = True) -> list[Need]:
-    """Of a run: its folder, and this machine's copy of its images if it trains from disk.
+def run_need(folder: Path, config: PracticeConfig, layout: Layout) -> Need:
+    """Return what a run will write to its folder.
 
     Args:
         folder: the run's.
         config: its settings.
         layout: of its pool.
-        in_memory: whether training holds the pool in memory.
 
     Raises:
-        UserError: there is no such learner, or a pool whose manifest is damaged.
+        UserError: there is no such learner.
     """
     rounds = [config.n_initial] + [config.n_per_round] * config.rounds
     pool = pool_need(folder / "pool", rounds, layout)
@@ -92,35 +87,22 @@ def run_needs(folder: Path, config: PracticeConfig, layout: Layout, in_memory: b
     sizes |= {checkpoint_file(folder, size): 2 * (learner + trained) + log for size in (None, *config.branch_sizes)}
     weights = sum(size for path, size in sizes.items() if not path.exists())
     weights += sizes[checkpoint_file(folder)]  # a new one is written beside the old one
-    needs = [Need(folder, pool.parts | {"weights": weights}, pool.advice)]
-    if not in_memory:
-        shards = pool_manifest.load(pool.folder).shards if (pool.folder / MANIFEST).exists() else []
-        copied = sum(each.rows for each in shards if (cache_folder() / f"{each.sha256}.arrow").exists())
-        images = max(0, sum(rounds) - copied)
-        copies = {"a copy of the images": images * (image_bytes(layout.image_shape, layout.encoding) + 20)}
-        advice = f"set TMPDIR to a larger disk of {platform.node()}, or leave out --storage.no-memory"
-        needs.append(Need(cache_folder(), copies, advice))
-    return needs
+    return replace(pool, folder=folder, parts=pool.parts | {"weights": weights})
 
 
-def check_room(needs: Sequence[Need]) -> None:
-    """UserError if a disk has less room than will be needed on it."""
-    disks: dict[int, list[Need]] = {}
-    for need in needs:
-        disks.setdefault(need.disk.stat().st_dev, []).append(need)
-    for together in disks.values():
-        if sum(need.bytes for need in together) > free(together[0]):
-            found, largest = size(free(together[0])), max(together, key=lambda need: need.bytes)
-            raise UserError(f"{' and '.join(map(str, together))} to be written, {found} free; {largest.advice}")
+def check_room(need: Need) -> None:
+    """Raise UserError if the disk has less room than will be needed on it."""
+    if need.bytes > free(need):
+        raise UserError(f"{need} to be written, {size(free(need))} free; {ADVICE}")
 
 
 def free(need: Need) -> int:
-    """Bytes free on the disk that it is for."""
+    """Return the bytes free on the disk that it is for."""
     return shutil.disk_usage(need.disk).free
 
 
 def size(count: float) -> str:
-    """Bytes for people: "1.5 GB"."""
+    """Write a number of bytes for people: "1.5 GB"."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -129,7 +111,7 @@ def size(count: float) -> str:
 
 
 def _learner_bytes(config: PracticeConfig, layout: Layout) -> tuple[int, int]:
-    """Bytes of a learner's weights and buffers, and of those weights that are trained."""
+    """Return the bytes of a learner's weights and buffers, and of the weights that are trained."""
     build = partial(build_learner, config.learner, len(layout.classes), layout.image_shape[0], config.crop or None)
     try:
         with torch.device("meta"):  # no memory, no time

@@ -1,49 +1,50 @@
 """The folder of a run: everything that must survive a kill, so that the same command goes on where it stopped.
 
     settings.json                 the resolved settings; a folder belongs to one run
-    pool/                         the images (see `dp.pool.folder`); its lock keeps a second run out
+    .lock                         keeps a second run out
+    pool/                         the images (see `dp.pool.folder`)
     checkpoint.safetensors        weights, averaged weights, optimiser and progress
     learners/round-0003.safetensors   the weights that guided round 3, to make its images again
     scores-0003/                  until round 3 is there: how hard its candidates are (generate, then prune)
     branches/2000.safetensors     the checkpoint of a branch that left the run at 2,000 images
-    log.jsonl                     one line a validation
+    log.jsonl                     one line per validation
     result.json                   outcomes and what made them; written last
 
 A checkpoint is written once a minute, before every addition, and when the process is told to stop.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dp.config import PracticeConfig
 from dp.pool.folder import PoolFolder
 from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
+from dp.pool.paths import MANIFEST
 from dp.pool.shards import SHARD_SIZE, Encoding
 from dp.practice.interfaces import TrainingPool
 from dp.practice.state import State
 from dp.runs.load import read_checkpoint
-from dp.runs.paths import FORMAT, checkpoint_file, learner_file, scores_folder
-from dp.runs.settings import claim, renew
+from dp.runs.paths import checkpoint_file, learner_file, result_file, scores_folder
+from dp.runs.result import read_result
 from dp.samples import Samples, concatenate
-from dp.utils.checkpoint import save_state, write_tensors
+from dp.utils.checkpoint import read_tensors, save_state, write_tensors
 from dp.utils.distributed import largest, rank, wait, world
 from dp.utils.errors import Stopped, UserError
-from dp.utils.files import atomic, write_json
+from dp.utils.files import atomic, write_record, writing
+from dp.utils.folders import FORMAT, claimed, renew
 
 CHECKPOINT_SECONDS = 60.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last one by SLURM, if told to
@@ -67,7 +68,7 @@ class RunFolder:
         self._logged = 0
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def open(
         cls,
         folder: Path,
@@ -99,28 +100,27 @@ class RunFolder:
             UserError: the folder is another run's, or a run is going on in it.
             Stopped: the process was told to stop; everything is kept.
         """
-        if rank() == 0:
-            claim(folder, settings)
-            # The pool's lock is the run's: whoever has it is alone in the folder.
-            pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, True, encoding)
-            if not (folder / "result.json").exists():
-                renew(folder, settings)
-            for leftover in folder.rglob(".*.partial"):
-                leftover.unlink(missing_ok=True)
-        wait()
-        if rank() != 0:
-            pool = PoolFolder.open(folder / "pool", writable=True, rank=rank())
-        run = cls(folder, config, pool, in_memory, batch)
-        handlers = {number: signal.signal(number, run._on_signal) for number in SIGNALS}
-        try:
+        folder = Path(folder)
+        with contextlib.ExitStack() as stack:
+            if rank() == 0:
+                stack.enter_context(claimed(folder, settings, "run"))
+                finished = result_file(folder).exists()
+                if not finished:
+                    renew(folder, settings)
+                if finished or checkpoint_file(folder).exists():
+                    _check_pool_is_there(folder)
+                pool = PoolFolder.create(folder / "pool", classes, image_shape, shard_size, True, encoding)
+            wait()
+            if rank() != 0:
+                pool = PoolFolder.open(folder / "pool", writable=True, rank=rank())
+            stack.callback(pool.close)
+            run = cls(folder, config, pool, in_memory, batch)
+            for number in SIGNALS:
+                stack.callback(signal.signal, number, signal.signal(number, run._on_signal))
             yield run
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            pool.close()
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
-        """The samples of a round: shards that are there already are kept, the others are made."""
+        """Return the samples of a round: shards that are there already are kept, the others are made."""
         training, self._stops_later = self._stops_later, True
         if state is not None and rank() == 0 and round_ == len(self.shards.rounds):
             self._save_learner(state, round_)
@@ -137,7 +137,7 @@ class RunFolder:
         return self.shards.read_round(round_, images=self.in_memory)
 
     def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
-        """Scores float32 [count] of a round's candidates; a file for as many as a shard has images is kept at once.
+        """Return scores float32 [count] of a round's candidates, kept in files for as many as a shard has images.
 
         None: the round is in the pool.
 
@@ -146,26 +146,26 @@ class RunFolder:
         """
         if round_ < len(self.shards.rounds):
             return None
-        files = []
-        for k, numbers in enumerate(self.shards.layout.shards(count)):
+        files, parts = [], self.shards.layout.shards(count)
+        for k, numbers in enumerate(parts):
             files.append(scores_folder(self.folder, round_) / f"{k:05d}.safetensors")
             if k % world() == rank() and not files[-1].exists():
-                write_tensors(files[-1], {"scores": torch.cat([score(part) for part in self._portions(numbers)])})
+                write_tensors(files[-1], {"of/all": torch.cat([score(part) for part in self._portions(numbers)])})
         self._wait()
-        return torch.cat([_scores_in(file) for file in files])
+        return torch.cat([_scores_in(file, numbers) for file, numbers in zip(files, parts, strict=True)])
 
     def _portions(self, numbers: range) -> Iterator[range]:
-        """The numbers, some at a time, until the process is told to stop."""
+        """Yield the numbers, some at a time, until the process is told to stop."""
         for first in numbers[:: self._portion]:
             self._end_if_asked(self._stop)  # the checkpoint is from before the addition, finished files are kept
             yield range(first, min(first + self._portion, numbers.stop))
 
     def pool(self, initial: Samples) -> TrainingPool:
-        """In memory, or on disk."""
+        """Return the pool to train on, in memory or on disk."""
         return Pool(initial) if self.in_memory else DiskPool(self.shards, 1)
 
     def iteration(self, state: State) -> None:
-        """Checkpoint if it is time to, or if a process is to stop; all processes stop together."""
+        """Write a checkpoint if it is time to, or if a process is to stop; all processes stop together."""
         stop = largest(self._stop or 0) or None
         if stop is not None or state.pending or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save(state)
@@ -175,7 +175,8 @@ class RunFolder:
             self._wait()  # torchrun ends them all when one has ended, and the first one is writing
         self._end_if_asked(stop)
         if len(state.log) > self._logged and state.branch is None and rank() == 0:
-            with (self.folder / "log.jsonl").open("a") as file:
+            path = self.folder / "log.jsonl"
+            with writing(path), path.open("a") as file:
                 file.writelines(json.dumps(entry) + "\n" for entry in state.log[self._logged :])
             self._logged = len(state.log)
         if state.iteration == self.config.iterations:
@@ -207,11 +208,11 @@ class RunFolder:
         self.save(state)
 
     def branches(self) -> list[int]:
-        """Pool sizes of the branches kept."""
-        return sorted(int(path.stem) for path in (self.folder / "branches").glob("[0-9]*.safetensors"))
+        """Return the pool sizes of the branches kept."""
+        return sorted(size for size in set(self.config.branch_sizes) if checkpoint_file(self.folder, size).exists())
 
     def resume(self, fresh: State, branch: int | None = None) -> State:
-        """The run (or branch) as it was kept last; `fresh` if there is nothing yet."""
+        """Return the run (or branch) as it was kept last; `fresh` if there is nothing yet."""
         path = checkpoint_file(self.folder, branch)
         kept = path.exists()
         if kept:
@@ -225,6 +226,11 @@ class RunFolder:
         if kept:
             size = self.config.n_initial + len(fresh.additions) * self.config.n_per_round
             rounds = 1 + len(fresh.additions)
+            if len(self.shards.rounds) < rounds:
+                raise UserError(
+                    f"{self.shards.folder}: got {len(self.shards.rounds)} rounds, but {path.name} expects {rounds}; "
+                    "restore both from a copy"
+                )
             fresh.pool = Pool(self.shards.read(rounds)) if self.in_memory else DiskPool(self.shards, rounds)
             if len(fresh.pool) != size:
                 raise UserError(
@@ -241,10 +247,10 @@ class RunFolder:
     def finish(self, result: dict[str, Any]) -> None:
         """Write result.json."""
         if rank() == 0:
-            write_json(self.folder / "result.json", result)
+            write_record(result_file(self.folder), result)
 
     def _save_learner(self, state: State, round_: int) -> None:
-        """The weights that guide a round, before its first image is made."""
+        """Write the weights that guide a round, before its first image is made."""
         parts = {"learner": state.learner, "ema": state.ema}
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
         write_tensors(learner_file(self.folder, round_), tensors)
@@ -261,7 +267,7 @@ class RunFolder:
             raise Stopped(stop)
 
     def _wait(self) -> None:
-        """For the other processes; where they have been told to stop they do not come, and neither shall this one."""
+        """Wait for the other processes; where they were told to stop they do not come, and this one stops too."""
         try:
             wait()
         except RuntimeError:
@@ -269,11 +275,28 @@ class RunFolder:
             raise
 
 
-def _scores_in(path: Path) -> Tensor:
-    try:
-        return load_file(path)["scores"]
-    except (SafetensorError, KeyError, OSError) as error:
-        raise UserError(f"{path}: damaged ({error}); remove it, its candidates are scored again") from None
+def _check_pool_is_there(folder: Path) -> None:
+    """Raise UserError if a run that has trained has lost its pool, or rounds of it: a new one would not be the same."""
+    if not (folder / "pool" / MANIFEST).exists():
+        what = "is finished (its result.json stands)" if result_file(folder).exists() else "has begun to train"
+        raise UserError(
+            f"{folder / 'pool'}: missing, though the run {what}; restore it from a copy, or start in a new folder"
+        )
+    if result_file(folder).exists():
+        additions, found = read_result(result_file(folder)).get("additions"), PoolFolder.open(folder / "pool").rounds
+        if isinstance(additions, list) and len(found) < 1 + len(additions):
+            raise UserError(
+                f"{folder / 'pool'}: got {len(found)} rounds, though the finished run has {1 + len(additions)}; restore "
+                "it from a copy, or start in a new folder"
+            )
+
+
+def _scores_in(path: Path, numbers: range) -> Tensor:
+    parts, _ = read_tensors(path, ("of",))
+    scores = parts["of"].get("all")
+    if scores is None or scores.shape != (len(numbers),):
+        raise UserError(f"{path}: not the scores of {len(numbers)} candidates; remove it, they are scored again")
+    return scores
 
 
 def _finite(value: float) -> float | None:

@@ -1,11 +1,14 @@
-"""runs.load."""
+"""What a run has kept: its checkpoints, the learners that guided its additions, and its images made again."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from dp.config import PracticeConfig, config_from
 from dp.learner.evaluate import device_of
@@ -16,13 +19,45 @@ from dp.pool.repair import repair
 from dp.practice.additions import classes_of, image_maker
 from dp.practice.interfaces import ImageGenerator
 from dp.practice.state import State, start
-from dp.runs.paths import FORMAT, checkpoint_file, learner_file
-from dp.runs.settings import read_settings
+from dp.runs.paths import checkpoint_file, learner_file
 from dp.samples import Samples
 from dp.selection.filters import Filter
-from dp.utils.checkpoint import load_state
+from dp.utils.checkpoint import load_modules, load_state, read_tensors
 from dp.utils.errors import UserError
-from dp.utils.files import pickle_in
+from dp.utils.folders import FORMAT, read_settings
+
+
+class Addition(TypedDict):
+    """What is needed of an addition; more is kept (see `dp.practice.loop.add_images`)."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    iteration: int
+    pool_size: int
+
+
+class KeptPatience(TypedDict):
+    """The fields of `dp.practice.patience.Patience`; best is None for minus infinity."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+    initial: int
+    incremental: bool
+    best: float | None
+    waited: int
+    signal: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a checkpoint has beside its tensors, as JSON values; see `dp.practice.state.State`."""
+
+    format: int
+    iteration: int
+    pending: str | None
+    branch: int | None
+    losses: list[float]
+    patience: KeptPatience
+    log: list[dict[str, int | float | str | None]]
+    additions: list[Addition]
 
 
 def read_checkpoint(path: Path, state: State) -> None:
@@ -31,45 +66,47 @@ def read_checkpoint(path: Path, state: State) -> None:
     Raises:
         UserError: it is damaged, of another configuration or of a newer version.
     """
-    progress = load_state(path, {"learner": state.learner, "ema": state.ema}, state.optimizer)
-    if progress.get("format") != FORMAT:
+    found = load_state(path, {"learner": state.learner, "ema": state.ema}, state.optimizer)
+    if found.get("format") != FORMAT:
         raise UserError(
-            f"{path}: format {progress.get('format')}, this version reads {FORMAT}; use the version that wrote it"
+            f"{path}: format {found.get('format')}, this version reads {FORMAT}; use the version that wrote it"
         )
-    state.iteration, state.pending, state.branch = (progress[name] for name in ("iteration", "pending", "branch"))
-    state.losses = [torch.tensor(loss, device=device_of(state.learner)) for loss in progress["losses"]]
-    state.log, state.additions = progress["log"], progress["additions"]
-    for name, value in progress["patience"].items():
+    try:
+        progress = TypeAdapter(Progress).validate_json(json.dumps(found), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {field}: {first['msg']}; restore it from a copy, or start in a new folder") from None
+    state.iteration, state.pending, state.branch = progress.iteration, progress.pending, progress.branch
+    state.losses = [torch.tensor(loss, device=device_of(state.learner)) for loss in progress.losses]
+    state.log, state.additions = [*progress.log], [{**each} for each in progress.additions]
+    for name, value in progress.patience.items():
         setattr(state.patience, name, float("-inf") if name == "best" and value is None else value)
 
 
 def load_learner(folder: Path, round_: int, state: State) -> None:
-    """Put the weights that guided a round into a state."""
+    """Put the weights that guided a round into a state.
+
+    Raises:
+        UserError: they are missing, damaged or another model's.
+    """
     path = learner_file(folder, round_)
     if not path.exists():
         raise UserError(
             f"{path}: missing; without the learner that guided round {round_} its images cannot be made again"
         )
-    parts: dict[str, dict[str, torch.Tensor]] = {"learner": {}, "ema": {}}
-    try:
-        with safe_open(path, "pt") as file:
-            for name in file.keys():
-                part, key = name.split("/", 1)
-                parts[part][key] = file.get_tensor(name)
-        state.learner.load_state_dict(parts["learner"])
-        state.ema.load_state_dict(parts["ema"])
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        reason = pickle_in(path.read_bytes()) or str(error).splitlines()[0]
-        raise UserError(f"{path}: not the learner of this run ({reason}); restore it from a copy") from None
+    modules = {"learner": state.learner, "ema": state.ema}
+    parts, _ = read_tensors(path, tuple(modules))
+    load_modules(path, modules, parts)
 
 
 def learner_of(folder: Path) -> nn.Module:
-    """The averaged weights of a run as they were kept last, for whole images; in eval mode."""
+    """Return the averaged weights of a run as they were kept last, for whole images; in eval mode."""
     return on_full_images(config_from(read_settings(folder, "config")["config"]), state_of(folder).ema.module)
 
 
 def state_of(folder: Path, branch: int | None = None) -> State:
-    """A run, or one of its branches, as it was kept last; without images."""
+    """Return a run, or one of its branches, as it was kept last; without images."""
     config = config_from(read_settings(folder, "config")["config"])
     pool = PoolFolder.open(folder / "pool")
     state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
@@ -81,7 +118,7 @@ def state_of(folder: Path, branch: int | None = None) -> State:
 
 
 def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator, keep: Filter | None) -> list[str]:
-    """Make the damaged shards of a run's pool again, with the learners that guided them; returns the files made."""
+    """Make the damaged shards of a run's pool again, with the learners that guided them; return the files made."""
 
     def make(round_: int, slots: range, _labels: Any, _seeds: Any) -> Samples:
         if round_ == 0:

@@ -123,9 +123,8 @@ def test_a_dry_run_says_what_will_be_written(capsys, tmp_path):
         main(["run", str(tmp_path / "made"), *FULL, "--dry-run"])
     assert f"to be written to {tmp_path}/made: about 9.0 TB (images 9.0 TB, weights" in capsys.readouterr().out
     main(["run", str(tmp_path / "made"), *SHORT, "--storage.no-memory", "--dry-run"])
-    told = capsys.readouterr().out.splitlines()[-2:]
-    assert told[0].startswith(f"to be written to {tmp_path}/made: about 1.4") and told[0].endswith(" free")
-    assert "(a copy of the images " in told[1]
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith(f"to be written to {tmp_path}/made: about 1.4") and told.endswith(" free")
     main(["run", str(tmp_path / "made"), "--row", "4/static 130k", "--imagenet", str(tmp_path), "--dry-run"])
     assert "(images 17.9 GB, weights 2.7" in capsys.readouterr().out
     assert not (tmp_path / "made").exists()

@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dp.pool.export import summary
+from dp.pool.export import export_imagefolder, summary
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check, repair
-from dp.pool.shards import encode
+from dp.pool.shards import Layout, encode, records
 from dp.samples import Samples
 from dp.utils.errors import UserError
 from tests.dp.pool.example import SHARDS, cut, files, made, made_again, rounds, same
@@ -159,11 +161,29 @@ def relist(folder: Path, name: str) -> None:
     path.write_text(json.dumps(manifest))
 
 
+AWAY, TEXT = {"bytes": None, "path": "/etc/passwd"}, {"bytes": b"no image", "path": None}
+
+
+def changed(layout: Layout, column: str, values: list) -> bytes:
+    """The first shard with other values in a column."""
+    table = records(encode(made(0, range(4)), 0, layout), "shard", layout)
+    place, field = table.schema.get_field_index(column), table.schema.field(column)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.set_column(place, field, pa.array(values, field.type)), sink)
+    return sink.getvalue().to_pybytes()
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (lambda layout: encode(made(0, range(3)), 0, layout), "got 3 rows, expected 4"),
+        (lambda layout: encode(made(0, range(3)), 0, layout), "expected slots 0 .. 3 of round 0"),
+        (lambda layout: encode(made(0, range(4)), 4, layout), "expected slots 0 .. 3 of round 0"),
         (lambda layout: encode(made(0, range(4, 8)), 0, layout), "its labels and seeds are not those its round lists"),
+        (lambda layout: changed(layout, "round", [-1, 0, 0, 0]), "expected slots 0 .. 3 of round 0"),
+        (lambda layout: changed(layout, "index", [0, 1, 1, 3]), "expected slots 0 .. 3 of round 0"),
+        (lambda layout: changed(layout, "image", [None] * 4), "column image: got rows without an image of their own"),
+        (lambda layout: changed(layout, "image", [AWAY] * 4), "column image: got rows without an image of their own"),
+        (lambda layout: changed(layout, "image", [TEXT] * 4), "column image: got what is no image"),
         (lambda _: b"PAR1 but no more", "not a readable Parquet file"),
     ],
 )
@@ -173,6 +193,23 @@ def test_a_manifest_that_vouches_for_the_wrong_shard_is_found_out(folder, data, 
     relist(folder, SHARDS[0])
     (problem,) = check(pool)
     assert problem.file == SHARDS[0] and problem.what.startswith(what)
+    if "round lists" not in what:  # reading and exporting do not look at the lists of seeds
+        for act in (pool.read, lambda: export_imagefolder(pool, folder / "out")):
+            with pytest.raises(UserError, match=f"{SHARDS[0]}: {what}"):
+                act()
+        assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "text", [b"{}", b"[]", b"[" * 10_000, b'{"labels": [0], "seeds": [0]}', b'{"labels": "0", "seeds": null}']
+)
+def test_a_manifest_that_vouches_for_no_list_of_seeds_is_found_out(folder, text):
+    (folder / "round-0001/slots.json").write_bytes(text)
+    relist(folder, "round-0001/slots.json")
+    (problem,) = check(PoolFolder.open(folder))
+    assert problem.file == "round-0001/slots.json" and problem.what.startswith("not a list of labels and seeds")
+    with PoolFolder.open(folder, writable=True) as pool, pytest.raises(UserError, match="not a list of labels and see"):
+        repair(pool, made_again)
 
 
 class Malice:

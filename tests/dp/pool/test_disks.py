@@ -5,7 +5,8 @@ import os
 import resource
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_folder_without_write_permission_is_read_but_not_written(original):
             assert len(PoolFolder.open(folder).read()) == 13
             with pytest.raises(UserError, match=r"\.lock: cannot be locked: Permission denied; give the run a folder"):
                 PoolFolder.open(folder, writable=True)
-            with pytest.raises(UserError, match=r"new/.lock: cannot be written: Permission denied"):
+            with pytest.raises(UserError, match=r"new: cannot be written: Permission denied"):
                 PoolFolder.create(folder / "new", CLASSES, SHAPE)
 
         unprivileged(act)
@@ -59,37 +60,42 @@ def test_a_file_system_without_locks_is_told_from_a_full_one(folder, tmp_path, m
         open_it(place, CLASSES, SHAPE)
 
 
-@pytest.mark.parametrize("name", ["round-0002/.00000.parquet", "round-0002/.slots.json", ".manifest.json"])
-def test_a_full_disk_loses_nothing(folder, name):
-    """The file goes to a device that is always full; with room again, the same steps succeed."""
-
-    def add() -> None:
-        for slots in pool.shards_missing(2, 4):
-            pool.write(2, slots.start, made(2, slots))
-        pool.commit(2, 4)
-
-    with PoolFolder.open(folder, writable=True) as pool:
-        partial = folder / f"{name}.{os.getpid()}.partial"
-        partial.parent.mkdir(exist_ok=True)
-        partial.symlink_to("/dev/full")
-        target = folder / name.replace("/.", "/").removeprefix(".")
-        with pytest.raises(UserError, match=f"^{target}: cannot be written: No space left on device"):
-            add()
-        assert pool.rounds == [10, 3] and same(pool.read(), rounds(0, 2))
-        assert list(folder.rglob("*.partial")) == []
-        add()
-        assert pool.rounds == [10, 3, 4] and check(pool) == []
-
-
-def test_a_file_size_limit_is_told_like_a_full_disk(empty):
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """No file may have more bytes: a write that would make it longer fails, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        with pytest.raises(UserError, match=r"round-0000/00000.parquet: cannot be written: File too large"):
-            empty.write(0, 0, made(0, range(4)))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [path.name for path in empty.folder.rglob("*") if path.is_file()] == [".lock", "manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("round-0002/00000.parquet", (1000, 10**6)),
+        ("round-0002/slots.json", (10**6, 50)),
+        ("manifest.json", (10**6, 500)),
+    ],
+)
+def test_a_full_disk_loses_nothing(folder, name, sizes):
+    """With room again, the same steps succeed."""
+
+    def add(write: int, commit: int) -> None:
+        with limited(write):
+            for slots in pool.shards_missing(2, 4):
+                pool.write(2, slots.start, made(2, slots))
+        with limited(commit):
+            pool.commit(2, 4)
+
+    with PoolFolder.open(folder, writable=True) as pool:
+        with pytest.raises(UserError, match=f"^{folder / name}: cannot be written: File too large; .* make room"):
+            add(*sizes)
+        assert pool.rounds == [10, 3] and same(pool.read(), rounds(0, 2))
+        assert list(folder.rglob("*.partial")) == []
+        add(10**6, 10**6)
+        assert pool.rounds == [10, 3, 4] and check(pool) == []
 
 
 def test_every_file_reaches_the_disk_before_its_name_and_the_name_before_the_next_step(tmp_path, monkeypatch):
@@ -111,11 +117,11 @@ def test_every_file_reaches_the_disk_before_its_name_and_the_name_before_the_nex
         pool.write(0, 0, made(0, range(3)))
         pool.commit(0, 3)
     renamed = [i for i, (step, _) in enumerate(steps) if step == "rename"]
-    names = ["manifest.json", "round-0000/00000.parquet", "round-0000/slots.json", "manifest.json"]
+    names = ["manifest.json", "README.md", "round-0000/00000.parquet", "round-0000/slots.json", "manifest.json"]
     assert [steps[i][1] for i in renamed] == [folder / name for name in names]
     for i in renamed:
         target = steps[i][1]
         assert steps[i - 1] == ("fsync", target.with_name(f".{target.name}.{os.getpid()}.partial"))
         assert steps[i + 1] == ("fsync", target.parent)
-    assert ("fsync", folder) in steps[renamed[0] + 2 : renamed[1]]  # the new folder of the round
-    assert ("fsync", folder) in steps[renamed[2] : renamed[3]]  # and again, should a killed run have made it
+    assert ("fsync", folder) in steps[renamed[1] + 2 : renamed[2]]  # the new folder of the round
+    assert ("fsync", folder) in steps[renamed[3] : renamed[4]]  # and again, should a killed run have made it

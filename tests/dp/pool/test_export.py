@@ -10,7 +10,7 @@ from dp.pool.export import export_datasets, export_imagefolder, summary
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import repair
 from dp.utils.errors import UserError
-from tests.dp.pool.example import CLASSES, SHARDS, cut, made, made_again, rounds
+from tests.dp.pool.example import CLASSES, SHARDS, cut, files, made, made_again, rounds
 
 
 def test_numbers_of_each_round(original):
@@ -39,20 +39,27 @@ def test_export_as_a_folder_of_images(original, tmp_path):
 @pytest.mark.parametrize("export", [export_imagefolder, export_datasets])
 def test_an_export_is_whole_or_absent(folder, tmp_path, export):
     out = tmp_path / "out"
-    (tmp_path / ".out.partial").mkdir()  # of an export that was killed
-    (tmp_path / ".out.partial/rest.png").write_bytes(b"")
+    for name in (".out.partial", ".out.123.partial"):  # of exports that were killed, the first one by an older version
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rest.png").write_bytes(b"")
     cut(folder / SHARDS[-1])
     with pytest.raises(UserError, match=f"{SHARDS[-1]}: damaged"):
         export(PoolFolder.open(folder), out)
-    assert not out.exists() and not (tmp_path / ".out.partial").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
     with PoolFolder.open(folder, writable=True) as pool:
         repair(pool, made_again)
-        export(pool, out)
-        with pytest.raises(UserError, match="out: exists and is not an empty folder; give a new one"):
+        assert export(pool, out) == 13
+        before = files(out)
+        assert export(pool, out) == 13 and files(out) == before
+        other = {export_imagefolder: export_datasets, export_datasets: export_imagefolder}[export]
+        with pytest.raises(UserError, match=r"out: another export's folder \(export.format: .* there, .* asked for\)"):
+            other(pool, out)
+        (out / "settings.json").unlink()
+        with pytest.raises(UserError, match="out: not a folder of this export and not empty"):
             export(pool, out)
+        with pytest.raises(UserError, match=r"cannot be written: Not a directory"):
+            export(pool, next(path for path in out.iterdir() if path.is_file()) / "new")
     assert not any(path.name == "rest.png" for path in out.rglob("*"))
-    with pytest.raises(UserError, match="cannot be written: Not a directory"):
-        export(pool, out / "README.md" / "new" if export is export_datasets else out / "metadata.csv" / "new")
 
 
 def test_datasets_opens_the_pool_and_both_exports(original, tmp_path, monkeypatch):
@@ -66,6 +73,7 @@ def test_datasets_opens_the_pool_and_both_exports(original, tmp_path, monkeypatc
     shards = [str(original / name) for name in SHARDS]
     opened = {
         "shards": datasets.load_dataset("parquet", data_files=shards, split="train", cache_dir=cache),
+        "pool": datasets.load_dataset(str(original), split="train", cache_dir=cache),
         "export": datasets.load_dataset(str(tmp_path / "set"), split="train", cache_dir=cache),
         "images": datasets.load_dataset(str(tmp_path / "images"), split="train", cache_dir=cache),
     }

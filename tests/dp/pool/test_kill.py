@@ -109,6 +109,7 @@ def test_a_run_leaves_nothing_but_its_rounds(undisturbed):
     assert pool.rounds == [10, 3] and len(pool) == 13 and check(pool) == []
     assert set(files(undisturbed)) == {
         ".lock",
+        "README.md",
         "manifest.json",
         *(f"round-0000/{name}" for name in ("00000.parquet", "00001.parquet", "00002.parquet", "slots.json")),
         *(f"round-0001/{name}" for name in ("00000.parquet", "slots.json")),
@@ -224,7 +225,9 @@ def test_a_round_whose_second_writer_was_killed_is_finished_by_the_first(tmp_pat
 
 def test_one_run_a_folder_and_a_killed_one_lets_go(tmp_path):
     folder = tmp_path / "pool"
-    hold = "\nPoolFolder.create(Path(folder), ('a', 'b'), (3, 6, 6), 4, exist_ok=True)\nimport time; time.sleep(60)"
+    hold = (
+        "\npool = PoolFolder.create(Path(folder), ('a', 'b'), (3, 6, 6), 4, exist_ok=True)\nimport time; time.sleep(60)"
+    )
     process = start(RUN + hold, folder=str(folder))
     wait_for(lambda: (folder / "manifest.json").exists(), [process])
     message = f"two runs in one folder: process {process.pid} is writing here"

@@ -1,8 +1,7 @@
 """A pool that is trained on from disk gives what one in memory gives."""
 
 import copy
-import time
-from concurrent.futures import ThreadPoolExecutor
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +52,7 @@ def write(folder, rounds: int, **layout) -> PoolFolder:
 
 def test_rows_and_draws_are_those_of_a_pool_in_memory(tmp_path):
     with write(tmp_path / "pool", 3) as folder:
-        disk, memory = DiskPool(folder, 2, tmp_path / "cache"), Pool(concatenate([some(20, 0), some(20, 1)]))
+        disk, memory = DiskPool(folder, 2), Pool(concatenate([some(20, 0), some(20, 1)]))
         for _ in range(2):
             assert len(disk) == len(memory) and disk.image_shape == memory.image_shape == SHAPE
             for weight in (1.0, 3.0):
@@ -65,41 +64,34 @@ def test_rows_and_draws_are_those_of_a_pool_in_memory(tmp_path):
                 pool.append(some(20, 2))
 
 
-def test_files_of_the_cache_are_shared_and_not_made_twice(tmp_path):
+def test_a_shard_that_goes_or_changes_while_a_run_reads_it_is_named(tmp_path):
     with write(tmp_path / "pool", 2) as folder:
-        DiskPool(folder, 2, tmp_path / "cache")
-        times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
-        assert len(times) == 7 and [name for name in times if name.startswith(".")] == [".lock"]
-        again = DiskPool(folder, 2, tmp_path / "cache")
-        assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == times
-        # A shard that is gone does not matter to who has it in the cache, and is named to who has not.
-        (tmp_path / "pool" / "round-0001" / "00002.parquet").unlink()
-        assert torch.equal(again.rows(torch.tensor([39]))[0], some(20, 1).images[-1:])
+        disk, path = DiskPool(folder, 2), tmp_path / "pool" / "round-0001" / "00002.parquet"
+        data = path.read_bytes()
+        path.write_bytes(data[:500])
+        with pytest.raises(UserError, match=r"round-0001/00002\.parquet: .*it has changed since the run began"):
+            disk.rows(torch.tensor([39]))
+        path.unlink()
         with pytest.raises(UserError, match=r"round-0001/00002\.parquet: missing"):
-            DiskPool(folder, 2, tmp_path / "elsewhere")
+            DiskPool(folder, 2)
 
 
-def test_what_asks_for_a_shard_at_once_maps_the_same_file(tmp_path, monkeypatch):
-    """As the processes of a node do; a second copy would be a second one in memory."""
-    read, slow = [], PoolFolder.content
-
-    def content(self, listed):
-        read.append(listed.file)
-        time.sleep(0.05)  # until all have found it missing
-        return slow(self, listed)
-
-    monkeypatch.setattr(PoolFolder, "content", content)
-    with write(tmp_path / "pool", 1) as folder, ThreadPoolExecutor(4) as threads:
-        pools = list(threads.map(lambda _: DiskPool(folder, 1, tmp_path / "cache"), range(4)))
-    assert len(read) == 3 and all(len(pool) == 20 for pool in pools)
+def test_more_shards_than_files_may_be_open(tmp_path, monkeypatch):
+    monkeypatch.setattr("dp.pool.on_disk.OPEN_FILES", 2)
+    with write(tmp_path / "pool", 3) as folder:
+        disk, expected = DiskPool(folder, 3), folder.read()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            images, labels = disk.rows(torch.arange(60))
+            assert torch.equal(images, expected.images) and torch.equal(labels, expected.labels)
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
 
 
 def test_a_copy_shares_what_is_mapped_and_nothing_that_comes_later(tmp_path):
     with write(tmp_path / "pool", 2) as folder:
-        disk = DiskPool(folder, 1, tmp_path / "cache")
+        disk = DiskPool(folder, 1)
         twin = copy.deepcopy(disk)
-        addresses = [[each["bytes"].chunk(0).buffers()[2].address for each in pool._tables] for pool in (disk, twin)]
-        assert addresses[0] == addresses[1] and len(addresses[0]) == 3
+        assert [id(each) for each in disk._places] == [id(each) for each in twin._places] and len(disk._places) == 3
         disk.append(some(20, 1))
         assert (len(disk), len(twin)) == (40, 20)
         assert torch.equal(twin.rows(torch.arange(20))[0], some(20, 0).images)
@@ -109,7 +101,7 @@ def test_a_copy_shares_what_is_mapped_and_nothing_that_comes_later(tmp_path):
 def test_lossy_encodings_are_close(tmp_path, encoding, magic):
     with write(tmp_path / encoding, 1, encoding=encoding) as folder:
         read = folder.read()
-        assert torch.equal(DiskPool(folder, 1, tmp_path / "cache").rows(torch.arange(20))[0], read.images)
+        assert torch.equal(DiskPool(folder, 1).rows(torch.arange(20))[0], read.images)
     assert (read.images.float() - some(20, 0).images.float()).abs().mean() < 4
     assert PoolFolder.open(tmp_path / encoding).layout.encoding == encoding
     table = PoolFolder.open(tmp_path / encoding).manifest().shards[0].file

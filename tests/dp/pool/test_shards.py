@@ -52,7 +52,7 @@ def test_samples_come_back_bit_for_bit(count, channels, height, width, seed):
     layout = replace(LAYOUT, image_shape=(channels, height, width))
     samples = some(count, layout.image_shape, seed)
     data = encode(samples, 16, layout)
-    assert same(decode(data, "shard", layout), samples)
+    assert same(decode(records(data, "shard", layout), "shard", layout), samples)
     assert encode(samples, 16, layout) == data
     assert len(verified(data, "shard", 2, range(16, 16 + count), layout)) == count
 
@@ -61,7 +61,7 @@ def test_samples_come_back_bit_for_bit(count, channels, height, width, seed):
 @given(st.lists(st.floats(0, width=32) | st.just(float("nan")), min_size=1, max_size=8))
 def test_any_entropy_comes_back(values):
     samples = replace(some(len(values)), entropy=torch.tensor(values))
-    assert same(decode(encode(samples, 0, LAYOUT), "shard", LAYOUT), samples)
+    assert same(decode(records(encode(samples, 0, LAYOUT), "shard", LAYOUT), "shard", LAYOUT), samples)
 
 
 def test_images_are_png_files_and_the_unknown_is_null():
@@ -186,10 +186,13 @@ def changed(column: str, values: pa.Array) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def images_of(png: bytes) -> bytes:
-    return changed(
-        "image", pa.array([{"bytes": png, "path": None}] * 3, pa.struct({"bytes": pa.binary(), "path": "str"}))
-    )
+def images_of(png: bytes | None, path: str | None = None) -> bytes:
+    image = {"bytes": png, "path": path}
+    return changed("image", pa.array([image] * 3, pa.struct({"bytes": pa.binary(), "path": "str"})))
+
+
+def no_images() -> bytes:
+    return changed("image", pa.array([None] * 3, pa.struct({"bytes": pa.binary(), "path": "str"})))
 
 
 def png_of(array: np.ndarray) -> bytes:
@@ -228,6 +231,10 @@ def torch_file(marker: Path) -> bytes:
         (lambda _: changed("seed", pa.array([0, None, 1])), "column seed: got rows without a value"),
         (lambda _: images_of(b"no png"), "column image: "),
         (lambda _: images_of(b""), "column image: "),
+        (lambda _: no_images(), "column image: got rows without an image of their own"),
+        (lambda _: images_of(None), "column image: got rows without an image of their own"),
+        (lambda _: images_of(None, "/etc/passwd"), "column image: got rows without an image of their own"),
+        (lambda _: images_of(png_of(np.zeros((5, 4), np.uint8)), "/etc/passwd"), "column image: got rows without an"),
         (lambda _: images_of(png_of(np.zeros((4, 5), np.uint8))), "got a L image of 5 x 4 pixels; expected images"),
         (lambda _: images_of(png_of(np.zeros((5, 4, 3), np.uint8))), "got a RGB image of 4 x 5 pixels"),
         (lambda _: images_of(png_of(np.zeros((5, 4), np.uint8))[:-30]), "column image: "),
@@ -240,7 +247,7 @@ def torch_file(marker: Path) -> bytes:
 def test_what_is_no_shard_is_refused_and_runs_nothing(tmp_path, make, message):
     marker = tmp_path / "ran"
     with pytest.raises(UserError, match=f"^some/file: .*{message}"):
-        decode(make(marker), "some/file", LAYOUT)
+        decode(records(make(marker), "some/file", LAYOUT), "some/file", LAYOUT)
     assert not marker.exists()
 
 

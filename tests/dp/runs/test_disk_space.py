@@ -1,7 +1,6 @@
 """The room that is asked for beforehand, and what is written then."""
 
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from dp.pool.folder import PoolFolder
 from dp.pool.shards import ENCODINGS, Encoding, Layout, encode_image, image_bytes
 from dp.pretrained.load import bundled_generator
 from dp.runs import disk_space as disk
-from dp.runs.disk_space import Need, check_room, pool_need, run_needs
+from dp.runs.disk_space import Need, check_room, pool_need, run_need
 from dp.runs.inputs import Source
 from dp.utils.errors import UserError
 
@@ -40,13 +39,11 @@ def written(*paths: Path) -> int:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run, its cache, and what was expected of both."""
-    folder, local = tmp_path_factory.mktemp("runs") / "run", tmp_path_factory.mktemp("local")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tempfile, "tempdir", str(local))
-        needs = run_needs(folder, CONFIG, LAYOUT, in_memory=False)
-        main(["run", str(folder), *WORDS])
-        yield folder, local, needs
+    """A finished run, and what was expected of it."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    need = run_need(folder, CONFIG, LAYOUT)
+    main(["run", str(folder), *WORDS])
+    return folder, need
 
 
 def honest(estimate: int, found: int) -> bool:
@@ -54,32 +51,30 @@ def honest(estimate: int, found: int) -> bool:
 
 
 def test_a_run_writes_what_was_estimated(run):
-    folder, local, (own, copies) = run
-    assert (own.folder, copies.folder.parent) == (folder, local)
+    folder, own = run
+    assert own.folder == folder
     assert honest(own.parts["images"], written(folder / "pool"))
     names = ("checkpoint.safetensors", "learners", "branches", "log.jsonl")
     assert honest(own.parts["weights"], written(*(folder / name for name in names)))
     assert honest(own.bytes, written(folder))
-    assert honest(copies.bytes, written(local))
 
 
 def test_what_is_there_counts_as_done(run, tmp_path):
-    folder, _, (before, _) = run
-    own, copied = run_needs(folder, CONFIG, LAYOUT, in_memory=False)
+    folder, before = run
+    own = run_need(folder, CONFIG, LAYOUT)
     checkpoint = (folder / "checkpoint.safetensors").stat().st_size
     assert own.parts["images"] == 0 and own.parts["weights"] == pytest.approx(checkpoint, rel=0.1)
-    assert copied.bytes == 0
 
     half = Path(shutil.copytree(folder, tmp_path / "run"))
     shutil.rmtree(half / "pool" / "round-0002")
     shutil.rmtree(half / "pool" / "round-0001")
     (half / "learners" / "round-0001.safetensors").unlink()
-    found = run_needs(half, CONFIG, LAYOUT)[0].parts
+    found = run_need(half, CONFIG, LAYOUT).parts
     # The second half of the images, in two shards of three.
     assert 0.5 * before.parts["images"] < found["images"] < 0.67 * before.parts["images"]
     learner = (half / "learners" / "round-0002.safetensors").stat().st_size
     assert found["weights"] - own.parts["weights"] == pytest.approx(learner, rel=0.1)
-    assert run_needs(folder, replace(CONFIG, rounds=3), LAYOUT)[0].parts["images"] > 0
+    assert run_need(folder, replace(CONFIG, rounds=3), LAYOUT).parts["images"] > 0
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -103,16 +98,16 @@ def test_shards_with_many_classes_take_what_is_estimated(tmp_path):
     assert honest(need.bytes, written(tmp_path / "pool" / "round-0000"))
 
 
-def test_places_on_one_disk_need_room_together(tmp_path, monkeypatch):
-    needs = [Need(tmp_path / "a" / "b", {"images": 6 * 10**9}, "x"), Need(tmp_path / "c", {"copies": 7 * 10**9}, "y")]
+def test_too_little_room_is_told_in_a_line(tmp_path, monkeypatch):
+    need = Need(tmp_path / "a" / "b", {"images": 6 * 10**9, "weights": 7 * 10**9})
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**11, 0, 13 * 10**9))
+    check_room(need)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**11, 0, 12 * 10**9))
-    for need in needs:
-        check_room([need])
     with pytest.raises(UserError) as error:
-        check_room(needs)
+        check_room(need)
     assert str(error.value) == (
-        f"{tmp_path}/a/b: about 6 GB (images 6 GB) and {tmp_path}/c: about 7 GB (copies 7 GB) to be written, 12 GB "
-        "free; y"
+        f"{tmp_path}/a/b: about 13 GB (images 6 GB, weights 7 GB) to be written, 12 GB free; make room, name a folder "
+        "elsewhere, or take a smaller encoding"
     )
 
 

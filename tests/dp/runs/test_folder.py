@@ -29,9 +29,9 @@ from dp.practice.store import InMemory
 from dp.runs.folder import RunFolder
 from dp.runs.load import read_checkpoint, repair_pool, state_of
 from dp.runs.paths import checkpoint_file
-from dp.runs.settings import read_settings
 from dp.samples import Samples, concatenate
 from dp.utils.errors import Stopped, UserError
+from dp.utils.folders import read_settings
 from tests.dp.forked import CONTEXT, holds, wait_for
 from tests.dp.small import small_generator, small_pipeline
 

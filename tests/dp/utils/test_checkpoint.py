@@ -49,13 +49,13 @@ def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path):
     save_state(path, {"model": model}, optimizer, iteration=7)
     assert load_state(path, {"model": model}, optimizer) == {"iteration": 7}
     other = torch.nn.Linear(4, 2)
-    with pytest.raises(UserError, match="not a checkpoint of this configuration"):
+    with pytest.raises(UserError, match="damaged, or of another configuration"):
         load_state(path, {"model": other}, torch.optim.AdamW(other.parameters()))
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(UserError, match="not a checkpoint of this configuration"):
+    with pytest.raises(UserError, match="damaged, or of another configuration"):
         load_state(path, {"model": model}, optimizer)
     torch.save({"model": model.state_dict()}, path)  # a pickle under the expected name is not opened as one
-    with pytest.raises(UserError, match="not a checkpoint of this configuration"):
+    with pytest.raises(UserError, match="damaged, or of another configuration"):
         load_state(path, {"model": model}, optimizer)
 
 
