@@ -12,6 +12,8 @@
     python -m dp submit --nodes 4 -- run FOLDER ...        # on a SLURM cluster, again until it is finished
     python -m dp data check IMAGENET                       # real images: all there, and readable?
     python -m dp train-generator FOLDER                    # the repository's own generator, from real images
+    python -m dp model-card FOLDER                         # what it makes, measured
+    python -m dp fit-decoder tiny FOLDER                   # a cheap decoder for guidance
 
 `dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings. A mistake ends with one line and
 exit code 2, Ctrl-C with 130.
@@ -35,7 +37,9 @@ COMMANDS = {
     "data": ("cli.data", "data_command"),
     "plan": ("cli.plan", "plan_command"),
     "submit": ("cli.submit", "submit"),
-    "train-generator": ("pretrained.train", "train"),
+    "train-generator": ("cli.train_generator", "train_generator"),
+    "model-card": ("cli.model_card", "model_card"),
+    "fit-decoder": ("cli.fit_decoder", "fit_decoder"),
 }
 
 

@@ -6,7 +6,7 @@ Guidance needs only the gradient's direction, so a decoder far cheaper than the 
   LinearDecoder           one convolution, fitted by least squares (`dp.guidance.linear_decoder`)
   none                    for pipelines that work in pixels
 
-`python -m dp.pretrained.fit_decoder` makes the second and the third kind for any pipeline.
+`dp fit-decoder` makes the second and the third kind for any pipeline.
 """
 
 from collections.abc import Callable

@@ -1,53 +1,27 @@
-"""Make a cheap decoder for guidance: fitted to what a pipeline's own VAE does, on latents the pipeline makes.
+"""A cheap decoder for guidance, fitted to what a pipeline's own VAE does, on latents that the pipeline makes.
 
-python -m dp.pretrained.fit_decoder linear FOLDER    # for the repository's generator, about a minute
-python -m dp.pretrained.fit_decoder tiny FOLDER                            # a distilled AutoencoderTiny
-python -m dp.pretrained.fit_decoder linear FOLDER --pipeline PIPELINE --classes cat dog ...   # a diffusers folder
-
-decoder = LinearDecoder.from_pretrained(FOLDER)                 # then: guide(..., decoder=decoder)
+`dp fit-decoder` does so and saves the decoder; a decoder of either kind goes into `guide(..., decoder=decoder)`.
 """
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-import tyro
 from diffusers import AutoencoderTiny
 from torch import Tensor
-from tqdm import tqdm
 
 from dp.generation.generator import Generator
-from dp.generation.loading import load_pipeline
 from dp.guidance.decoders import autoencoder_of
 from dp.guidance.linear_decoder import LinearDecoder
-from dp.pretrained.load import bundled_pipeline
-from dp.utils.command_line import run_command
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
 from dp.utils.seeding import seed_for
 
 
-@dataclass(frozen=True)
-class FitConfig:
-    """Fit a decoder to a pipeline's VAE."""
-
-    kind: tyro.conf.Positional[Literal["linear", "tiny"]]  # one convolution, or a small network
-    folder: tyro.conf.Positional[Path]  # where the decoder goes, in diffusers' format
-    pipeline: Path | None = None  # a saved diffusers pipeline; without it the repository's generator
-    classes: Annotated[tuple[str, ...], tyro.conf.arg(help="class names, for a pipeline that takes prompts")] = ()
-    images: int = 2000  # made to fit on; another fifth of that many is held out
-    guidance_scale: float = 1.5  # classifier-free guidance, 1 + lambda_cfg
-    steps: int = 10  # DDIM steps
-    iterations: int = 3000  # of a tiny decoder
-
-
 @torch.no_grad()
 def fit_linear(latents: Tensor, images: Tensor) -> LinearDecoder:
-    """The LinearDecoder that is nearest to the VAE in squared error.
+    """Return the LinearDecoder that is nearest to the VAE in squared error.
 
     Args:
         latents: float [N, c, h, w], in the pipeline's scaling.
@@ -81,7 +55,7 @@ def distil_tiny(
     width: int = 16,
     progress: Callable[[float], None] | None = None,
 ) -> AutoencoderTiny:
-    """A small AutoencoderTiny whose decoder imitates the VAE (mean squared error); its encoder is untrained.
+    """Train a small AutoencoderTiny whose decoder imitates the VAE (mean squared error); its encoder stays untrained.
 
     Args:
         latents, images: as for `fit_linear`; the factor between them a power of two.
@@ -137,9 +111,10 @@ def _check_pairs(latents: Tensor, images: Tensor) -> None:
 
 @torch.no_grad()
 def latents_and_images(generator: Generator, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """What the pipeline gives its VAE, and what that makes of it, over plain samples of all classes in turn.
+    """Record what the pipeline gives its VAE, and what that makes of it, over plain samples of all classes in turn.
 
-    Returns, on the CPU, latents float32 [count, c, h, w] in the pipeline's scaling, images [count, C, H, W] in [-1, 1].
+    Returns:
+        On the CPU: latents float32 [count, c, h, w] in the pipeline's scaling, images [count, C, H, W] in [-1, 1].
     """
     vae = autoencoder_of(generator.pipe)
     latents: list[Tensor] = []
@@ -165,36 +140,10 @@ def latents_and_images(generator: Generator, count: int, seed: int = 0) -> tuple
 
 @torch.no_grad()
 def explained(decoder: Any, latents: Tensor, images: Tensor) -> float:
-    """What a decoder explains of the images' variance, <= 1; latents and images as for `fit_linear`."""
+    """Return the share of the images' variance that a decoder explains, <= 1; arguments as of `fit_linear`."""
     decoder = decoder.to(best_device())
     error = 0.0
     for z, image in zip(latents.split(16), images.split(16), strict=True):
         made = decoder.decode(z.to(decoder.device)).sample
         error += F.mse_loss(made, image.to(made), reduction="sum").item()
     return 1 - error / images.numel() / images.var().item()
-
-
-def main(config: FitConfig) -> None:
-    """Make the latents, fit, say how near the fit is on held-out ones, save."""
-    pipe: Any = load_pipeline(config.pipeline) if config.pipeline else bundled_pipeline()
-    if autoencoder_of(pipe) is None:
-        raise UserError(f"pipeline: {type(pipe).__name__} works in pixels; it needs no decoder")
-    if config.images < 10:
-        raise UserError(f"images: got {config.images}, expected 10 or more")
-    pipe = pipe.to(best_device())
-    generator = Generator(pipe, config.guidance_scale, config.steps, classes=config.classes or None)
-    latents, images = latents_and_images(generator, config.images + config.images // 5)
-    fitted = latents[: config.images], images[: config.images]
-    if config.kind == "linear":
-        decoder: Any = fit_linear(*fitted)
-    else:
-        with tqdm(total=1.0, desc="distilling", bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
-            decoder = distil_tiny(*fitted, config.iterations, progress=lambda done: (bar.update(done - bar.n), None)[1])
-    share = explained(decoder, latents[config.images :], images[config.images :])
-    print(f"explains {share:.1%} of the variance of held-out images", file=sys.stderr)
-    decoder.save_pretrained(config.folder)
-    print(f"saved to {config.folder}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    run_command(lambda: main(tyro.cli(FitConfig, description=(__doc__ or "").partition("\n")[0])))

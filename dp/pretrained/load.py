@@ -1,4 +1,4 @@
-"""pretrained.load."""
+"""What the repository brings: a generator of Fashion-MNIST, and cheap decoders of its latents."""
 
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from dp.utils.device import best_device
 from dp.utils.errors import UserError
 
 BUNDLED = ASSETS / "generator"
-DECODERS = ASSETS / "decoders"  # made by dp.pretrained.fit_decoder for it
+DECODERS = ASSETS / "decoders"  # made by `dp fit-decoder` for it
 
 
 def bundled_decoder(name: str) -> Any:
@@ -38,7 +38,7 @@ def bundled_decoder(name: str) -> Any:
 
 
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
-    """The Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
+    """Load the Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
     with quietly():
         pipe = LatentClassPipeline.from_pretrained(
             folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
@@ -55,7 +55,7 @@ def _loaded() -> LatentClassPipeline:
 
 
 def bundled_generator(config: PracticeConfig) -> Generator:
-    """The repository's generator with a run's settings, on the best device there is."""
+    """Load the repository's generator with a run's settings, on the best device there is."""
     decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
     generator = Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
     if config.rounds:

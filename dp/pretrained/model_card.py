@@ -1,26 +1,20 @@
-"""Measure the bundled generator and write its model card, dp/assets/generator/README.md.
-
-python -m dp.pretrained.model_card          # about 3 minutes
-"""
+"""The model card of a generator of Fashion-MNIST: what it was trained on, and what was measured of it."""
 
 import json
-from pathlib import Path
+from typing import Any
 
 import torch
-import tyro
+from torch import nn
 from tqdm import tqdm
 
-from dp.data.fashion_mnist import ASSETS, CLASSES, validation_images
+from dp.data.fashion_mnist import CLASSES, validation_images
 from dp.data.image_set import ImageSet
 from dp.generation.diversity import diversity
 from dp.generation.generator import Generator
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.learner.evaluate import accuracy, logits_of
-from dp.pretrained.load import BUNDLED, bundled_pipeline
-from dp.pretrained.oracle import bundled_oracle, features
-from dp.utils.command_line import run_command
+from dp.pretrained.oracle import features
 from dp.utils.device import autocast
-from dp.utils.errors import UserError
 from dp.utils.pixels import normalise, to_bytes, unit
 from dp.utils.seeding import MODEL_CARD, seed_for
 
@@ -29,7 +23,7 @@ SCALES = (1.0, 1.25, 1.5, 2.0, 3.0)
 
 @torch.no_grad()
 def reconstructed(pipe: LatentClassPipeline, real: ImageSet) -> ImageSet:
-    """The images after encoding (posterior mean) and decoding."""
+    """Return the images after encoding (posterior mean) and decoding."""
     parts = []
     for part in real.images.split(500):
         with autocast(pipe.device):
@@ -38,9 +32,16 @@ def reconstructed(pipe: LatentClassPipeline, real: ImageSet) -> ImageSet:
     return ImageSet(torch.cat(parts), real.labels)
 
 
-def measure(images: int = 2000, steps: int = 10) -> dict:
-    """Recognition, reconstruction and diversity, all against the validation images."""
-    pipe, oracle, real = bundled_pipeline(), bundled_oracle(), validation_images()
+def measure(pipe: LatentClassPipeline, oracle: nn.Sequential, images: int = 2000, steps: int = 10) -> dict[str, Any]:
+    """Measure recognition, reconstruction and diversity, all against the validation images.
+
+    Args:
+        pipe: the generator.
+        oracle: judges its images (see `dp.pretrained.oracle`).
+        images: made per guidance scale.
+        steps: DDIM steps.
+    """
+    real = validation_images()
     labels = torch.arange(images) % len(CLASSES)
     real_features = features(oracle, real.images[::2])[:images]
     rows = []
@@ -61,8 +62,8 @@ def measure(images: int = 2000, steps: int = 10) -> dict:
     }
 
 
-def card(measured: dict, training: dict) -> str:
-    """The model card."""
+def card(measured: dict[str, Any], training: dict[str, Any]) -> str:
+    """Write the model card, from what `measure` found and the settings of the training."""
     rows = "\n".join(
         f"| {r['guidance_scale']} | {r['recognised']:.1%} | {r['precision']:.3f} | {r['recall']:.3f} | "
         f"{r['coverage']:.3f} |"
@@ -79,14 +80,14 @@ A KL autoencoder (1 x 32 x 32 images, 4 x 8 x 8 latents, {measured["vae_paramete
 ({measured["unet_parameters"]:,} parameters) with ten classes and a null class, in diffusers' folder layout (fp16
 safetensors). Made to study synthetic training data on a laptop, not to make fashion.
 
-    from dp.pipelines import bundled_pipeline
+    from dp import bundled_pipeline
     bundled_pipeline()([0, 1, 2]).images  # t-shirt, trouser, pullover
 
 **Trained on** the 55,000 Fashion-MNIST training images that are not in this repository's validation set, by
-`python -m dp.pretrained.train`; it has seen neither validation nor test images. Settings: {json.dumps(training)}.
+`dp train-generator`; it has seen neither validation nor test images. Settings: {json.dumps(training)}.
 Fashion-MNIST is distributed under the MIT licence by Zalando SE.
 
-**Measured** by `python -m dp.pretrained.model_card` on {measured["images"]:,} images per guidance scale
+**Measured** by `dp model-card` on {measured["images"]:,} images per guidance scale
 ({measured["steps"]} DDIM
 steps), against real validation images. The oracle is a classifier trained on the same 55,000 real images; it
 reaches {measured["oracle_accuracy"]:.1f}% on the 5,000 validation images and
@@ -101,17 +102,3 @@ as many real images.
 **Limits.** Larger guidance scales make typical images and fewer kinds of them. Shirts, T-shirts, pullovers and coats
 are confused as they are among real images.
 """
-
-
-def main(folder: tyro.conf.Positional[Path] = BUNDLED) -> None:
-    """Measure the bundled generator; write its card and measured.json into `folder`."""
-    if not folder.is_dir():
-        raise UserError(f"folder: {folder} is no folder; make it, or give none for the generator's own")
-    measured = measure()
-    (folder / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
-    (folder / "README.md").write_text(card(measured, json.loads((ASSETS / "generator" / "training.json").read_text())))
-    print((folder / "README.md").read_text())
-
-
-if __name__ == "__main__":
-    run_command(lambda: tyro.cli(main))

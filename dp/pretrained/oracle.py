@@ -14,12 +14,12 @@ BUNDLED_ORACLE = ASSETS / "oracle.safetensors"
 
 
 def new_oracle() -> ConvNet:
-    """A new, untrained oracle."""
+    """Make a new, untrained oracle."""
     return ConvNet(len(CLASSES), width=32, first_stride=1)
 
 
 def bundled_oracle(path: Path = BUNDLED_ORACLE) -> nn.Sequential:
-    """The repository's oracle for whole images [B, 1, 32, 32] in [-1, 1], float32, in eval mode."""
+    """Load the repository's oracle for whole images [B, 1, 32, 32] in [-1, 1], float32, in eval mode."""
     oracle = new_oracle()
     load_model(oracle, path)
     return nn.Sequential(CenterCrop(CROP), *oracle).float().eval().requires_grad_(False)
@@ -27,6 +27,6 @@ def bundled_oracle(path: Path = BUNDLED_ORACLE) -> nn.Sequential:
 
 @torch.no_grad()
 def features(oracle: nn.Sequential, images: Tensor, batch_size: int = 500) -> Tensor:
-    """What the oracle's last layer reads: float32 [N, F] from uint8 images [N, C, H, W]."""
+    """Return what the oracle's last layer reads: float32 [N, F] from uint8 images [N, C, H, W]."""
     body = oracle[:-1]
     return torch.cat([body(normalise(part)) for part in images.split(batch_size)])

@@ -1,37 +1,31 @@
-"""Train the small latent-diffusion generator on real Fashion-MNIST images (never on validation or test images).
-
-    python -m dp.pretrained.train runs/generator          # about 30 minutes on 2 cores; the same command resumes
+"""The training of the small latent-diffusion generator on real Fashion-MNIST images (never validation or test images).
 
 Three parts, each resumable and skipped when done: the KL autoencoder, the class-conditional U-Net on its latents, and
-a classifier on real images (the oracle that counts how many generated images are recognised as their class). The
-folder gets the pipeline in diffusers' layout (fp16 safetensors) and oracle.safetensors. What is in the repository
-under dp/assets was made by this command; `python -m dp.pretrained.model_card` measures it.
+a classifier on real images (the oracle that counts how many generated images are recognised as their class). What is
+under dp/assets was made by `dp train-generator` and measured by `dp model-card`.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-import tyro
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
-from safetensors.torch import save_model
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, train_images
+from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE
 from dp.data.image_set import ImageSet
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.learner.augment import Shift
 from dp.learner.models import CROP
 from dp.pretrained.oracle import new_oracle
 from dp.utils.checkpoint import load_state, save_state
-from dp.utils.command_line import run_command
 from dp.utils.device import autocast
-from dp.utils.files import write_json
+from dp.utils.errors import UserError
 from dp.utils.pixels import normalise
 from dp.utils.seeding import AUTOENCODER, ORACLE, UNET, stream
 
@@ -40,7 +34,7 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Settings of the three trainings."""
+    """The settings of the three trainings."""
 
     seed: int = 0
     vae_channels: tuple[int, ...] = (16, 32, 32)
@@ -60,7 +54,7 @@ class GeneratorConfig:
 
 
 def new_vae(config: GeneratorConfig) -> AutoencoderKL:
-    """KL autoencoder, 1 x 32 x 32 images to 4 x 8 x 8 latents."""
+    """Make a KL autoencoder from 1 x 32 x 32 images to 4 x 8 x 8 latents, untrained."""
     levels = len(config.vae_channels)
     vae = AutoencoderKL(
         in_channels=1,
@@ -80,7 +74,7 @@ def new_vae(config: GeneratorConfig) -> AutoencoderKL:
 
 
 def new_unet(config: GeneratorConfig) -> UNet2DModel:
-    """Noise predictor on 4 x 8 x 8 latents; the last class embedding is the null class."""
+    """Make a noise predictor on 4 x 8 x 8 latents, untrained; the last class embedding is the null class."""
     levels = len(config.unet_channels)
     return UNet2DModel(
         sample_size=8,
@@ -96,7 +90,7 @@ def new_unet(config: GeneratorConfig) -> UNet2DModel:
 
 
 def new_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule; steps spaced so that sampling starts at the noisiest one."""
+    """Make Stable Diffusion's noise schedule, with steps spaced so that sampling starts at the noisiest one."""
     return DDIMScheduler(
         beta_schedule="scaled_linear",
         beta_start=0.00085,
@@ -115,11 +109,16 @@ def optimise(
     path: Path,
     ema: ModelEmaV3 | None = None,
 ) -> nn.Module:
-    """AdamW with 5% warm-up and cosine decay to zero; `loss(i)` must depend on i and the model alone (resumable)."""
+    """Train by AdamW with 5% warm-up and cosine decay to zero, and go on from the checkpoint at `path` if there is one.
+
+    `loss(i)` must depend on i and the model alone.
+    """
     optimizer = torch.optim.AdamW(model.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, iterations, pct_start=0.05, cycle_momentum=False)
     modules = {"model": model} | ({"ema": ema.module} if ema else {})
-    start = load_state(path, modules, optimizer)["iteration"] if path.exists() else 0
+    start = load_state(path, modules, optimizer).get("iteration") if path.exists() else 0
+    if type(start) is not int or not 0 <= start <= iterations:
+        raise UserError(f"{path}: iteration: got {start}, expected 0 .. {iterations}; restore it from a copy")
     bar = tqdm(range(start, iterations), name, total=iterations, initial=start, mininterval=2)
     saved = time.monotonic()
     model.train()
@@ -142,7 +141,7 @@ def optimise(
 
 
 def train_vae(config: GeneratorConfig, images: Tensor, path: Path) -> AutoencoderKL:
-    """images: float32 [N, 1, 32, 32] in [-1, 1]."""
+    """Train the autoencoder on images float32 [N, 1, 32, 32] in [-1, 1]."""
     torch.manual_seed(config.seed)
     vae = new_vae(config)
 
@@ -161,7 +160,7 @@ def train_vae(config: GeneratorConfig, images: Tensor, path: Path) -> Autoencode
 
 @torch.no_grad()
 def encode_all(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations of all latents, each float32 [N, 4, 8, 8]."""
+    """Return the means and standard deviations of all latents, each float32 [N, 4, 8, 8]."""
     means, stds = [], []
     for x in tqdm(images.split(500), "latents", mininterval=2):
         with autocast(x.device):
@@ -172,7 +171,7 @@ def encode_all(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Tensor, path: Path) -> UNet2DModel:
-    """means, stds: scaled latents, float32 [N, 4, 8, 8]; labels: int64 [N]."""
+    """Train the U-Net on scaled latents, means and stds float32 [N, 4, 8, 8], with labels int64 [N]."""
     torch.manual_seed(config.seed)
     unet = new_unet(config)
     ema = ModelEmaV3(unet, decay=config.ema_decay, use_warmup=True)
@@ -195,7 +194,7 @@ def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Ten
 
 
 def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: Path) -> nn.Module:
-    """A ConvNet on real images (uint8 [N, 1, 32, 32]); see dp.pretrained.oracle."""
+    """Train a ConvNet on real images uint8 [N, 1, 32, 32]; see dp.pretrained.oracle."""
     torch.manual_seed(config.seed)
     oracle = new_oracle()
     ema = ModelEmaV3(oracle, decay=0.995, use_warmup=True)
@@ -216,7 +215,7 @@ def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: 
 
 
 def train_pipeline(config: GeneratorConfig, real: ImageSet, checkpoints: Path) -> LatentClassPipeline:
-    """The generator of some images, uint8 [N, 1, 32, 32] of ten classes, in half precision; resumes."""
+    """Return the generator of some images, uint8 [N, 1, 32, 32] of ten classes, in half precision; resumes."""
     images = normalise(real.images)
     vae = train_vae(config, images, checkpoints / "vae.safetensors")
     means, stds = encode_all(vae, images)
@@ -224,26 +223,3 @@ def train_pipeline(config: GeneratorConfig, real: ImageSet, checkpoints: Path) -
     vae.register_to_config(scaling_factor=scale)
     unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoints / "unet.safetensors")
     return LatentClassPipeline(vae.half(), unet.half(), new_scheduler())
-
-
-def train(
-    folder: tyro.conf.Positional[Path], config: GeneratorConfig = GeneratorConfig(), data: Path | None = None
-) -> None:
-    """Train all parts into `folder`.
-
-    Args:
-        folder: where the pipeline and the checkpoints go.
-        config: settings.
-        data: folder with Fashion-MNIST's training files, if not to be looked for.
-    """
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    real = train_images(data)
-    pipe = train_pipeline(config, real, folder / "checkpoints")
-    oracle = train_oracle(config, real.images, real.labels, folder / "checkpoints" / "oracle.safetensors")
-    pipe.save_pretrained(folder)
-    save_model(oracle.half(), folder / "oracle.safetensors")
-    write_json(folder / "training.json", asdict(config))
-
-
-if __name__ == "__main__":
-    run_command(lambda: tyro.cli(train))

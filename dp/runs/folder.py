@@ -286,8 +286,8 @@ def _check_pool_is_there(folder: Path) -> None:
         additions, found = read_result(result_file(folder)).get("additions"), PoolFolder.open(folder / "pool").rounds
         if isinstance(additions, list) and len(found) < 1 + len(additions):
             raise UserError(
-                f"{folder / 'pool'}: got {len(found)} rounds, though the finished run has {1 + len(additions)}; restore "
-                "it from a copy, or start in a new folder"
+                f"{folder / 'pool'}: got {len(found)} rounds, expected {1 + len(additions)} of the finished run; "
+                "restore it from a copy, or start in a new folder"
             )
 
 

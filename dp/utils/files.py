@@ -31,6 +31,37 @@ def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
     Raises:
         UserError: the disk is full, or the place cannot be written to; `path` is as it was before.
     """
+    with _temporary(path, folder) as partial:
+        yield partial
+        for each in [*partial.rglob("*"), partial] if folder else [partial]:
+            sync(each)
+        partial.replace(path)
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_files(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, and move its files to the same places in `folder` when the block ends.
+
+    Each of them is whole or as it was before; none is moved if the block ends with an error. After a kill between two
+    of them, doing the same again moves the rest.
+
+    Raises:
+        UserError: the disk is full, or the place cannot be written to.
+    """
+    with _temporary(folder / "files", True) as partial:
+        yield partial
+        for path in sorted(each for each in partial.rglob("*") if each.is_file()):
+            target = folder / path.relative_to(partial)
+            make_folder(target.parent)
+            sync(path)
+            path.replace(target)
+            sync(target.parent)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, folder: bool) -> Iterator[Path]:
+    """Give an empty temporary file or folder beside `path`, which nobody else removes before the block ends."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with writing(path), contextlib.ExitStack() as stack:
         make_folder(path.parent)
@@ -43,10 +74,6 @@ def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(handle, fcntl.LOCK_EX)  # tells `remove_partials` that this one is being written
         yield partial
-        for each in [*partial.rglob("*"), partial] if folder else [partial]:
-            sync(each)
-        partial.replace(path)
-        sync(path.parent)
 
 
 @contextlib.contextmanager

@@ -112,7 +112,10 @@ def assert_same(folder: Path, expected: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(uninterrupted, tmp_path, number):
-    """50 kill -9, and the signals that ask: in training, in generation, while shards and checkpoints are written."""
+    """kill -9, and the signals that ask: in training, in generation, while shards and checkpoints are written.
+
+    More of them: benchmarks/kills.py.
+    """
     rng = random.Random(number)
     began = time.monotonic()
     started(tmp_path / "timing").join()
@@ -134,7 +137,7 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(uninterr
                 break
         assert child.exitcode == 0
         assert_same(folder, uninterrupted)
-        if kills >= (50 if number == signal.SIGKILL else 8):
+        if kills >= (12 if number == signal.SIGKILL else 4):
             return
     raise AssertionError(f"only {kills} kills")
 
