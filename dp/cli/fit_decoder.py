@@ -46,8 +46,15 @@ def fit_decoder(
     if iterations is not None and (kind == "linear" or not 1 <= iterations <= 10**7):
         raise UserError(f"iterations: got {iterations}, expected 1 or more with tiny, none with linear; leave them out")
     rounds = (iterations or ITERATIONS) if kind == "tiny" else 0
-    made_of = {"kind": kind, "pipeline": pipeline and str(pipeline.resolve()), "classes": classes, "images": images}
-    made_of |= {"guidance_scale": guidance_scale, "steps": steps, "iterations": rounds}
+    made_of = {
+        "kind": kind,
+        "pipeline": pipeline and str(pipeline.resolve()),
+        "classes": classes,
+        "images": images,
+        "guidance_scale": guidance_scale,
+        "steps": steps,
+        "iterations": rounds,
+    }
     with whole_folder(folder, {"decoder": made_of}, "decoder") as partial:
         if partial is not None:
             pipe: Any = load_pipeline(pipeline) if pipeline else bundled_pipeline()

@@ -13,7 +13,10 @@ def hammer(tmp_path_factory) -> Hammer:
     return Hammer(tmp_path_factory.mktemp("kills").resolve())
 
 
-@pytest.mark.parametrize("name", [each for each in COMMANDS if each != "run"])  # whose kills are in runs/test_folder.py
+TESTED = ("run", "experiments")  # in runs/test_folder.py and tests/experiments/test_kill.py
+
+
+@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in TESTED])
 def test_killed_early_and_late_a_command_ends_with_the_same_files(hammer, name):
     expected, changes, _ = hammer.undisturbed(name)
     assert not [each for each in expected if each.endswith(".partial")]
