@@ -72,15 +72,15 @@ def read_checkpoint(path: Path, state: State) -> None:
             f"{path}: format {found.get('format')}, this version reads {FORMAT}; use the version that wrote it"
         )
     try:
-        progress = TypeAdapter(Progress).validate_json(json.dumps(found), strict=True)
+        TypeAdapter(Progress).validate_json(json.dumps(found), strict=True)  # what is kept on is as it was found
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise UserError(f"{path}: {field}: {first['msg']}; restore it from a copy, or start in a new folder") from None
-    state.iteration, state.pending, state.branch = progress.iteration, progress.pending, progress.branch
-    state.losses = [torch.tensor(loss, device=device_of(state.learner)) for loss in progress.losses]
-    state.log, state.additions = [*progress.log], [{**each} for each in progress.additions]
-    for name, value in progress.patience.items():
+    state.iteration, state.pending, state.branch = (found[name] for name in ("iteration", "pending", "branch"))
+    state.losses = [torch.tensor(loss, device=device_of(state.learner)) for loss in found["losses"]]
+    state.log, state.additions = found["log"], found["additions"]
+    for name, value in found["patience"].items():
         setattr(state.patience, name, float("-inf") if name == "best" and value is None else value)
 
 

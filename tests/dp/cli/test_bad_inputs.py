@@ -24,8 +24,10 @@ from dp.data.image_set import ImageSet
 from dp.generation.generator import Generator
 from dp.practice.loop import run_practice
 from dp.samples import Samples
+from dp.utils.checkpoint import write_tensors
 from dp.utils.command_line import run_command
 from dp.utils.errors import UserError
+from dp.utils.files import write_json, write_record
 
 SIZES = ["--n-initial", "20", "--n-per-round", "10", "--rounds", "1"]
 SHORT = [*SIZES, "--iterations", "20", "--validate-every", "10", "--inference-steps", "4"]
@@ -179,7 +181,10 @@ def truncate(path: Path) -> None:
 
 
 def edit(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    """Write what another version would, with a checksum that fits if there is one."""
+    found = json.loads(path.read_text())
+    write = write_record if found.pop("sha256", None) else write_json
+    write(path, found | changes)
 
 
 def renumber(path: Path) -> None:
@@ -187,7 +192,7 @@ def renumber(path: Path) -> None:
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         progress = json.loads(file.metadata()["progress"])
-    save_file(tensors, path, {"progress": json.dumps(progress | {"format": 99})})
+    write_tensors(path, tensors, progress | {"format": 99})
 
 
 class Trap:
@@ -218,9 +223,16 @@ DAMAGE = [
     ("settings.json", lambda p: p.write_text("{"), "settings.json: damaged"),
     ("settings.json", lambda p: p.write_text("[]"), "settings.json: damaged"),
     ("settings.json", lambda p: edit(p, format=99), "settings.json: format 99, this version reads 1"),
-    ("checkpoint.safetensors", truncate, "checkpoint.safetensors: not a checkpoint of this configuration"),
+    ("checkpoint.safetensors", truncate, "checkpoint.safetensors: damaged, or of another configuration"),
     ("checkpoint.safetensors", trap, "got a Python pickle, which is not opened since it can run any code"),
-    ("checkpoint.safetensors", other_model, "checkpoint.safetensors: not a checkpoint of this configuration"),
+    ("checkpoint.safetensors", other_model, "checkpoint.safetensors: damaged, or of another configuration"),
+    ("checkpoint.safetensors", flip, "checkpoint.safetensors: damaged, or of another configuration (its checksum"),
+    (
+        "settings.json",
+        lambda p: p.write_text(p.read_text().replace("0.05", "0.06")),
+        "settings.json: damaged (it is no",
+    ),
+    ("settings.json", lambda p: p.write_text("[" * 100_000), "settings.json: damaged (nested too deeply)"),
     ("checkpoint.safetensors", renumber, "checkpoint.safetensors: format 99, this version reads 1"),
     ("pool/manifest.json", truncate, "manifest.json"),
     ("pool/manifest.json", lambda p: edit(p, version=99), "manifest.json"),
@@ -316,7 +328,7 @@ def tree(folder: Path) -> Path:
 
 COMMANDS = [
     ("run {tmp}/file", "{tmp}/file"),
-    ("run {tmp}/full", "not a run's folder (no settings.json) and not empty"),
+    ("run {tmp}/full", "full: not a folder of this run and not empty"),
     ("run {run} --n-initial 30", "config.n_initial: 20 there, 30 asked for; "),
     ("evaluate {tmp}/nowhere", "nowhere/pool: no pool"),
     ("evaluate {run} --images {tmp}/full", "full: got the subfolders some, expected one"),

@@ -190,7 +190,7 @@ def test_a_pool_of_other_settings_is_refused_and_left_alone(run, tmp_path):
         ([*generate, "--seed", "1"], "plain: another generated pool's folder .seed: 0 there, 1 asked for"),
         ([*generate, "--guided-by", str(run)], "guided_by: null there, "),
         ([*prune, "--score", "margin"], 'hard: another pruned pool.* .score: "entropy" there, "margin" asked for'),
-        (["generate", str(run / "pool"), "--count", "30"], "not a generated pool's folder .no settings.json. and not"),
+        (["generate", str(run / "pool"), "--count", "30"], "not a folder of this generated pool and not empty"),
     ):
         with pytest.raises(UserError, match=message):
             main(command)
