@@ -2,9 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
+from pydantic import Field
 from tqdm import tqdm
 
 from dp.generation.generator import Generator
@@ -15,19 +16,23 @@ from dp.pretrained.load import bundled_pipeline
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
 from dp.utils.folders import whole_folder
+from dp.utils.validation import Scale, Steps, checked
 
 ITERATIONS = 3000
+Images = Annotated[int, Field(ge=10, le=1_000_000)]
+Iterations = Annotated[int, Field(ge=1, le=10**7)]
 
 
+@checked
 def fit_decoder(
     kind: tyro.conf.Positional[Literal["linear", "tiny"]],
     folder: tyro.conf.Positional[Path],
     pipeline: Path | None = None,
     classes: tuple[str, ...] = (),
-    images: int = 2000,
-    guidance_scale: float = 1.5,
-    steps: int = 10,
-    iterations: int | None = None,
+    images: Images = 2000,
+    guidance_scale: Scale = 1.5,
+    steps: Steps = 10,
+    iterations: Iterations | None = None,
 ) -> None:
     """Fit a cheap decoder to what a pipeline's VAE does, for guidance; about a minute for the repository's generator.
 
@@ -41,10 +46,8 @@ def fit_decoder(
         steps: DDIM steps.
         iterations: of a tiny decoder, 3,000 by default.
     """
-    if not 10 <= images <= 1_000_000:
-        raise UserError(f"images: got {images}, expected 10 .. 1,000,000")
-    if iterations is not None and (kind == "linear" or not 1 <= iterations <= 10**7):
-        raise UserError(f"iterations: got {iterations}, expected 1 or more with tiny, none with linear; leave them out")
+    if kind == "linear" and iterations is not None:
+        raise UserError(f"iterations: got {iterations} with linear, which is fitted in one go; leave them out")
     rounds = (iterations or ITERATIONS) if kind == "tiny" else 0
     made_of = {
         "kind": kind,

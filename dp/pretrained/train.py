@@ -28,29 +28,48 @@ from dp.utils.device import autocast
 from dp.utils.errors import UserError
 from dp.utils.pixels import normalise
 from dp.utils.seeding import AUTOENCODER, ORACLE, UNET, stream
+from dp.utils.validation import Count, NonNegative, Positive, Seed, Settings, Share, ShareBelowOne
 
 CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class GeneratorConfig:
-    """The settings of the three trainings."""
+class GeneratorConfig(Settings):
+    """The settings of the three trainings.
 
-    seed: int = 0
-    vae_channels: tuple[int, ...] = (16, 32, 32)
-    vae_iterations: int = 5000
-    vae_batch: int = 64
-    vae_lr: float = 2e-3
-    kl_weight: float = 1e-7  # small: the latents only need to be smooth and of bounded size
-    unet_channels: tuple[int, ...] = (48, 96)
-    unet_iterations: int = 4500
-    unet_batch: int = 128
-    unet_lr: float = 1.5e-3
-    null_fraction: float = 0.1  # labels replaced by the null class, for classifier-free guidance
-    ema_decay: float = 0.999
-    oracle_iterations: int = 4000
-    oracle_batch: int = 128
-    oracle_lr: float = 2e-3
+    Raises:
+        UserError: a setting is of another type or out of range.
+    """
+
+    seed: Seed = 0
+
+    # The autoencoder
+    vae_channels: tuple[Count, ...] = (16, 32, 32)  # at 32, 16 and 8 pixels; multiples of 8
+    vae_iterations: Count = 5000
+    vae_batch: Count = 64
+    vae_lr: Positive = 2e-3
+    kl_weight: NonNegative = 1e-7  # small: the latents only need to be smooth and of bounded size
+
+    # The U-Net on its latents
+    unet_channels: tuple[Count, ...] = (48, 96)  # at 8, 4, 2 pixels; multiples of 16
+    unet_iterations: Count = 4500
+    unet_batch: Count = 128
+    unet_lr: Positive = 1.5e-3
+    null_fraction: Share = 0.1  # labels replaced by the null class, for classifier-free guidance
+    ema_decay: ShareBelowOne = 0.999
+
+    # The oracle
+    oracle_iterations: Count = 4000
+    oracle_batch: Count = 128
+    oracle_lr: Positive = 2e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, levels, multiple in (("vae_channels", (3,), 8), ("unet_channels", (1, 2, 3), 16)):
+            channels = getattr(self, name)
+            if len(channels) not in levels or any(each % multiple or each > 4096 for each in channels):
+                counts = " or ".join(map(str, levels))
+                raise UserError(f"{name}: got {channels}, expected {counts} multiples of {multiple}, up to 4096")
 
 
 def new_vae(config: GeneratorConfig) -> AutoencoderKL:

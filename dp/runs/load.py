@@ -1,12 +1,11 @@
 """What a run has kept: its checkpoints, the learners that guided its additions, and its images made again."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 from torch import nn
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
@@ -25,6 +24,7 @@ from dp.selection.filters import Filter
 from dp.utils.checkpoint import load_modules, load_state, read_tensors
 from dp.utils.errors import UserError
 from dp.utils.folders import FORMAT, read_settings
+from dp.utils.validation import partial_settings
 
 
 class Addition(TypedDict):
@@ -72,11 +72,9 @@ def read_checkpoint(path: Path, state: State) -> None:
             f"{path}: format {found.get('format')}, this version reads {FORMAT}; use the version that wrote it"
         )
     try:
-        TypeAdapter(Progress).validate_json(json.dumps(found), strict=True)  # what is kept on is as it was found
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {field}: {first['msg']}; restore it from a copy, or start in a new folder") from None
+        partial_settings(Progress, found)  # checks them; they are kept as they were found
+    except UserError as error:
+        raise UserError(f"{path}: {error}; restore it from a copy, or start in a new folder") from None
     state.iteration, state.pending, state.branch = (found[name] for name in ("iteration", "pending", "branch"))
     state.losses = [torch.tensor(loss, device=device_of(state.learner)) for loss in found["losses"]]
     state.log, state.additions = found["log"], found["additions"]
