@@ -1,7 +1,7 @@
 """The commands of `python -m experiments`."""
 
-import shutil
 from collections import Counter
+from contextlib import nullcontext
 from json import dumps
 from typing import Annotated
 
@@ -28,12 +28,11 @@ def run(studies: Studies = (), profile_name: Name = "cpu", workers: int | None =
         workers: processes, by default as many as there are cores.
     """
     settings = profile(profile_name)
-    if profile_name == "smoke":
-        shutil.rmtree(results.folder("smoke"), ignore_errors=True)
     made = 0
-    # What a search tries next depends on what it has found: list the jobs again until there is nothing to do.
-    while new := run_jobs(profile_name, jobs := jobs_of(settings, studies), workers):
-        made += new
+    with results.emptied("smoke") if profile_name == "smoke" else nullcontext():
+        # What a search tries next depends on what it has found: list the jobs again until there is nothing to do.
+        while new := run_jobs(profile_name, jobs := jobs_of(settings, studies), workers):
+            made += new
     print(f"{profile_name}: {len(jobs) - made} recorded results used, {made} computed")
 
 
@@ -91,8 +90,8 @@ def check(studies: Studies, profile_name: Name = "cpu", workers: int | None = No
 def run_live(profile_name: Name = "cpu") -> None:
     """Run Deliberate Practice and static training for a short while, side by side."""
     settings = profile(profile_name)
-    shutil.rmtree(results.folder("live"), ignore_errors=True)
-    run_jobs("live", LIVE.jobs(settings.settings(LIVE), settings))
+    with results.emptied("live"):
+        run_jobs("live", LIVE.jobs(settings.settings(LIVE), settings))
 
 
 def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:

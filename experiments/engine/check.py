@@ -1,7 +1,6 @@
 """Computes recorded results again and compares them, number by number."""
 
 import math
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,8 +54,8 @@ def check(profile: str, jobs: list[Job], workers: int | None = None, tolerance: 
         by study/name: the differences beyond the tolerance; without one an empty list is the same, bit for bit.
     """
     recorded = [job for job in jobs if results.state(profile, job) == "present"]
-    shutil.rmtree(results.folder(AGAIN), ignore_errors=True)
-    run(AGAIN, recorded, workers)
+    with results.emptied(AGAIN):
+        run(AGAIN, recorded, workers)
     found = {}
     for job in recorded:
         one, other = (

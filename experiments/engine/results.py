@@ -8,16 +8,18 @@ not known yet to matter counts as unchanged.
 A result ends with a checksum of all that is before it, so that a file that was cut short or edited is not believed.
 """
 
-import hashlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dp.utils.errors import UserError
-from dp.utils.files import sha256, write_json
+from dp.utils.files import read_record, sha256, write_record
+from dp.utils.folders import locked, release
 from experiments.paths import BUILD, ROOT
 
 Compute = Callable[[dict[str, Any], Callable[[float], None]], dict[str, Any]]  # (config, progress) -> JSON values
@@ -119,22 +121,20 @@ def record(
         "inputs": job.inputs,
         "made_by": (process or provenance()) | {"seconds": round(seconds, 1)},
     }
-    written = header | result
-    write_json(path, written | {"sha256": _digest(written)})
+    write_record(path, header | result)
     return path
 
 
-def _digest(result: dict[str, Any]) -> str:
-    as_read = json.loads(json.dumps(result))
-    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+@contextmanager
+def emptied(profile: str) -> Iterator[None]:
+    """Empty a profile's folder, and keep other processes that would do so out while the block runs."""
+    lock = locked(BUILD / "locks" / profile)
+    try:
+        shutil.rmtree(folder(profile), ignore_errors=True)
+        yield
+    finally:
+        release(lock)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    remedy = "restore it with git checkout, or delete it and it is computed again"
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); {remedy}") from None
-    if not isinstance(found, dict) or found.pop("sha256", None) != _digest(found):
-        raise UserError(f"{path}: it is not as it was written (its checksum does not fit); {remedy}")
-    return found
+    return read_record(path, "restore it with git checkout, or delete it and it is computed again")

@@ -16,7 +16,9 @@ import torch
 from tqdm import tqdm
 
 from dp.utils.errors import UserError
+from dp.utils.files import remove_partials
 from dp.utils.provenance import provenance
+from experiments.engine import results
 from experiments.engine.results import Job, record, state
 
 BAR = "{percentage:3.0f}%|{bar}| {elapsed} so far, about {remaining} left{postfix}"
@@ -52,6 +54,7 @@ def run(profile: str, jobs: list[Job], workers: int | None = None) -> int:
 
     A result does not depend on the number of workers: each job runs in one process on one thread.
     """
+    remove_partials(results.folder(profile))
     states = [state(profile, job) for job in jobs]
     todo = [job for job, found in zip(jobs, states, strict=True) if found != "present"]
     if not todo:

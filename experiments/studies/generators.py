@@ -31,7 +31,7 @@ from dp.pretrained.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.pretrained.train import GeneratorConfig, encode_all, new_scheduler, train_unet
 from dp.utils.command_line import run_command
 from dp.utils.device import best_device
-from dp.utils.files import write_json
+from dp.utils.files import atomic_files, write_json
 from dp.utils.pixels import normalise
 from experiments.engine.practice_runs import generator_files, outcomes_of, practice_job, settings_of
 from experiments.engine.results import Job
@@ -135,7 +135,8 @@ def make() -> None:
     for name, config in WEAKER.items():
         checkpoint = BUILD / "generators" / f"{name.replace(' ', '-')}.safetensors"
         unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoint)
-        LatentClassPipeline(pipe.vae.half(), unet.half(), new_scheduler()).save_pretrained(folder_of(name))
+        with atomic_files(folder_of(name)) as files:
+            LatentClassPipeline(pipe.vae.half(), unet.half(), new_scheduler()).save_pretrained(files)
         pipe.vae.float()
         write_json(folder_of(name) / "training.json", asdict(config))
 

@@ -29,7 +29,7 @@ from dp.pretrained.load import bundled_pipeline
 from dp.pretrained.train import GeneratorConfig, train_pipeline
 from dp.utils.command_line import run_command
 from dp.utils.device import best_device
-from dp.utils.files import write_json
+from dp.utils.files import atomic_files, write_json
 from experiments.data.digits import PATH, mnist, other_digits
 from experiments.engine.practice_runs import generator_files, practice_job, settings_of
 from experiments.engine.results import Job
@@ -106,7 +106,8 @@ def make() -> None:
     """Train the generator and write it to experiments/assets; the same command resumes."""
     config = GeneratorConfig()
     pipe: LatentClassPipeline = train_pipeline(config, mnist("train"), BUILD / "generators" / "mnist")
-    pipe.save_pretrained(FOLDER)
+    with atomic_files(FOLDER) as files:
+        pipe.save_pretrained(files)
     write_json(FOLDER / "training.json", vars(config) | {"images": len(mnist("train"))})
 
 

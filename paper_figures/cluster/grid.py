@@ -1,12 +1,12 @@
 """What `dp grid` has drawn of a cluster's run: its images over training time and omega, step by step, and hardness."""
 
-import json
 from statistics import mean
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from dp.utils.files import read_record
 from paper_figures.cluster.runs import Runs
 from paper_figures.drawing.exhibit import CLUSTER, Entry, Exhibit, Missing, Rows
 from paper_figures.drawing.pictures import show
@@ -30,7 +30,7 @@ def make(runs: Runs) -> Exhibit | Missing | None:
     if path is None:
         return None
     try:
-        found = json.loads(path.read_text())
+        found = read_record(path, "make it again", unsigned=True)
         times = found["hardness"]["iterations"]
         guided, steps, names = found["guided"], found["intermediate"], found["classes"]
     except (ValueError, KeyError, TypeError) as error:

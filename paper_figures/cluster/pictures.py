@@ -1,6 +1,5 @@
 """Pictures out of a cluster's run: initial images beside those of its last addition, and how hard each addition was."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from dp.pool.folder import PoolFolder
+from dp.runs.result import read_result
 from dp.samples import Samples, concatenate
 from dp.utils.errors import UserError
 from paper_figures.cluster.runs import Runs
@@ -42,7 +42,7 @@ class _Run:
 def make(runs: Runs) -> Exhibit | Missing | None:
     """Of the run with the most additions among those that still have their pool; None if no run made additions."""
     results = {each.folder: runs.folder / each.folder / "result.json" for each in runs.measured}
-    additions = {name: json.loads(path.read_text())["additions"] for name, path in results.items()}
+    additions = {name: read_result(path).get("additions", []) for name, path in results.items()}
     practised = [name for name, found in additions.items() if found]
     if not practised:
         return None

@@ -1,6 +1,5 @@
 """Finished runs of the paper's rows, as `dp run --row` leaves them in folders beside each other."""
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from dp.config import config_from
 from dp.paper.row import SIDE, Published, Row, key
 from dp.paper.rows import ROWS
+from dp.runs.result import read_result
 from dp.utils.errors import UserError
 
 OUT_OF_DISTRIBUTION = {"v2": "in_v2", "sketch": "in_sketch", "r": "in_r", "a": "in_a"}  # as `dp run` names them
@@ -73,8 +73,8 @@ def read(folder: Path) -> Runs:
 
 def _of_run(path: Path) -> tuple[list[Measured], list[str]]:
     """What a run and its branches have reached, and why what is left out is."""
+    result = read_result(path)
     try:
-        result = json.loads(path.read_text())
         settings, outcomes = result["settings"], result["outcomes"]
         name, values, source = settings["row"], settings["config"], settings["source"]
         reached = [(each["pool_size"], each["branched_at"], _accuracies(each)) for each in outcomes]

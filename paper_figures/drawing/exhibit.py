@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from dp.utils.errors import UserError
+from dp.utils.files import atomic
 from paper_figures.drawing.hover import Point, describe, points
 from paper_figures.drawing.style import style
 
@@ -114,21 +115,22 @@ def save(exhibit: Exhibit, folder: Path) -> Exhibit:
     Returns:
         the exhibit with the points and the description of its figure.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if exhibit.figure is not None:
         with style():
             for suffix in ("pdf", "png"):
                 # No creation date: the same numbers give the same file.
                 metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
-                exhibit.figure.savefig(folder / f"{exhibit.name}.{suffix}", metadata=metadata)
+                with atomic(folder / f"{exhibit.name}.{suffix}") as partial:
+                    exhibit.figure.savefig(partial, format=suffix, metadata=metadata)
         exhibit = replace(exhibit, points=tuple(points(exhibit.figure)), description=describe(exhibit.figure))
         plt.close(exhibit.figure)
     if exhibit.table is not None:
         for suffix, look in (("tex", "latex_booktabs"), ("md", "github")):
             text = tabulate(exhibit.table, headers="keys", tablefmt=look, missingval="", disable_numparse=True)
-            (folder / f"{exhibit.name}.{suffix}").write_text(text + "\n")
+            with atomic(folder / f"{exhibit.name}.{suffix}") as partial:
+                partial.write_text(text + "\n")
     columns = list(dict.fromkeys(name for row in exhibit.rows for name in row))
-    with (folder / f"{exhibit.name}.csv").open("w", newline="") as file:
+    with atomic(folder / f"{exhibit.name}.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(exhibit.rows)

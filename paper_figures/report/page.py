@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from dp.utils.files import atomic
 from dp.utils.provenance import provenance
 from experiments.verdicts import as_json, verdicts
 from paper_figures.drawing.exhibit import FILES, Exhibit, Missing, Rows
@@ -47,14 +48,15 @@ def write(path: Path, profile: str, parts: Mapping[str, Sequence[Shown]], figure
     body = [_claims(claims, {each.name: _link_text(each, profile) for each in every}), _answers(every)]
     for heading, found in parts.items():
         body.append(f"<h2>{escape(heading)}</h2>" + "".join(_section(each, figures, profile) for each in found))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
+    text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{TITLE}</title><style>{CSS.read_text()}</style></head>\n'
         f'<body><div class="page"><header>{_head(profile)}</header>{_contents(parts)}'
         f"<main>{''.join(body)}{_footer()}</main></div></body></html>\n"
     )
+    with atomic(path) as partial:
+        partial.write_text(text)
 
 
 def _head(profile: str) -> str:

@@ -3,10 +3,10 @@
 python -m paper_figures --readme
 """
 
-import shutil
 from pathlib import Path
 
 from dp.utils.errors import UserError
+from dp.utils.files import atomic
 from experiments.paths import ROOT
 from experiments.verdicts import as_json, verdicts
 
@@ -40,7 +40,9 @@ def update(figures: Path) -> None:
     Raises:
         UserError: figure 4 was not drawn.
     """
-    if not (figures / "figure4.png").exists():
+    picture = figures / "figure4.png"
+    if not picture.exists():
         raise UserError("readme: figure 4 has no results yet; python -m experiments run scaling tuned makes them")
-    README.write_text(filled(README.read_text()))
-    shutil.copy(figures / "figure4.png", PICTURE)
+    for path, content in ((README, filled(README.read_text()).encode()), (PICTURE, picture.read_bytes())):
+        with atomic(path) as partial:
+            partial.write_bytes(content)

@@ -99,7 +99,7 @@ def test_a_damaged_result_is_named(own_folder):
     path = own_folder / "p" / "study" / "run-0.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    with pytest.raises(UserError, match=r"run-0\.json: not JSON"):
+    with pytest.raises(UserError, match=r"run-0\.json: damaged, not JSON"):
         run("p", jobs()[:1])
 
 

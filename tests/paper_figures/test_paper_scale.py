@@ -169,9 +169,10 @@ def test_another_generator_is_named(runs):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"outcomes": [', "not the result of a run (Expecting"),
+        ('{"outcomes": [', "damaged, not JSON (Expecting"),
+        ("[" * 100_000, "damaged (nested too deeply)"),
         ('{"accuracy": 80.0}', "not the result of a run ('settings' missing or unknown)"),
-        ("[1, 2]", "not the result of a run ("),
+        ("[1, 2]", "damaged (got '[1, 2]', expected an object)"),
         (None, "not the result of a run (real_val 640.0, expected percent)"),
     ],
 )
