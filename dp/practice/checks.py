@@ -1,11 +1,14 @@
 """What a run is given, checked before it costs anything."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from dp.config import PracticeConfig
 from dp.data.image_set import ImageSet, RealImages
 from dp.guidance.objectives import checked_logits
+from dp.learner.models import on_full_images
 from dp.utils.errors import UserError
 from dp.utils.pixels import normalise
 
@@ -14,6 +17,26 @@ def check_crop(config: PracticeConfig, image_shape: tuple[int, int, int]) -> Non
     """UserError if images (C, H, W) are too small for what the learner is to see of them."""
     if config.augment == "shift" and config.crop > min(image_shape[1:]):
         raise UserError(f"crop: got {config.crop}, expected at most the images' {min(image_shape[1:])} pixels")
+
+
+def check_batch(config: PracticeConfig, learner: nn.Module, images: Tensor) -> None:
+    """Try a learner in training on one image [n, C, H, W], uint8, if it would be trained on one at a time.
+
+    Raises:
+        UserError: it cannot be: batch normalisation of single values has no statistics.
+    """
+    if config.batch_size // config.parts > 1:
+        return
+    tried = on_full_images(config, copy.deepcopy(learner)).train()
+    device = next((p.device for p in learner.parameters()), images.device)
+    try:
+        with torch.no_grad():
+            tried(normalise(images[:1].to(device)))
+    except ValueError as error:
+        raise UserError(
+            f"batch_size, micro_batch: got 1 image at a time, which the learner cannot be trained on ({error}); "
+            "expected 2 or more, or a learner without batch normalisation (vit)"
+        ) from None
 
 
 def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> None:

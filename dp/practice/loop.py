@@ -20,7 +20,7 @@ from dp.data.image_set import RealImages
 from dp.learner.evaluate import accuracy, kept_share
 from dp.learner.models import on_full_images
 from dp.practice.additions import add_images, classes_of, filter_of, image_maker
-from dp.practice.checks import check_crop, check_images, check_learner, check_real
+from dp.practice.checks import check_batch, check_crop, check_images, check_learner, check_real
 from dp.practice.compute import Compute
 from dp.practice.gradients import gradient_of, my_parts
 from dp.practice.interfaces import ImageGenerator
@@ -142,6 +142,7 @@ def run_practice(
     fresh = start(config, pool, classes, net, compute)
     for images in (pool.rows(torch.arange(min(2, len(pool))))[0], first_real):
         check_learner(on_full_images(config, fresh.learner), images, classes)
+        check_batch(config, fresh.learner, images)
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
     with torch.random.fork_rng():
         state = train(config, store.resume(fresh), signal, generator, store, keep, progress)

@@ -159,6 +159,10 @@ def test_real_images_are_not_generated(capsys, tmp_path):
 
 LEARNERS = [
     (
+        "--learner test_efficientnet --batch-size 1",
+        "batch_size, micro_batch: got 1 image at a time, which the learner ",
+    ),
+    (
         "--inference-steps 2 --guidance.interval 0 0.4",
         "interval: none of the 2 steps is at a noise level in (0.0, 0.4)",
     ),
