@@ -67,7 +67,7 @@ class PoolFolder:
     """
 
     def __init__(self, folder: Path, layout: Layout, rank: int | None, lock: BaseFileLock | None):
-        """See `create` and `open`. rank None: only for reading."""
+        """Keep what `create` and `open` give; rank None: only for reading."""
         self.folder = folder
         self.layout = layout
         self._rank = rank
@@ -174,7 +174,7 @@ class PoolFolder:
 
     @property
     def rounds(self) -> list[int]:
-        """Images of each round in the pool."""
+        """Count the images of each round in the pool."""
         return self.manifest().rounds
 
     def __len__(self) -> int:
@@ -315,7 +315,7 @@ class PoolFolder:
 
     @property
     def mended(self) -> str:
-        """How damaged shards are mended: only a run knows how to make its images again."""
+        """Say how damaged shards are mended: only a run knows how to make its images again."""
         if (self.folder.parent / SETTINGS).exists():
             return f"{REPAIR} {self.folder} makes it again"
         return "restore it from a copy, or make the pool anew in another folder"

@@ -12,14 +12,14 @@ FIELDS = tuple(field.name for field in fields(Samples))
 
 
 class Pool:
-    """Generated samples, rounds in order. Rows are appended and never change.
+    """The generated samples, rounds in order. Rows are appended and never change.
 
     Room doubles when it runs out, so that a row moves twice at most on average. A copy (`copy.copy`, `copy.deepcopy`)
     shares the rows it starts with and takes no memory of its own; what is appended to either is not in the other.
     """
 
     def __init__(self, samples: Samples):
-        """A pool of `samples`, which it keeps without copying: do not write to their tensors afterwards.
+        """Make a pool of `samples`, which it keeps without copying: do not write to their tensors afterwards.
 
         Raises:
             UserError: rounds not in order.
@@ -41,28 +41,28 @@ class Pool:
 
     @property
     def samples(self) -> Samples:
-        """All rows, as views: nothing is copied, and later additions are not in them."""
+        """Return all rows, as views: nothing is copied, and later additions are not in them."""
         return self._rows[: self._size]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """Return (C, H, W)."""
         _, c, h, w = self._rows.images.shape
         return c, h, w
 
     @property
     def images(self) -> Tensor:
-        """uint8 [N, C, H, W], a view."""
+        """Return the images uint8 [N, C, H, W], a view."""
         return self._rows.images[: self._size]
 
     @property
     def labels(self) -> Tensor:
-        """int64 [N], a view."""
+        """Return the labels int64 [N], a view."""
         return self._rows.labels[: self._size]
 
     @property
     def rounds(self) -> Tensor:
-        """int64 [N], never falling: 0 for the initial images, k for the k-th addition; a view."""
+        """Return the rounds int64 [N], never falling: 0 for the initial images, k for the k-th addition; a view."""
         return self._rows.rounds[: self._size]
 
     def append(self, samples: Samples) -> None:
@@ -88,15 +88,15 @@ class Pool:
         self._newest = self._first_of_newest()
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
+        """Return images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
         return self._rows.images[index], self._rows.labels[index]
 
     def draw(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
-        """Rows int64 [size], see `draw`."""
+        """Return rows int64 [size], see `draw`."""
         return draw(self._size, self._newest, size, rng, newest_weight)
 
     def batch(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Images uint8 [size, C, H, W] and labels int64 [size], drawn as `draw` does."""
+        """Return images uint8 [size, C, H, W] and labels int64 [size], drawn as `draw` does."""
         return self.rows(self.draw(size, rng, newest_weight))
 
     def _make_room(self, capacity: int) -> None:
@@ -110,13 +110,13 @@ class Pool:
         self._rows = Samples(*room)
 
     def _first_of_newest(self) -> int:
-        """The row at which the newest round begins."""
+        """Return the row at which the newest round begins."""
         rounds = self.rounds
         return int((rounds < rounds[-1]).sum()) if len(rounds) else 0
 
 
 def draw(rows: int, newest: int, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
-    """Rows of a mini-batch, drawn with replacement; there are no epochs.
+    """Draw the rows of a mini-batch, with replacement; there are no epochs.
 
     Args:
         rows: how many there are.

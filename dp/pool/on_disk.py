@@ -58,7 +58,7 @@ class DiskPool:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """Return (C, H, W)."""
         return self.folder.layout.image_shape
 
     def append(self, samples: Samples) -> None:

@@ -1,4 +1,4 @@
-"""What the repository brings: a generator of Fashion-MNIST, and cheap decoders of its latents."""
+"""The models that the repository brings: a generator of Fashion-MNIST, and cheap decoders of its latents."""
 
 from functools import cache
 from pathlib import Path

@@ -55,7 +55,7 @@ class RunFolder:
     """A `Store` in a folder; open it with `RunFolder.open`."""
 
     def __init__(self, folder: Path, config: PracticeConfig, shards: PoolFolder, in_memory: bool, batch: int):
-        """See `open`."""
+        """Keep what `open` gives."""
         self.folder = folder
         self.config = config
         self.shards = shards

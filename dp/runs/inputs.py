@@ -1,4 +1,4 @@
-"""Where a run's images come from: the generator, the names of the classes, and the real images beside."""
+"""The inputs of a run: the generator, the names of the classes, and the real images beside."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ OWN_DECODERS = ("vae", "tiny", "linear")  # of the repository's own generator
 
 @dataclass(frozen=True)
 class Source(Settings):
-    """The generator; nothing given: the repository's, of Fashion-MNIST.
+    """The generator; with nothing given, the repository's, of Fashion-MNIST.
 
     Raises:
         UserError: a setting is of another type or out of range, or two of them do not go together.
@@ -59,7 +59,7 @@ class Source(Settings):
             )
 
     def names(self) -> tuple[str, ...]:
-        """The classes' names, all different."""
+        """Return the classes' names, all different."""
         if self.class_list != "own" and (self.pipeline or self.real):
             return class_list(self.class_list).wnids
         if not self.pipeline:
@@ -69,7 +69,7 @@ class Source(Settings):
         return self.classes
 
     def origin(self, config: PracticeConfig, imagenet: Path | None) -> Generator | RealData:
-        """What makes the images of a run: the generator, or real training images; `imagenet` as for `real_sets`."""
+        """Return what makes a run's images: the generator, or real training images; `imagenet` as for `real_sets`."""
         if not self.real:
             return self.generator(config)
         if imagenet is None or self.class_list == "own":
@@ -79,7 +79,7 @@ class Source(Settings):
         return RealData(data, len(self.names()), config.n_initial, config.seed)
 
     def generator(self, config: PracticeConfig) -> Generator:
-        """The generator with a run's settings, on the best device there is."""
+        """Load the generator with a run's settings, on the best device there is."""
         if self.real:
             raise UserError("real: got real images where some are to be generated; leave it out, or `dp run` them")
         self.check_decoder(config)
@@ -103,7 +103,7 @@ class Source(Settings):
         return generator
 
     def _called_by(self, pipe: Any, names: Sequence[str]) -> Sequence[str] | Sequence[int]:
-        """What a pipeline calls the classes of these names: names for its prompts, or its own class labels."""
+        """Return what a pipeline calls the classes of these names: names for its prompts, or its own class labels."""
         own = own_classes(pipe)
         if not own:
             return names if self.class_list == "own" else class_list(self.class_list).prompts
@@ -114,13 +114,13 @@ class Source(Settings):
         return range(own)
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:
-        """(C, H, W) of the images kept."""
+        """Return (C, H, W) of the images kept."""
         if isinstance(origin, RealData):
             return (1, IMAGE_SIZE, IMAGE_SIZE) if self.class_list == "own" else (3, self.side, self.side)
         return image_shape_of(origin.pipe, self.side or None)
 
     def planned_shape(self) -> tuple[int, int, int] | None:
-        """As `image_shape`, without the weights; None for a pipeline whose configuration is not in a folder."""
+        """Return the `image_shape` without the weights; None if a pipeline's configuration is not in a folder."""
         if self.real and self.class_list != "own":
             return 3, self.side, self.side
         if not self.pipeline:
@@ -140,7 +140,7 @@ class Source(Settings):
         imagenet: Path | None,
         ood: OutOfDistribution = OutOfDistribution(),
     ) -> None:
-        """UserError unless the real images are named that go with the rest; see `real_sets`."""
+        """Raise UserError unless the real images are named that go with the rest; see `real_sets`."""
         if self.class_list == "own" and roots_of(imagenet, ood):
             raise UserError("class_list: got own with imagenet or ood, expected imagenet100 or imagenet1k")
         folders = {"pipeline": self.pipeline, "validation": validation, "test": test}
@@ -180,7 +180,7 @@ class Source(Settings):
                 raise UserError(f"{each.name}: got {value} without a pipeline; name one, or leave {each.name} out")
 
     def _check_training(self, config: PracticeConfig, imagenet: Path | None, given: list[str]) -> None:
-        """UserError unless a run on real training images can be had with these settings."""
+        """Raise UserError unless a run on real training images can be had with these settings."""
         if given:
             raise UserError(f"real: got {', '.join(given)} as well; real images are imagenet's, else Fashion-MNIST's")
         self._check_own(but=("real", "class_list", "side"))
@@ -198,13 +198,13 @@ class Source(Settings):
             )
 
     def check_folders(self, test: Path | None, imagenet: Path | None, ood: OutOfDistribution) -> None:
-        """UserError unless every class has its folder in the sets that are read at the end, if ever; opens no image."""
+        """Raise UserError unless every class has its folder in the sets that are read at the end; opens no image."""
         if test is not None:
             check_class_folders(test, self.names())
         self.imagenet_sets(1, imagenet, ood)
 
     def imagenet_sets(self, side: int, imagenet: Path | None, ood: OutOfDistribution) -> list[RealSet]:
-        """ImageNet's sets that are given, of the classes of class_list, at side x side pixels.
+        """Open ImageNet's sets that are given, of the classes of class_list, at side x side pixels.
 
         Raises:
             UserError: a class has no images.
@@ -215,7 +215,7 @@ class Source(Settings):
     def real_sets(
         self, shape: tuple[int, int, int], validation: Path | None, test: Path | None, imagenet: Path | None
     ) -> tuple[RealImages, Callable[[], RealImages] | None]:
-        """Validation images, and what gives the held-out test images; None where a learner is trained on those.
+        """Return validation images, and what gives the held-out test images; None where a learner is trained on those.
 
         Args:
             shape: (C, H, W) of the run's images.

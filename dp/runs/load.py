@@ -1,4 +1,4 @@
-"""What a run has kept: its checkpoints, the learners that guided its additions, and its images made again."""
+"""The states that a run has kept: checkpoints, the learners that guided additions, and its images made again."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -23,7 +23,7 @@ from dp.utils.pixels import normalise, to_bytes, unit
 
 @dataclass(frozen=True)
 class Cost:
-    """Forward passes that judging one image takes (one row each; gradients are never needed).
+    """The forward passes that judging one image takes (one row each; gradients are never needed).
 
     A generated image takes `steps` passes of the U-Net, twice as many with classifier-free guidance, and one of the
     autoencoder.
@@ -35,14 +35,14 @@ class Cost:
 
 
 class Filter(Protocol):
-    """Which images to keep. The answer for an image depends on the image, its record and the learners alone."""
+    """A rule for which images to keep: the answer depends on the image, its record and the learners alone."""
 
     @property
     def cost(self) -> Cost:
-        """Forward passes for one image."""
+        """Count the forward passes for one image."""
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
-        """bool [n], on the CPU: which of n finished images to keep.
+        """Return bool [n], on the CPU: which of n finished images to keep.
 
         Args:
             learner: the current weights, in eval mode.
@@ -99,7 +99,7 @@ class DiffusionClassifier:
 
     @torch.no_grad()
     def _errors(self, images: Tensor, seeds: Tensor, compared: Tensor) -> Tensor:
-        """Noise-prediction error of each compared class, summed over the time steps: float32 [B, candidates]."""
+        """Sum the noise-prediction errors of each compared class over the time steps: float32 [B, candidates]."""
         latents = self.generator.encode(normalise(images)).float()
         errors = torch.zeros(compared.shape)
         for t, noise in zip(self.time_steps, own_noise(seeds, latents, len(self.time_steps)), strict=True):
@@ -145,7 +145,7 @@ class RoundTrip:
 
     @torch.no_grad()
     def _cleaned(self, images: Tensor, labels: Tensor, seeds: Tensor) -> Tensor:
-        """The images after the round trip, uint8."""
+        """Return the images after the round trip, uint8."""
         latents = self.generator.encode(normalise(images)).float()
         x_t = self.generator.noised(latents, self.time_step, own_noise(seeds, latents, 1)[0])
         cleaned = self.generator.denoised(x_t, self.time_step, labels.to(latents.device))
@@ -183,7 +183,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What filling some slots took; the sums over parts of the slots are those of the whole.
+    """What filling some slots took; the sums over parts of the slots are the sums over the whole.
 
     Attributes:
         candidates: images made.
@@ -202,7 +202,7 @@ def accepted(
     slots: list[int],
     max_attempts: int,
 ) -> tuple[Samples, Acceptance]:
-    """One image a slot, each the first of its slot's attempts that the filter keeps.
+    """Return one image per slot, the first of its slot's attempts that the filter keeps.
 
     If it keeps none, the slot keeps the last attempt: a round stays complete and balanced. A slot's image depends on
     the slot alone, so the slots may be split among processes.

@@ -1,4 +1,4 @@
-"""selection.latent_diffusion."""
+"""The generator as filters use it: noise, and one step back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dp.utils.seeding import RENOISE, stream
 
 @dataclass(frozen=True)
 class LatentDiffusion:
-    """The generator as filters use it: in whatever precision and on whatever device it computes.
+    """A generator's parts, in whatever precision and on whatever device it computes.
 
     Attributes:
         encode: images float32 [B, C, H, W] in [-1, 1] -> latents [B, c, h, w] on the U-Net's scale.
@@ -33,7 +33,7 @@ class LatentDiffusion:
 
     @classmethod
     def of(cls, pipe: LatentClassPipeline) -> "LatentDiffusion":
-        """Of a pipeline; the encoder's mean, so that encoding is no matter of chance."""
+        """Take a pipeline's parts; encoding gives the mean, so that it is no matter of chance."""
         device = pipe._execution_device
 
         def encode(images: Tensor) -> Tensor:
@@ -52,23 +52,23 @@ class LatentDiffusion:
         return cls(encode, decode, predict_noise, pipe.scheduler.alphas_cumprod, pipe.null_class)
 
     def check_time_steps(self, time_steps: tuple[int, ...]) -> None:
-        """Raises UserError if there are none, or not in 0 .. T - 1."""
+        """Raise UserError if there are none, or not in 0 .. T - 1."""
         last = len(self.alphas_cumprod) - 1
         if not time_steps or not all(0 <= t <= last for t in time_steps):
             raise UserError(f"time_steps: got {time_steps}, expected one or more in 0 .. {last}")
 
     def noised(self, latents: Tensor, t: int, noise: Tensor) -> Tensor:
-        """x_t of x_0 = latents."""
+        """Return x_t of x_0 = latents."""
         abar_t = self.alphas_cumprod[t].item()
         return abar_t**0.5 * latents + (1 - abar_t) ** 0.5 * noise
 
     def denoised(self, x_t: Tensor, t: int, labels: Tensor) -> Tensor:
-        """The estimate of x_0 in one step."""
+        """Return the estimate of x_0 in one step."""
         abar_t = self.alphas_cumprod[t].item()
         return (x_t - (1 - abar_t) ** 0.5 * self.predict_noise(x_t, t, labels).float()) / abar_t**0.5
 
 
 def own_noise(seeds: Tensor, latents: Tensor, draws: int) -> Tensor:
-    """Standard normal noise from each image's own stream: float32 [draws, B, c, h, w] for latents [B, c, h, w]."""
+    """Draw standard normal noise from each image's own stream: float32 [draws, B, c, h, w] for latents [B, c, h, w]."""
     each = [torch.randn(draws, *latents.shape[1:], generator=stream(seed, RENOISE)) for seed in seeds.tolist()]
     return torch.stack(each, 1).to(latents.device)

@@ -19,7 +19,7 @@ SCORES: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy, "margin": m
 
 
 def hardest(scores: Tensor, labels: Tensor, keep: int, num_classes: int | None = None) -> Tensor:
-    """Which candidates pruning keeps.
+    """Choose the candidates that pruning keeps.
 
     Args:
         scores: float [n], larger = harder.
@@ -40,7 +40,7 @@ def hardest(scores: Tensor, labels: Tensor, keep: int, num_classes: int | None =
 
 
 def judged(samples: Samples, learner: nn.Module) -> tuple[Samples, Tensor]:
-    """Samples with the learner's entropy and whether it is right, and its logits float32 [n, K]."""
+    """Return samples with the learner's entropy and whether it is right, and its logits float32 [n, K]."""
     logits = logits_in_tiles(learner, samples.images)
     correct = (logits.argmax(1) == samples.labels).to(torch.int8)
     return replace(samples, entropy=entropy(logits), correct=correct), logits
@@ -55,7 +55,7 @@ def prune(
     score: str = "entropy",
     chunk: int = 1000,
 ) -> Samples:
-    """The `keep` hardest of round(keep * ratio) candidates.
+    """Return the `keep` hardest of round(keep * ratio) candidates.
 
     The candidates are made `chunk` at a time and only the hardest so far are held. The result does not depend on
     `chunk`.

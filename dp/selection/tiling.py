@@ -1,4 +1,4 @@
-"""selection.tiling."""
+"""Rows in tiles of one size, so that a result does not depend on what else is in a batch."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from dp.utils.errors import UserError
 
 
 def tiled(function: Callable[..., Tensor], *rows: Tensor, tile: int) -> Tensor:
-    """function(*rows) over tiles of exactly `tile` rows, the last one filled up with copies of its last row; n >= 1.
+    """Apply function(*rows) to tiles of exactly `tile` rows, the last filled up with copies of its last row; n >= 1.
 
     Arithmetic kernels are chosen by shape, so only a fixed shape gives an image the same bits in every batch.
     """
@@ -24,7 +24,7 @@ def tiled(function: Callable[..., Tensor], *rows: Tensor, tile: int) -> Tensor:
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
-    """Raises UserError if a label is not in 0 .. num_classes - 1."""
+    """Raise UserError if a label is not in 0 .. num_classes - 1."""
     if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
         raise UserError(f"labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {num_classes - 1}")
 
@@ -35,7 +35,7 @@ def _check_tile(tile: int) -> None:
 
 
 def logits_in_tiles(learner: nn.Module, images: Tensor, tile: int = 100) -> Tensor:
-    """Logits, float32 [n, K] on the CPU, of uint8 images [n, C, H, W], the same for an image in every batch.
+    """Return logits, float32 [n, K] on the CPU, of uint8 images [n, C, H, W], the same for an image in every batch.
 
     Raises:
         UserError: the learner is in training mode (then an image's logits depend on its batch) or gives nan or inf.

@@ -55,39 +55,39 @@ def processes_asked() -> int:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Leave the other processes."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def rank() -> int:
-    """Which process this is; 0 writes what all share."""
+    """Return which process this is; 0 writes what all share."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world() -> int:
-    """How many processes there are."""
+    """Return how many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def wait() -> None:
-    """Until every process is here."""
+    """Wait until every process is here."""
     if world() > 1:
         dist.barrier()
 
 
 def largest(value: int) -> int:
-    """The largest of the processes' values, the same for all of them."""
+    """Return the largest of the processes' values, the same for all of them."""
     return int(_reduced(torch.tensor(value), dist.ReduceOp.MAX))
 
 
 def total(value: int) -> int:
-    """The sum of the processes' values."""
+    """Return the sum of the processes' values."""
     return int(_reduced(torch.tensor(value), dist.ReduceOp.SUM))
 
 
 def of_first(value: float) -> float:
-    """The first process's value, the same for all: where each has its own, a last bit would part their ways."""
+    """Return the first process's value, the same for all: where each has its own, a last bit would part their ways."""
     return from_first([torch.tensor(value, dtype=torch.float64, device=_device())])[0].item() if world() > 1 else value
 
 
@@ -103,7 +103,7 @@ def _device() -> torch.device:
 
 
 def parts_of(parts: int) -> range:
-    """Which of a batch's `parts` this process computes; consecutive ones.
+    """Return which of a batch's `parts` this process computes; consecutive ones.
 
     Raises:
         UserError: the processes cannot share them evenly.
@@ -115,7 +115,7 @@ def parts_of(parts: int) -> range:
 
 
 def check_share(parts: int, processes: int) -> None:
-    """UserError unless so many processes can share the parts of a batch evenly."""
+    """Raise UserError unless so many processes can share the parts of a batch evenly."""
     if parts % processes or processes & (processes - 1):
         counts = [str(2**k) for k in range(parts.bit_length()) if parts % 2**k == 0]
         raise UserError(
@@ -154,7 +154,7 @@ def over_processes(values: list[Tensor]) -> list[Tensor]:
 
 
 def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
-    """The sum over all parts of a batch, the same bits in every process and for every number of processes.
+    """Return the sum over all parts of a batch, the same bits in every process and for every number of processes.
 
     Parts are added in pairs, pairs in pairs and so on, along a binary tree over the parts' numbers; processes hold
     subtrees. A plain all-reduce adds in an order that depends on the processes and the network.
@@ -175,7 +175,7 @@ def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
 
 
 def from_first(values: list[Tensor]) -> list[Tensor]:
-    """The first process's values, in every process."""
+    """Return the first process's values, in every process."""
     if world() > 1 and values:
         for kind in {value.dtype for value in values}:  # one message for each format, not for each value
             alike = [value for value in values if value.dtype == kind]

@@ -1,4 +1,4 @@
-"""What made a result: commit, versions, hardware."""
+"""The commit, versions and hardware that made a result."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ PACKAGES = ("deliberate-practice", "numpy", "scipy", "torch", "torchvision", "di
 
 
 def provenance() -> dict[str, Any]:
-    """Commit, versions and hardware of this process."""
+    """Return commit, versions and hardware of this process."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "*.py")),
