@@ -37,6 +37,9 @@ class Samples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"Samples({len(self)} images {list(self.images.shape[1:])})"
+
     def __getitem__(self, rows: slice | Tensor) -> "Samples":
         """The samples of some rows."""
         return Samples(*(getattr(self, field.name)[rows] for field in fields(self)))

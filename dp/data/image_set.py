@@ -28,6 +28,9 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"ImageSet({len(self)} images {list(self.images.shape[1:])})"
+
 
 def image_folder(
     folder: Path | str, classes: Sequence[str] | None = None, image_shape: tuple[int, int, int] | None = None

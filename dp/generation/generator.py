@@ -76,7 +76,7 @@ class Generator:
 
     def generate(
         self,
-        labels: Tensor,
+        labels: Sequence[int] | Tensor,
         seeds: Sequence[int] | Tensor,
         learner: Learner | None = None,
         guidance: GuidanceConfig = PLAIN,
@@ -87,7 +87,7 @@ class Generator:
         """One image a label.
 
         Args:
-            labels: int64 [n].
+            labels: n integers, the class of each image.
             seeds: n seeds, one an image.
             learner: images float [B, C, H, W] in [-1, 1] -> logits; guides where omega > 0 and judges the finished
                 images. Used in eval mode and left as it was.
@@ -102,7 +102,7 @@ class Generator:
         Raises:
             UserError: labels and seeds do not match, a label is out of range, or guidance lacks its learner.
         """
-        seeds = [int(seed) for seed in seeds]
+        labels, seeds = torch.as_tensor(labels), [int(seed) for seed in seeds]
         self._check(labels, seeds, learner, guidance, other)
         parts = []
         for start in tqdm(range(0, len(labels), self.batch_size), progress, disable=progress is None):
@@ -152,6 +152,12 @@ class Generator:
                 f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
                 f"{guidance.omega} would do nothing; take more steps or a wider interval"
             )
+
+    def __repr__(self) -> str:
+        return (
+            f"Generator({type(self.pipe).__name__}, guidance_scale={self.guidance_scale}, steps={self.steps}, "
+            f"{self.num_classes or 'no'} classes)"
+        )
 
     @property
     def num_classes(self) -> int | None:

@@ -34,6 +34,9 @@ class State:
     log: list[dict[str, Any]] = field(default_factory=list)  # one entry per validation
     additions: list[dict[str, Any]] = field(default_factory=list)  # one entry per addition
 
+    def __repr__(self) -> str:
+        return f"State(iteration {self.iteration}, {len(self.pool)} images, {len(self.additions)} additions)"
+
 
 def start(
     config: PracticeConfig,
