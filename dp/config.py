@@ -46,6 +46,12 @@ class PracticeConfig(Settings):
 
     Raises:
         UserError: a setting is of another type or out of range, or two of them do not go together.
+
+    Example:
+        >>> from dp import PracticeConfig
+        >>> config = PracticeConfig(n_initial=200, n_per_round=100, rounds=3, iterations=400)
+        >>> config.final_size
+        500
     """
 
     seed: Seed = 0  # another seed, another run

@@ -50,13 +50,25 @@ BUNDLE_ARRAYS = ("validation_images", "validation_labels", "validation_index", "
 
 
 def validation_images() -> ImageSet:
-    """The 5,000 validation images: plateau detection and tuning."""
+    """The 5,000 validation images: plateau detection and tuning.
+
+    Example:
+        >>> from dp import validation_images
+        >>> validation_images()
+        ImageSet(5000 images [1, 32, 32])
+    """
     bundle = _bundle()
     return _image_set(bundle["validation_images"], bundle["validation_labels"])
 
 
 def test_images() -> ImageSet:
-    """The 10,000 test images, for the final evaluation only."""
+    """The 10,000 test images, for the final evaluation only.
+
+    Example:
+        >>> from dp import test_images
+        >>> test_images()
+        ImageSet(10000 images [1, 32, 32])
+    """
     bundle = _bundle()
     return _image_set(bundle["test_images"], bundle["test_labels"])
 

@@ -20,6 +20,12 @@ class ImageSet:
     Attributes:
         images: uint8 [N, C, H, W], 0 .. 255.
         labels: int64 [N], 0 .. K - 1.
+
+    Example:
+        >>> import torch
+        >>> from dp import ImageSet
+        >>> ImageSet(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]))
+        ImageSet(4 images [3, 64, 64])
     """
 
     images: Tensor
@@ -45,6 +51,16 @@ def image_folder(
 
     Raises:
         UserError: the subfolders are not the classes, a class has no images, or a file is no whole image.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from dp import image_folder
+        >>> for name in ("cat", "dog"):
+        ...     Path("PICTURES", name).mkdir(parents=True)
+        ...     Image.new("RGB", (80, 60)).save(f"PICTURES/{name}/1.png")
+        >>> image_folder("PICTURES", ["cat", "dog"], image_shape=(3, 32, 32))
+        ImageSet(2 images [3, 32, 32])
     """
     folder = Path(folder)
     classes = check_class_folders(folder, classes)

@@ -43,6 +43,15 @@ class Generator:
         template: prompt of a class, "{}" standing for its name.
         decoder: what guidance decodes with, by default the pipeline's VAE (see `dp.guidance.decoders`).
         side: images are resized to side x side pixels, and so the learner sees them; None leaves them alone.
+
+    Example:
+        >>> from dp import Generator, GuidanceConfig, bundled_oracle, bundled_pipeline
+        >>> generator = Generator(bundled_pipeline(), guidance_scale=2.0, steps=4)
+        >>> samples = generator.generate([0, 1, 2], seeds=[5, 6, 7], learner=bundled_oracle(), guidance=GuidanceConfig(0.3))
+        >>> samples
+        Samples(3 images [1, 32, 32])
+        >>> samples.entropy.shape
+        torch.Size([3])
     """
 
     def __init__(

@@ -47,6 +47,13 @@ def guided_eps(
         sigma: the noise's scale in x_t.
         relative: rescales each sample's gradient to the length of its noise prediction, so that omega sigma is the
             fraction of that which changes.
+
+    Example:
+        >>> import torch
+        >>> from dp import guided_eps
+        >>> eps, gradient = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]])
+        >>> guided_eps(eps, gradient, omega=0.1, sigma=1.0)  # by a tenth of the length of eps, against the gradient
+        tensor([[3.0000, 3.5000]])
     """
     step = omega * sigma
     if relative:
@@ -75,6 +82,14 @@ class GuidanceConfig(Settings):
         strengths: what of omega each image gets: "same" (all of it), "uniform" (its own share, between 0 and 2) or
             "half" (all or nothing, a coin for each image, so that additions mix guided and plain images). Drawn from
             the image's seed, so by `dp.generation.generator` alone: a scheduler knows no seeds.
+
+    Example:
+        >>> from dp import GuidanceConfig
+        >>> GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet").every
+        1
+        >>> GuidanceConfig(omega=-1)
+        Traceback (most recent call last):
+        dp.utils.errors.UserError: ...
     """
 
     omega: NonNegative = 0.3
@@ -245,6 +260,14 @@ def entropy_guidance(
 
     Raises:
         UserError: the scheduler does not guide, learner or objective cannot be called, or a setting is out of range.
+
+    Example:
+        >>> from dp import EntropyGuidedDDIMScheduler, bundled_oracle, bundled_pipeline, entropy_guidance
+        >>> pipe = bundled_pipeline()
+        >>> pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
+        >>> pipe.scheduler.guidance = entropy_guidance(pipe, bundled_oracle(), omega=0.3)
+        >>> len(pipe([0, 1]).images)
+        2
     """
     scheduler = pipe.scheduler
     if not hasattr(scheduler, "guidance"):

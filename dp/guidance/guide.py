@@ -99,6 +99,14 @@ def guide(
     Raises:
         UserError: the scheduler has no path of a known kind, the decoder is not understood, the classifier cannot be
             called, or a setting is out of range.
+
+    Example:
+        >>> from dp import bundled_oracle, bundled_pipeline, guide
+        >>> pipe = bundled_pipeline()
+        >>> with guide(pipe, bundled_oracle(), omega=0.3) as guided:
+        ...     images = pipe([0, 1]).images
+        >>> len(images), guided.guided_steps
+        (2, 4)
     """
     config = GuidanceConfig(omega, interval, every, relative, gradient)
     if objective is None:

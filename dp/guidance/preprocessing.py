@@ -41,6 +41,13 @@ class Preprocess(nn.Module):
     Attributes:
         size: pixels of a side; None leaves the size alone.
         mean, std: of each channel, in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from dp import Preprocess
+        >>> classifier = torch.nn.Sequential(Preprocess(64, [0.5], [0.5]), torch.nn.Flatten(), torch.nn.Linear(64 * 64, 10))
+        >>> classifier(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     mean: Tensor

@@ -243,6 +243,13 @@ class EntropyGuidedDDIMScheduler(guided_class(DDIMScheduler)):  # type: ignore[m
 
     pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
     pipe.scheduler.guidance = entropy_guidance(pipe, classifier, omega=0.3)
+
+    Example:
+        >>> from dp import EntropyGuidedDDIMScheduler, bundled_pipeline
+        >>> pipe = bundled_pipeline()
+        >>> pipe.scheduler = EntropyGuidedDDIMScheduler.from_config(pipe.scheduler.config)
+        >>> pipe.scheduler.guidance is None  # plain, until it is given the guidance of `entropy_guidance`
+        True
     """
 
     @classmethod
@@ -252,7 +259,15 @@ class EntropyGuidedDDIMScheduler(guided_class(DDIMScheduler)):  # type: ignore[m
 
 
 class EntropyGuidedDPMSolverScheduler(guided_class(DPMSolverMultistepScheduler)):  # type: ignore[misc]
-    """Guide likewise by DPM-Solver++, as good in fewer steps."""
+    """Guide likewise by DPM-Solver++, as good in fewer steps.
+
+    Example:
+        >>> from dp import EntropyGuidedDPMSolverScheduler, bundled_pipeline
+        >>> pipe = bundled_pipeline()
+        >>> pipe.scheduler = EntropyGuidedDPMSolverScheduler.from_config(pipe.scheduler.config)
+        >>> len(pipe([0, 1], num_inference_steps=4).images)
+        2
+    """
 
     @classmethod
     def from_config(cls, config: Any = None, **kwargs: Any) -> Any:

@@ -76,7 +76,17 @@ def small_vit(num_classes: int, in_chans: int, size: int) -> VisionTransformer:
 
 
 class HuggingFaceClassifier(nn.Module):
-    """Wrap a transformers image classifier as a module that gives logits."""
+    """Wrap a transformers image classifier as a module that gives logits.
+
+    Example:
+        >>> import torch
+        >>> from dp import HuggingFaceClassifier
+        >>> from transformers import AutoModelForImageClassification, ResNetConfig
+        >>> sizes = ResNetConfig(num_channels=1, embedding_size=8, hidden_sizes=[8], depths=[1], num_labels=10)
+        >>> learner = HuggingFaceClassifier(AutoModelForImageClassification.from_config(sizes)).eval()
+        >>> learner(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 10])
+    """
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -112,6 +122,12 @@ def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | No
     Raises:
         UserError: no such architecture, patches that do not tile the images, or a saved classifier with another number
             of classes.
+
+    Example:
+        >>> import torch
+        >>> from dp import build_learner
+        >>> build_learner("convnet", num_classes=10, in_chans=1)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
     if name == "convnet":
         return ConvNet(num_classes, in_chans)

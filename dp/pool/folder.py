@@ -64,6 +64,15 @@ class PoolFolder:
     Attributes:
         folder: where.
         layout: class names, image shape and shard size.
+
+    Example:
+        >>> from dp import Generator, PoolFolder, bundled_pipeline
+        >>> samples = Generator(bundled_pipeline(), guidance_scale=2.0, steps=4).generate([0, 1], seeds=[5, 6])
+        >>> with PoolFolder.create("POOL", classes=["t-shirt", "trouser"], image_shape=(1, 32, 32)) as pool:
+        ...     pool.write(0, 0, samples)
+        ...     pool.commit(0, 2)
+        >>> len(PoolFolder.open("POOL"))
+        2
     """
 
     def __init__(self, folder: Path, layout: Layout, rank: int | None, lock: BaseFileLock | None):

@@ -123,6 +123,15 @@ def run_practice(
 
     Returns:
         The outcomes (branches in order of size, then the run) and the run's final state.
+
+    Example:
+        >>> from dp import PracticeConfig, bundled_generator, run_practice, validation_images
+        >>> config = PracticeConfig(
+        ...     n_initial=20, n_per_round=10, rounds=1, iterations=20, validate_every=5, inference_steps=4
+        ... )
+        >>> outcomes, state = run_practice(config, bundled_generator(config), validation_images(), test=None)
+        >>> len(state.pool), len(state.additions)
+        (30, 1)
     """
     my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()

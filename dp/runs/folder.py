@@ -52,7 +52,16 @@ PORTION = 100  # images made between two looks at whether the process is to stop
 
 
 class RunFolder:
-    """A `Store` in a folder; open it with `RunFolder.open`."""
+    """A `Store` in a folder; open it with `RunFolder.open`.
+
+    Example:
+        >>> from dp import CLASSES, PracticeConfig, RunFolder, bundled_generator, run_practice, validation_images
+        >>> config = PracticeConfig(n_initial=20, rounds=0, iterations=10, validate_every=5, inference_steps=4)
+        >>> with RunFolder.open("RUN", {"seed": config.seed}, config, CLASSES, (1, 32, 32)) as store:
+        ...     outcomes, state = run_practice(config, bundled_generator(config), validation_images(), None, store=store)
+        >>> state.iteration
+        10
+    """
 
     def __init__(self, folder: Path, config: PracticeConfig, shards: PoolFolder, in_memory: bool, batch: int):
         """Keep what `open` gives."""

@@ -2,7 +2,16 @@
 
 
 class UserError(ValueError):
-    """A wrong input: names the field or file, what was found, what was expected and what to do."""
+    """A wrong input: names the field or file, what was found, what was expected and what to do.
+
+    Example:
+        >>> from dp import PracticeConfig, UserError
+        >>> try:
+        ...     PracticeConfig(rounds=-1)
+        ... except UserError as error:
+        ...     print("told:", str(error).split(":")[0])
+        told: rounds
+    """
 
 
 class Stopped(BaseException):
