@@ -47,7 +47,7 @@ class Generator:
     Example:
         >>> from dp import Generator, GuidanceConfig, bundled_oracle, bundled_pipeline
         >>> generator = Generator(bundled_pipeline(), guidance_scale=2.0, steps=4)
-        >>> samples = generator.generate([0, 1, 2], seeds=[5, 6, 7], learner=bundled_oracle(), guidance=GuidanceConfig(0.3))
+        >>> samples = generator.generate([0, 1, 2], [5, 6, 7], learner=bundled_oracle(), guidance=GuidanceConfig(0.3))
         >>> samples
         Samples(3 images [1, 32, 32])
         >>> samples.entropy.shape

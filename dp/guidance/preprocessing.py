@@ -45,7 +45,8 @@ class Preprocess(nn.Module):
     Example:
         >>> import torch
         >>> from dp import Preprocess
-        >>> classifier = torch.nn.Sequential(Preprocess(64, [0.5], [0.5]), torch.nn.Flatten(), torch.nn.Linear(64 * 64, 10))
+        >>> layers = [torch.nn.Flatten(), torch.nn.Linear(64 * 64, 10)]  # stands in for yours
+        >>> classifier = torch.nn.Sequential(Preprocess(64, [0.5], [0.5]), *layers)
         >>> classifier(torch.zeros(2, 1, 32, 32)).shape
         torch.Size([2, 10])
     """
