@@ -11,7 +11,16 @@ Array = NDArray[np.float64]
 
 
 class ArgumentError(ValueError):
-    """An argument the theory has no meaning for. The message is one line meant for a person."""
+    """An argument the theory has no meaning for. The message is one line meant for a person.
+
+    Example:
+        >>> from theory import ArgumentError, KeepHard
+        >>> try:
+        ...     KeepHard(-1.0)
+        ... except ArgumentError as error:
+        ...     print("told:", str(error).split(":")[0])
+        told: threshold
+    """
 
 
 def real(name: str, value: Any, low: float, high: float, *, open_low: bool = False, advice: str = "") -> Array:

@@ -60,6 +60,12 @@ class ExactError:
             selective rule should be simulated instead. It tells neither of a covariance with few large eigenvalues
             nor of the interpolation threshold: at a small ridge, when the kept rows ``n p`` are within a few of their
             standard deviations ``sqrt(n p (1 - p))`` of d, simulate.
+
+    Example:
+        >>> from theory import KeepAll, isotropic_error
+        >>> found = isotropic_error(KeepAll(), d=100, n=[100, 1000], ridge=0.1)
+        >>> found.test_error.shape, float(found.kept_fraction[0])
+        ((2,), 1.0)
     """
 
     test_error: Any
@@ -103,6 +109,12 @@ def isotropic_error(
     Raises:
         ArgumentError: If an argument is out of range, or no three directions have the three cosines.
         RuntimeError: If the fixed point of logistic loss is not found.
+
+    Example:
+        >>> from theory import KeepHard, isotropic_error
+        >>> found = isotropic_error(KeepHard.keeping(0.5), d=512, n=2048, ridge=0.01, alignment=0.9)
+        >>> round(float(found.test_error), 3)
+        0.136
     """
     rule, d, n, ridge = checked_rule(rule), size("d", d), pool_size(n), penalty(ridge)
     rho, noise = cosine("alignment", alignment), probability("label_noise", label_noise)
@@ -160,6 +172,12 @@ def general_error(
     Raises:
         ArgumentError: If an argument is out of range or a direction carries no variance.
         RuntimeError: If the fixed point of logistic loss is not found.
+
+    Example:
+        >>> from theory import KeepHard, general_error
+        >>> setting = dict(covariance=[1.0, 2.0, 3.0], pruner=[1, 0, 0], generator=[1, 0, 0])
+        >>> round(float(general_error(KeepHard.keeping(0.5), n=100, ridge=0.1, **setting).test_error), 3)
+        0.056
     """
     rule, n, ridge = checked_rule(rule), pool_size(n), penalty(ridge)
     noise = probability("label_noise", label_noise)

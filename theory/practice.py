@@ -54,6 +54,11 @@ def practice_error(
 
     Raises:
         ArgumentError: If an argument is out of range or the lists differ in length.
+
+    Example:
+        >>> from theory import KeepAll, KeepHard, practice_error
+        >>> practice_error([KeepAll(), KeepHard.keeping(0.5)], d=20, pools=[100, 400], ridge=0.1).shape
+        (2,)
     """
     ridges = _each_round(rules, pools, ridge)
     rho = cosine("alignment", alignment)
@@ -98,6 +103,13 @@ def fresh_rounds(
 
     Raises:
         ArgumentError: As :func:`practice_error`.
+
+    Example:
+        >>> from theory import KeepAll, KeepHard, fresh_rounds
+        >>> rules = [KeepAll(), KeepHard.keeping(0.5)]
+        >>> first, second = fresh_rounds(rules, d=20, pools=[100, 4000], ridge=0.1, replicates=10)
+        >>> first.mean > second.mean
+        True
     """
     ridges = _each_round(rules, pools, ridge)
     rng, replicates = generator_of(seed), integer("replicates", replicates, 1)
@@ -146,6 +158,12 @@ def accumulated_rounds(
 
     Raises:
         ArgumentError: As :func:`practice_error`.
+
+    Example:
+        >>> from theory import KeepAll, KeepHard, accumulated_rounds
+        >>> first, second = accumulated_rounds([KeepAll(), KeepHard.keeping(0.5)], d=20, pools=[100, 400], ridge=0.1)
+        >>> first.mean > second.mean
+        True
     """
     ridges = _each_round(rules, pools, ridge)
     d, rng, replicates = integer("d", d, 3), generator_of(seed), integer("replicates", replicates, 1)

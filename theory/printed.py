@@ -44,6 +44,13 @@ def printed_error(
 
     Raises:
         ArgumentError: If an argument is out of range.
+
+    Example:
+        >>> from theory import KeepHard, isotropic_error, printed_error
+        >>> rule, setting = KeepHard.keeping(0.5), dict(d=512, n=2048, ridge=0.01, alignment=0.9)
+        >>> proved = printed_error(rule, "proved", **setting)
+        >>> abs(float(proved) - float(isotropic_error(rule, **setting).test_error)) < 1e-9
+        True
     """
     if version not in VERSIONS:
         raise ArgumentError(f"version: found {version!r}, expected one of {', '.join(VERSIONS)}.")

@@ -72,6 +72,12 @@ def best_isotropic(
 
     Raises:
         ArgumentError: If an argument is out of range.
+
+    Example:
+        >>> from theory import best_isotropic
+        >>> best = best_isotropic(d=100, n=1000, budget="pool", fractions=[0.3, 0.5, 1.0], ridges=[0.01, 0.1])
+        >>> round(float(best.kept_fraction), 2)
+        0.39
     """
     given: dict[str, Array] = {
         "d": real("d", d, 1, np.inf),
@@ -119,6 +125,12 @@ def best_general(
 
     Raises:
         ArgumentError: If an argument is out of range.
+
+    Example:
+        >>> from theory import best_general
+        >>> setting = dict(covariance=[1.0, 2.0, 3.0], pruner=[1, 0, 0], generator=[1, 0, 0])
+        >>> round(float(best_general(**setting, n=100, budget="pool", fractions=[0.5, 1.0], ridges=[0.1]).ridge), 3)
+        0.05
     """
 
     n = real("n", n, 0, np.inf, open_low=True)
@@ -163,6 +175,12 @@ def best_rounds(
 
     Raises:
         ArgumentError: If an argument is out of range.
+
+    Example:
+        >>> from theory import best_rounds
+        >>> first, second = best_rounds(d=100, n=1000, rounds=2, fractions=[0.3, 1.0], ridges=[0.01, 0.1])
+        >>> bool(second.test_error < first.test_error)
+        True
     """
     alignment: Array = np.zeros(np.shape(n))
     history: list[Best] = []
@@ -193,6 +211,13 @@ def local_exponents(
 
     Raises:
         ArgumentError: If there are fewer points than the window needs, or a value is out of range.
+
+    Example:
+        >>> from theory import local_exponents
+        >>> sizes = [100, 200, 400, 800]
+        >>> exponents, _ = local_exponents(sizes, [3 / size for size in sizes], window=3)
+        >>> exponents.round(6).tolist()
+        [1.0, 1.0, 1.0, 1.0]
     """
     x = np.log(real("n", n, 0, 1e300, open_low=True))
     error, window = real("test_error", test_error, 0, 1, open_low=True), integer("window", window, 3)
@@ -236,6 +261,12 @@ def power_law(
 
     Raises:
         ArgumentError: If an argument is out of range.
+
+    Example:
+        >>> from theory import KeepAll, general_error, power_law
+        >>> setting = power_law(d=50, decay=1.0, teacher="flat")
+        >>> bool(general_error(KeepAll(), n=500, ridge=0.1, **setting).test_error < 0.5)
+        True
     """
     d = integer("d", d, 3)
     root = np.arange(1.0, d + 1) ** (-number("decay", decay, 0, 20) / 2)

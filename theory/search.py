@@ -34,6 +34,12 @@ class Best:
         kept_fraction: The fraction that reaches it; 1 is keep all. Not an optimum with a budget of selected rows.
         easy: Whether the easy rows are the ones kept (False where all are).
         ridge: The ridge that reaches it.
+
+    Example:
+        >>> from theory import best_isotropic
+        >>> best = best_isotropic(d=100, n=1000, budget="pool", fractions=[0.3, 0.5, 1.0], ridges=[0.01, 0.1])
+        >>> bool(0.3 < best.kept_fraction < 0.5), bool(best.easy)  # the hard ones
+        (True, False)
     """
 
     test_error: Array

@@ -127,7 +127,7 @@ def run_practice(
     Example:
         >>> from dp import PracticeConfig, bundled_generator, run_practice, validation_images
         >>> config = PracticeConfig(
-        ...     n_initial=20, n_per_round=10, rounds=1, iterations=20, validate_every=5, inference_steps=4
+        ...     n_initial=20, n_per_round=10, rounds=1, iterations=20, validate_every=10, inference_steps=4
         ... )
         >>> outcomes, state = run_practice(config, bundled_generator(config), validation_images(), test=None)
         >>> len(state.pool), len(state.additions)

@@ -44,6 +44,12 @@ class Moments:
         beta_tilde: Label moment along the pruner, in (-0.8, 0.8).
         cross: Moment of the coordinates along and across the pruner; 0 for rules that do not look at labels.
         across: Second moment across the pruner; ``p`` for rules that do not look at labels.
+
+    Example:
+        >>> from theory import KeepHard
+        >>> moments = KeepHard.keeping(0.5).moments(alignment=0.9)
+        >>> round(float(moments.gamma), 3)
+        0.071
     """
 
     p: Array

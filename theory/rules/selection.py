@@ -43,6 +43,12 @@ class Rule(ABC):
 
     Args:
         agreeing: Whether a row is kept only if its label is the pruner's, ``sign(t)``.
+
+    Example:
+        >>> from theory import KeepHard, Rule
+        >>> rule: Rule = KeepHard(1.0)
+        >>> rule.keep_probability([0.5, 2.0]).tolist()
+        [1.0, 0.0]
     """
 
     agreeing: bool = field(default=False, kw_only=True)
@@ -121,7 +127,13 @@ class Rule(ABC):
 
 @dataclass(frozen=True)
 class KeepAll(Rule):
-    """No selection: ``q = 1``."""
+    """No selection: ``q = 1``.
+
+    Example:
+        >>> from theory import KeepAll
+        >>> float(KeepAll().kept_fraction)
+        1.0
+    """
 
     name = "keep-all"
 
@@ -154,6 +166,12 @@ class KeepHard(Rule):
 
     Raises:
         ArgumentError: If a threshold is not above 0.
+
+    Example:
+        >>> from theory import KeepHard
+        >>> rule = KeepHard.keeping(0.5)
+        >>> round(float(rule.threshold), 3)
+        0.674
     """
 
     threshold: ArrayLike
@@ -202,6 +220,11 @@ class KeepEasy(Rule):
 
     Raises:
         ArgumentError: If a threshold is negative, or so large that nothing is kept.
+
+    Example:
+        >>> from theory import KeepEasy
+        >>> round(float(KeepEasy(0.7).kept_fraction), 3)
+        0.484
     """
 
     threshold: ArrayLike
@@ -342,6 +365,11 @@ class Tempered(_QuadratureRule):
 
     Raises:
         ArgumentError: If a setting is out of range or the rule keeps nothing.
+
+    Example:
+        >>> from theory import Tempered
+        >>> round(float(Tempered.keeping(0.5, omega=2.0).kept_fraction), 3)
+        0.5
     """
 
     omega: ArrayLike
@@ -402,6 +430,12 @@ class UserRule(_QuadratureRule):
     Raises:
         ArgumentError: If the function is not symmetric, leaves [0, 1], gives NaN, changes the shape, or keeps
         nothing.
+
+    Example:
+        >>> import numpy as np
+        >>> from theory import UserRule
+        >>> round(float(UserRule(lambda t: np.exp(-(t**2))).kept_fraction), 3)
+        0.577
     """
 
     function: Callable[[Array], ArrayLike]
