@@ -1,8 +1,7 @@
 """Deliberate Practice: train a classifier on generated images, and let it ask for the ones that it finds hard.
 
 Reference implementation of arXiv 2502.15588. A classifier's entropy steers a diffusion model towards images that the
-classifier is unsure of; those images join its training pool; training goes on. Everything below comes from `dp`
-itself::
+classifier is unsure of; those images join its training pool; training goes on. Everything below comes from `dp` itself:
 
     from dp import PracticeConfig, bundled_generator, run_practice, test_images, validation_images
 
@@ -10,38 +9,42 @@ itself::
     outcomes, state = run_practice(config, bundled_generator(config), validation_images(), test_images)
     print(outcomes[-1].test_accuracy, state.additions)
 
-Guide a diffusers pipeline by a classifier
-    guide                guidance of any pipeline in one line, with the pipeline's own sampler
-    GuidanceConfig       strength, noise levels, gradient and objective
-    Preprocess           size and normalisation of a classifier, differentiably, before it
-    HuggingFaceClassifier     an image classifier of transformers as a module from images to logits
-    Entropy, Margin      objectives: images -> what to raise, one number per image
-    entropy              entropy of logits, in nats
-    guided_eps           the formula: the guided noise prediction (equation 7)
-    entropy_guidance, EntropyGuidedDDIMScheduler, EntropyGuidedDPMSolverScheduler     the older way, by a scheduler
+Guide a diffusers pipeline by a classifier:
 
-Make images, train on them
-    Generator            labels and seeds in, images and their records out, over any pipeline
-    PracticeConfig       the settings of a run
-    run_practice         Algorithm 1: train, see that progress has stopped, add hard images, go on
-    RunFolder            a folder that lets a run go on after it was killed
-    build_learner        a new learner by name
-    PoolFolder           a pool of generated images on disk
-    export_imagefolder   the same as a folder of pictures
+- `guide`: guidance of any pipeline in one line, with the pipeline's own sampler
+- `GuidanceConfig`: strength, noise levels, gradient and objective
+- `Preprocess`: size and normalisation of a classifier, differentiably, before it
+- `HuggingFaceClassifier`: an image classifier of transformers as a module from images to logits
+- `Entropy`, `Margin`: objectives, from images to what is raised, one number per image
+- `entropy`: entropy of logits, in nats
+- `guided_eps`: the formula, the guided noise prediction (equation 7)
+- `entropy_guidance`, `EntropyGuidedDDIMScheduler`, `EntropyGuidedDPMSolverScheduler`: the older way, by a scheduler
 
-Real images
-    ImageSet             images and labels
-    image_folder         a folder of one subfolder per class as an ImageSet
-    CLASSES, validation_images, test_images     Fashion-MNIST: names, 5,000 and 10,000 images
+Make images, train on them:
 
-What the repository brings, trained on Fashion-MNIST
-    bundled_pipeline     a latent diffusion model of 2 million parameters
-    bundled_generator    the same as a Generator with the settings of a run
-    bundled_decoder      cheap decoders of its latents, for guidance
-    bundled_oracle       a classifier that was trained on real images, for judging
+- `Generator`: labels and seeds in, images and their records out, over any pipeline
+- `PracticeConfig`: the settings of a run
+- `run_practice`: Algorithm 1, that is, train, see that progress has stopped, add hard images, go on
+- `RunFolder`: a folder that lets a run go on after it was killed
+- `build_learner`: a new learner by name
+- `PoolFolder`: a pool of generated images on disk
+- `export_imagefolder`: the same as a folder of pictures
 
-UserError is what a wrong input raises, a ValueError of one line: the field or file, what was found, what was expected,
-what to do.
+Real images:
+
+- `ImageSet`: images and labels
+- `image_folder`: a folder of one subfolder per class as an `ImageSet`
+- `CLASSES`, `validation_images`, `test_images`: Fashion-MNIST, the names of its classes, 5,000 and 10,000 images
+
+What the repository brings, trained on Fashion-MNIST:
+
+- `bundled_pipeline`: a latent diffusion model of 2 million parameters
+- `bundled_generator`: the same as a `Generator` with the settings of a run
+- `bundled_decoder`: cheap decoders of its latents, for guidance
+- `bundled_oracle`: a classifier that was trained on real images, for judging
+
+`UserError` is what a wrong input raises, a `ValueError` of one line: the field or file, what was found, what was
+expected, what to do.
 
 Names are loaded when they are first used: `import dp` itself takes milliseconds and needs no PyTorch. The command line
 is `dp --help`; the theory is the package `theory`.
