@@ -55,7 +55,7 @@ def summary(pool: PoolFolder) -> list[RoundSummary]:
     return rows
 
 
-def export_imagefolder(pool: PoolFolder, out: Path) -> int:
+def export_imagefolder(pool: PoolFolder, out: Path | str) -> int:
     """Write `out/<class>/<round>-<slot>.png` (or .jpeg, .webp) for each image, and their records in `out/metadata.csv`.
 
     Args:
@@ -67,6 +67,18 @@ def export_imagefolder(pool: PoolFolder, out: Path) -> int:
 
     Raises:
         UserError: a damaged shard, an image that cannot be decoded, or `out` cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from dp import Generator, PoolFolder, bundled_pipeline, export_imagefolder
+        >>> samples = Generator(bundled_pipeline(), guidance_scale=2.0, steps=4).generate([0, 1], seeds=[5, 6])
+        >>> with PoolFolder.create("POOL", classes=["t-shirt", "trouser"], image_shape=(1, 32, 32)) as pool:
+        ...     pool.write(0, 0, samples)
+        ...     pool.commit(0, 2)
+        >>> export_imagefolder(PoolFolder.open("POOL"), "PICTURES")
+        2
+        >>> sorted(path.parent.name for path in Path("PICTURES").rglob("*.png"))
+        ['t-shirt', 'trouser']
     """
 
     def write(folder: Path) -> None:
@@ -86,10 +98,10 @@ def export_imagefolder(pool: PoolFolder, out: Path) -> int:
                     (folder / path).write_bytes(image)
                     lines.writerow([path, *(record | {"label": name}).values()])
 
-    return _export(pool, out, "imagefolder", write)
+    return _export(pool, Path(out), "imagefolder", write)
 
 
-def export_datasets(pool: PoolFolder, out: Path) -> int:
+def export_datasets(pool: PoolFolder, out: Path | str) -> int:
     """Write a data set that `datasets.load_dataset(out)` opens, locally or from the Hugging Face Hub.
 
     Args, returns and errors as of `export_imagefolder`.
@@ -104,7 +116,7 @@ def export_datasets(pool: PoolFolder, out: Path) -> int:
             (folder / "data" / shard.file.replace("/", "-")).write_bytes(data)
         (folder / "README.md").write_text(_card(pool))
 
-    return _export(pool, out, "datasets", write)
+    return _export(pool, Path(out), "datasets", write)
 
 
 def _export(pool: PoolFolder, out: Path, format_: str, write: Callable[[Path], None]) -> int:

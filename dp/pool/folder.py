@@ -85,7 +85,7 @@ class PoolFolder:
     @classmethod
     def create(
         cls,
-        folder: Path,
+        folder: Path | str,
         classes: tuple[str, ...] | list[str],
         image_shape: tuple[int, int, int],
         shard_size: int = SHARD_SIZE,
@@ -130,7 +130,7 @@ class PoolFolder:
             raise
 
     @classmethod
-    def open(cls, folder: Path, writable: bool = False, rank: int = 0) -> "PoolFolder":
+    def open(cls, folder: Path | str, writable: bool = False, rank: int = 0) -> "PoolFolder":
         """Open a pool that exists.
 
         Args:

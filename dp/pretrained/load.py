@@ -27,6 +27,12 @@ def bundled_decoder(name: str) -> Any:
 
     Raises:
         UserError: there is no such decoder.
+
+    Example:
+        >>> from dp import bundled_decoder, bundled_oracle, bundled_pipeline, guide
+        >>> pipe = bundled_pipeline()
+        >>> with guide(pipe, bundled_oracle(), decoder=bundled_decoder("linear")):
+        ...     images = pipe([0, 1]).images
     """
     kinds = {"linear": LinearDecoder, "tiny": AutoencoderTiny}
     if name not in kinds:
@@ -38,7 +44,14 @@ def bundled_decoder(name: str) -> Any:
 
 
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
-    """Load the Fashion-MNIST generator of the repository (see its model card), float32, without progress bars."""
+    """Load the Fashion-MNIST generator of the repository (see its model card), float32, without progress bars.
+
+    Example:
+        >>> from dp import bundled_pipeline
+        >>> images = bundled_pipeline()([0, 1, 2], num_inference_steps=4).images
+        >>> images[0].size
+        (32, 32)
+    """
     with quietly():
         pipe = LatentClassPipeline.from_pretrained(
             folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
@@ -55,7 +68,13 @@ def _loaded() -> LatentClassPipeline:
 
 
 def bundled_generator(config: PracticeConfig) -> Generator:
-    """Load the repository's generator with a run's settings, on the best device there is."""
+    """Load the repository's generator with a run's settings, on the best device there is.
+
+    Example:
+        >>> from dp import PracticeConfig, bundled_generator
+        >>> bundled_generator(PracticeConfig(inference_steps=4))
+        Generator(LatentClassPipeline, guidance_scale=3.0, steps=4, 10 classes)
+    """
     decoder = None if config.decoder == "vae" else bundled_decoder(config.decoder).to(best_device())
     generator = Generator(_loaded(), config.guidance_scale, config.inference_steps, decoder=decoder)
     if config.rounds:

@@ -57,8 +57,9 @@ class RunFolder:
     Example:
         >>> from dp import CLASSES, PracticeConfig, RunFolder, bundled_generator, run_practice, validation_images
         >>> config = PracticeConfig(n_initial=20, rounds=0, iterations=10, validate_every=5, inference_steps=4)
+        >>> generator = bundled_generator(config)
         >>> with RunFolder.open("RUN", {"seed": config.seed}, config, CLASSES, (1, 32, 32)) as store:
-        ...     outcomes, state = run_practice(config, bundled_generator(config), validation_images(), None, store=store)
+        ...     outcomes, state = run_practice(config, generator, validation_images(), None, store=store)
         >>> state.iteration
         10
     """
@@ -80,7 +81,7 @@ class RunFolder:
     @contextlib.contextmanager
     def open(
         cls,
-        folder: Path,
+        folder: Path | str,
         settings: dict[str, Any],
         config: PracticeConfig,
         classes: tuple[str, ...],
