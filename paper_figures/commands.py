@@ -51,7 +51,7 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
         report.write(REPORT, profile, {part: found for part, found in parts.items() if found}, FIGURES)
         print(f"report: {REPORT}")
     if readme:
-        update_readme(FIGURES)
+        update_readme()
 
 
 def _in_repository() -> cluster_runs.Runs | None:

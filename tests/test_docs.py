@@ -24,7 +24,9 @@ from dp.__main__ import main as dp
 from dp.data.imagenet import folders_of
 from dp.utils.errors import UserError
 from experiments import commands as experiments
+from experiments.verdicts import as_json, verdicts
 from paper_figures import commands as paper_figures
+from paper_figures.report.readme import README, RESULTS, filled, results
 from theory import KeepEasy, KeepHard, best_isotropic, isotropic_error
 
 ROOT = Path(__file__).parent.parent
@@ -234,9 +236,9 @@ def without_drawing(arguments: list[str], monkeypatch) -> None:
     monkeypatch.setattr(paper_figures, "make_all", lambda modules, profile: [])
     monkeypatch.setattr(paper_figures.cluster_runs, "read", lambda folder: written.append(folder))
     monkeypatch.setattr(paper_figures.report, "write", lambda *_: None)
-    monkeypatch.setattr(paper_figures, "update_readme", written.append)
+    monkeypatch.setattr(paper_figures, "update_readme", lambda: written.append("README"))
     tyro.cli(paper_figures.main, args=arguments)
-    expected = {"--readme": [paper_figures.FIGURES], "--runs": [Path("FOLDER")]}
+    expected = {"--readme": ["README"], "--runs": [Path("FOLDER")]}
     assert written == [each for option, made in expected.items() if option in arguments for each in made]
 
 
@@ -340,7 +342,11 @@ def test_the_page_of_theory_has_the_numbers_that_are_computed():
         assert f"{value:.3f}" in page
 
 
-def test_the_readme_has_the_results_that_are_recorded():
-    from paper_figures.report.readme import README, filled
+def test_the_readme_and_the_page_of_results_have_what_is_recorded():
+    claims = as_json(verdicts("cpu"))
+    assert README.read_text() == filled(README.read_text(), claims), "run python -m paper_figures --readme"
+    assert RESULTS.read_text() == results(claims), "run python -m paper_figures --readme"
 
-    assert README.read_text() == filled(README.read_text()), "run python -m paper_figures --readme"
+
+def test_the_readme_is_read_in_two_screens():
+    assert len(README.read_text().split()) <= 1100

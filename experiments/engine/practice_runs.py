@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import nn
+from torchvision.utils import make_grid
 
 from dp.config import PracticeConfig, config_from
 from dp.data.fashion_mnist import BUNDLE, CLASSES, test_images, train_images, validation_images
@@ -20,14 +21,14 @@ from dp.generation.real_images import RealData
 from dp.generation.visualize import png
 from dp.guidance.objectives import entropy
 from dp.learner.evaluate import accuracy, hardness, logits_of
-from dp.learner.models import on_full_images
+from dp.learner.models import CROP, CenterCrop, on_full_images
 from dp.pool.in_memory import Pool
 from dp.practice.additions import image_maker
 from dp.practice.loop import run_practice
 from dp.practice.state import State
 from dp.practice.store import InMemory
 from dp.pretrained.load import BUNDLED, DECODERS, bundled_generator
-from dp.pretrained.oracle import BUNDLED_ORACLE, bundled_oracle
+from dp.pretrained.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.samples import Samples, concatenate
 from dp.utils.files import atomic
 from experiments.data.shift_sets import shift_sets
@@ -46,6 +47,7 @@ def generator_files(folder: Path) -> tuple[Path, ...]:
 
 GENERATOR_FILES = generator_files(BUNDLED)
 CHUNK = 200  # plain images are kept in files of this many
+SHEET_COLUMNS = 32  # images per row of a sheet
 
 
 def practice_job(
@@ -71,7 +73,7 @@ def practice_job(
     files = (*GENERATOR_FILES, BUNDLE)
     if config.decoder != "vae":
         files += (weights_of(DECODERS / config.decoder),)
-    if more.get("judged"):
+    if more.get("judged") or purpose == "live":
         files += (BUNDLED_ORACLE,)
     return Job(study, name, values, compute_practice, files, asdict(PracticeConfig()), practice_seconds(config))
 
@@ -100,7 +102,28 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
     result, state = outcomes_of(config, generator, initial, progress, with_test=purpose != "tuning", validation=real)
     if values.get("judged"):
         result["label_right"] = label_right(state)
-    return result | ({"samples": samples(config, state)} if purpose == "live" else {})
+    if purpose == "live":
+        result["samples"] = samples(config, state)
+        if state.additions:
+            result["pool_map"] = pool_map(state)
+    return result
+
+
+def pool_map(state: State) -> dict[str, Any]:
+    """Return a run's pool as a map: its images in one picture, and the oracle's features of each in two dimensions.
+
+    Returns:
+        sheet: the images without their frame, `SHEET_COLUMNS` per row, as base64 PNG; rounds: of each image; x, y:
+        the two principal components of the features.
+    """
+    assert isinstance(state.pool, Pool)  # the store is in memory
+    pool = state.pool.samples
+    found = features(bundled_oracle(), pool.images).double()
+    left, scale, _ = torch.linalg.svd(found - found.mean(0), full_matrices=False)
+    x, y = (left[:, :2] * scale[:2]).T.tolist()
+    sheet = make_grid(CenterCrop(CROP)(pool.images), nrow=SHEET_COLUMNS, padding=0)[: pool.images.shape[1]]
+    rounded = {name: [round(value, 3) for value in values] for name, values in (("x", x), ("y", y))}
+    return {"sheet": png(sheet), "rounds": pool.rounds.tolist()} | rounded
 
 
 def some_of(images: ImageSet, count: int | None, seed: int) -> ImageSet:

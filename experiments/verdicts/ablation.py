@@ -34,5 +34,5 @@ def patience_and_sampling(profile: str) -> Verdict:
         fixed,
         min(map(len, rows.values())),
         ("ablation",),
-        {"newest_twice_interval": newest},
+        {"newest_twice": twice, "newest_twice_interval": newest},
     )

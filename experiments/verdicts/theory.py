@@ -29,13 +29,13 @@ def linear_model(profile: str) -> Verdict:
         if row["series"] == "exact" and row["spectrum"] == 0 and row["rho"] == 1.0 and row["rounds"] == 1
     }
     hardest = next((policy for policy in exponents if policy.startswith("hardest")), None)
-    law, parts = "", [best < 1, agrees]
+    law, parts = "", {"better": best < 1, "simulation agrees": agrees}
     if hardest:
         law = f"; exponent in selected rows: {hardest} {exponents[hardest]:.2f}, all {exponents['keep all']:.2f}"
-        parts.append(exponents[hardest] - exponents["keep all"] > STEEPER)
+        parts["steeper"] = exponents[hardest] - exponents["keep all"] > STEEPER
     return Verdict(
         "C13",
-        of_all(parts),
+        of_all(list(parts.values())),
         f"theory at {largest:,.0f} selected rows, d = {rows[0]['d']}, rho = {aligned:g}: accuracy of keeping the "
         f"hardest {best:.0%} minus that of keeping all, points: {gain:+.2f}; simulation differs from the exact curves "
         f"by {100 * max(map(abs, gaps)):.2f} at most{law}",
@@ -43,5 +43,6 @@ def linear_model(profile: str) -> Verdict:
         (gain, gain),
         0,
         ("theory/figure3", "theory/exponent"),
-        {"largest_gap_to_simulation": 100 * max(map(abs, gaps))},
+        {"largest_gap_to_simulation": 100 * max(map(abs, gaps)), "kept": best, "parts": parts}
+        | ({"exponents": {name: exponents[name] for name in (hardest, "keep all")}} if hardest else {}),
     )

@@ -45,11 +45,11 @@ def theory_rows(profile: str, figure: str) -> Rows:
     return results_of(profile, "theory", lambda name: name == figure, figure)[figure]["rows"]
 
 
-def exhibit(entry: Entry, caption: str, rows: Rows, draw: Callable[[Rows], Figure]) -> Exhibit:
+def exhibit(entry: Entry, caption: str, rows: Rows, draw: Callable[[Rows], Figure], answer: str = "") -> Exhibit:
     """Make the exhibit of a theory figure."""
     with style():
         figure = draw(rows)
-    return Exhibit(entry, caption, rows, figure)
+    return Exhibit(entry, caption, rows, figure, answer=answer)
 
 
 def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:

@@ -32,8 +32,9 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         ENTRY,
         "One seed a class; down: learners from early to late in one DP run; across: omega. A dot marks what the "
-        f"guiding learner gets wrong. {by_omega(guided)} "
+        "guiding learner gets wrong. "
         "Stands for figures 10 and 12, which show more classes of ImageNet at omegas of another scale.",
         rows_of(guided),
         figure,
+        answer=by_omega(guided).removesuffix("."),
     )

@@ -33,7 +33,13 @@ def make(profile: str) -> Exhibit:
         rows_and_diversity({name.split(",")[0]: pictures for name, pictures in sets.items()}, found),
         figure,
         table=diversity_table(found),
+        answer=f"guided images reach {_more(found, 'guided')} of the real ones than plain images, pruned images "
+        f"{_more(found, 'pruned')} (recall)",
     )
+
+
+def _more(found: dict[str, dict[str, float]], name: str) -> str:
+    return "more" if found[name]["recall"] > found["plain"]["recall"] else "no more"
 
 
 def side_by_side(sets: dict[str, Rows]) -> plt.Figure:

@@ -21,7 +21,7 @@ def make(profile: str) -> Exhibit:
     omegas = sorted({key[0] for key in cells})
     steps = sorted({key[2] for key in cells}, reverse=True)
     low, high = result["config"]["guidance"]["interval"]
-    guided = [i for i, t in enumerate(steps) if 1000 * low <= t < 1000 * high]
+    begins = next((i for i, t in enumerate(steps) if 1000 * low <= t < 1000 * high), 0)  # 0: at the first step
     with style():
         figure, axes = plt.subplots(1, 2, figsize=at_width(0.46 * len(steps) * 2 + 2.4, 5.3), layout="constrained")
         for half, axis in enumerate(axes):
@@ -29,20 +29,22 @@ def make(profile: str) -> Exhibit:
             lines = [[cells[omega, label, t] for t in steps] for label in labels for omega in omegas]
             names = [f"{CLASSES[label]}, {omega:g}" for label in labels for omega in omegas]
             show(axis, lines, names, [str(t) for t in steps])
-            for i in guided[:1]:
-                axis.axvline(STEP * i - 1.5, color="#D55E00", linewidth=1.2, linestyle="--")
-            axis.set(xlabel="time step t (1,000 = noise)", ylabel="class, omega")
+            if begins:
+                axis.axvline(STEP * begins - 1.5, color="#D55E00", linewidth=1.2, linestyle="--")
+            axis.set_xlabel("time step t (1,000 = noise)")
+            axis.set_ylabel("class, omega", labelpad=8)
             axis.set_title(f"{CLASSES[labels[0]]} to {CLASSES[labels[-1]]}")
     rows = differences(cells, omegas, steps)
     last = [row["difference"] for row in rows if row["t"] == steps[-1]]
     return Exhibit(
         ENTRY,
         f"The estimate of the finished image at each of {len(steps)} sampling steps, decoded; for every class plain "
-        f"(omega 0) and guided (omega {omegas[-1]:g}) from the same noise. Guidance begins at the dashed line. At the "
-        f"last step guided and plain images differ by {mean(last):.1f} grey levels of 255 a pixel on average. One "
-        f"learner, the last of a DP run. Stands for figure 8.",
+        f"(omega 0) and guided (omega {omegas[-1]:g}) from the same noise. Guidance begins at the "
+        f"{'dashed line' if begins else 'first step'}. One learner, "
+        "the last of a DP run. Stands for figure 8.",
         rows,
         figure,
+        answer=f"at the last step guided and plain images differ by {mean(last):.1f} grey levels of 255 per pixel",
     )
 
 

@@ -35,7 +35,7 @@ def make(profile: str) -> Exhibit:
         for addition in results["dp"]["additions"]:
             axis.axvline(addition["iteration"], color=COLOURS["DP"], linestyle="--", linewidth=0.7)
         axis.set(xlabel="iteration", ylabel="real validation accuracy (%)", ylim=(50, None))
-        axis.legend(loc="lower right")
+        axis.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")  # dashed lines pass behind it
         _pictures(panels[0, 1], results["dp"]["samples"])
     dp, static = results["dp"], results["static"]
     made = dp["made_by"]

@@ -33,10 +33,9 @@ def make(profile: str) -> Exhibit:
         "arXiv 2502.15588 v1 (February 2025) prints the test error as a Gaussian tail with a mean margin "
         "proportional to r; "
         "the ICML 2025 version prints the angle but still r = omega^2 m + omega~^2 m~, where the proofs of both need "
-        f"beta^2 m + beta~^2 m~. In {len(pick(rows, series=values(rows, 'series')[0]))} settings, against the mean of "
-        f"simulations: {'; '.join(lines)}."
+        f"beta^2 m + beta~^2 m~. In {len(pick(rows, series=values(rows, 'series')[0]))} settings."
     )
-    return exhibit(ENTRY, caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw, f"against the mean of simulations: {'; '.join(lines)}")
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

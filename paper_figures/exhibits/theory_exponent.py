@@ -19,19 +19,15 @@ ENTRY = Entry(
 def make(profile: str) -> Exhibit:
     """From the theory study."""
     rows = theory_rows(profile, "exponent")
+    first, _, rest = answer(rows).partition(". ")
     caption = (
         "Test error against the rows searched (left) and selected (middle), on log axes: lines are exact, markers "
         "simulated with bars of two standard errors; in the legend the slope through the last three sizes (the last "
         "local exponent). Adaptive, k rounds: each prunes with the classifier of the round before. Right: mean "
         "slopes for inputs whose eigenvalues fall as a power, the true direction in the largest of them (aligned) or "
-        f"spread over all (flat). {answer(rows)}"
+        f"spread over all (flat). {rest}"
     )
-    return exhibit(
-        ENTRY,
-        caption,
-        rows,
-        draw,
-    )
+    return exhibit(ENTRY, caption, rows, draw, first)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:

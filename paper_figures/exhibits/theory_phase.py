@@ -23,12 +23,13 @@ AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine w
 def make(profile: str) -> Exhibit:
     """From the theory study."""
     rows = theory_rows(profile, "phase")
+    first, _, rest = answer(rows).partition(". ")
     caption = (
         "The selection with the least error, among keeping all, the hardest and the easiest rows at any "
         "fraction, the ridge "
-        f"tuned at every point. {answer(rows)}"
+        f"tuned at every point. {rest}"
     )
-    return exhibit(ENTRY, caption, rows, draw)
+    return exhibit(ENTRY, caption, rows, draw, first)
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
@@ -62,16 +63,15 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.set_xlabel("pool over dimension, n/d")
         axis.set_ylabel(AXES[kind], fontsize=6.5)
         if quality == 1:
-            axis.set_title("perfect generator")
+            axis.set_title("perfect generator,\neither pruner", fontsize=6.5)
         else:
             axis.set_title(f"generator cosine {quality:g},\npruner aligned with the {kind}", fontsize=6.5)
     note = axes[1, 0]
     note.axis("off")
     note.text(
-        0, 0.95,
+        -0.2, 0.95,
         "Colour: the rows to keep\n(blue: hardest; orange and\ndotted: easiest; white: all).\n\n"
-        "Contours: how far the\nerror falls below that\nof keeping all.\n\n"
-        "With a perfect generator\nboth pruners are the same.",
+        "Contours, from outside: the\nerror falls 5, 20 and 50%\nbelow that of keeping all.",
         transform=note.transAxes, va="top",
     )  # fmt: skip
     if mesh is not None:
@@ -83,10 +83,12 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
 
 
 def _innermost(lines: ContourSet, axis: Axes) -> list[tuple[float, float]]:
-    """The point of each contour that is nearest to the middle of the axes, where a label has room."""
+    """Return the point of each contour nearest to the middle of the axes; none where that is too near an edge."""
     middle, found = axis.transAxes.transform((0.5, 0.5)), []
     for path in lines.get_paths():
         if len(points := np.asarray(path.vertices)):
             away = np.linalg.norm(axis.transData.transform(points) - middle, axis=1)
-            found.append(tuple(points[away.argmin()]))
+            inside = axis.transAxes.inverted().transform(axis.transData.transform(points[away.argmin()]))
+            if 0.05 < min(inside) and max(inside) < 0.95:
+                found.append(tuple(points[away.argmin()]))
     return found

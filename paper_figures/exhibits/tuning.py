@@ -34,10 +34,10 @@ def make(profile: str) -> Exhibit:
         "seed) each, all with the same number of images in the end; judged on real validation images, never on test "
         "images. Noise levels: at which guidance acts, 0 = clean. An empty cell is an axis that the method does not "
         "have. The best of a search is partly luck: the other studies run the settings it ends with on seeds of "
-        f"their own. Best at the end of its range, beyond which there may be better: {_ends(table)}. The paper has "
-        "no such table.",
+        f"their own. The paper has no such table.",
         table,
         table=table,
+        answer=f"best at the end of its range, beyond which there may be better: {_ends(table)}",
     )
 
 

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
+from experiments.analysis import intervals
 from experiments.engine import results
 from experiments.paths import ROOT
+from experiments.verdicts import as_json, verdicts
+from experiments.verdicts.verdict import of_all
 from paper_figures.drawing.exhibit import Missing, make_all
 from paper_figures.drawing.hover import describe, points
 from paper_figures.drawing.shared import seeds, spread
@@ -20,7 +23,8 @@ from paper_figures.exhibits.figure9 import pairs
 from paper_figures.exhibits.length import answer
 from paper_figures.exhibits.table1 import chosen, full
 from paper_figures.exhibits.table5 import compare
-from paper_figures.report.in_short import _fewer
+from paper_figures.report.claims import _ratio, parts, place, tally
+from paper_figures.report.look import on_a_grid
 
 EXHIBITS = exhibits()
 STATIC = {100: [70.0, 72.0], 400: [80.0, 82.0], 1600: [79.0, 81.0]}
@@ -113,16 +117,42 @@ def test_pairs_leave_out_seeds_that_only_one_side_has():
     assert (only["seed"], only["difference"]) == (2, 3.0)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "at_least", "said"),
-    [
-        (None, False, "at no measured size (95% from never up to 1.1)"),
-        (2.0, True, "with 2.0 times fewer images or still fewer (95% from never up to 1.1)"),
-        (0.8, False, "only with more images, a ratio of 0.8 (95% from never up to 1.1)"),
-    ],
-)
-def test_more_images_are_not_told_as_fewer(ratio, at_least, said):
-    assert _fewer({"ratio": ratio, "at_least": at_least, "interval": [0.0, 1.1]}) == said
+def test_an_interval_is_drawn_on_one_scale_and_never_reached_has_no_dot():
+    never = _ratio("", {"ratio": None, "interval": [0.0, 1.1]}, None)
+    assert (never.measured, never.value, never.low) == ("never reached (from never up to 1.1)", None, 0)
+    lower = _ratio("", {"ratio": 4.0, "interval": [2.0, None], "at_least": True}, True, 16)
+    assert lower.measured == "4.0 times or more (2.0 or more)" and (lower.value, lower.high, lower.paper) == (
+        40,
+        100,
+        55,
+    )
+    assert place(1, "x") == place(0, "points") == 25 and place(-100, "points") == 0 and place(5, "points") == 40
+
+
+def test_the_parts_of_a_claim_give_its_verdict(monkeypatch):
+    monkeypatch.setattr(intervals, "DRAWS", 100)  # the same rules, whatever the intervals
+    found = as_json(verdicts("cpu"))
+    back = {
+        "holds here": [True],
+        "does not hold here": [False],
+        "not decided here": [None],
+        "holds in part": [True, None],
+    }
+    for claim in found:
+        listed = parts(claim)
+        assert of_all([each for part in listed for each in back[part.verdict]]) == claim["verdict"], claim["id"]
+        assert all(part.measured for part in listed)
+    assert sum(int(words.split()[0]) for _, words in tally(found)) == len(found) == 13
+
+
+def test_images_of_a_map_lie_in_places_of_their_own_near_their_points():
+    rng = np.random.default_rng(0)
+    points_ = rng.normal(size=(60, 2))
+    places, across, down = on_a_grid(points_)
+    assert len({tuple(place) for place in places}) == 60 and places.min() == 0
+    assert places[:, 0].max() < across and places[:, 1].max() < down
+    for axis in (0, 1):
+        assert np.corrcoef(points_[:, axis], places[:, axis])[0, 1] > 0.9
 
 
 def test_table1_takes_the_size_of_pruning_and_the_largest():
