@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
+from pydantic import Field
 
 from dp.config import config_from
 from dp.pool import export as pool_export
@@ -15,16 +16,18 @@ from dp.runs.inputs import source_from
 from dp.runs.load import repair_pool
 from dp.utils.errors import UserError
 from dp.utils.folders import read_settings
+from dp.utils.validation import checked
 
 Folder = tyro.conf.Positional[Path]
 
 
+@checked
 def pool_command(
     action: tyro.conf.Positional[Literal["show", "check", "repair", "export"]],
     folder: Folder,
     out: Path | None = None,
     format: Literal["imagefolder", "datasets"] = "imagefolder",
-    generation_batch: int | None = None,
+    generation_batch: Annotated[int, Field(ge=1, le=10_000)] | None = None,
 ) -> None:
     """Look after a pool of images.
 
@@ -36,6 +39,11 @@ def pool_command(
         format: of an export: pictures in one subfolder a class, or a folder for Hugging Face datasets.
         generation_batch: of a repair: images made at once when these were made, if the run went on with another number.
     """
+    exporting = out is not None or format != "imagefolder"
+    if (exporting and action != "export") or (generation_batch is not None and action != "repair"):
+        raise UserError(
+            f"action: got {action} with settings of another; out and format are export's, generation_batch is repair's"
+        )
     if action == "repair":
         run_settings = read_settings(folder.parent, "config", "source", "imagenet")
         config = config_from(run_settings["config"])

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from dp.config import PracticeConfig, idle
+from dp.config import PracticeConfig, config_from, idle
 from dp.data.imagenet import OutOfDistribution, roots_of
 from dp.learner.evaluate import measured
 from dp.paper.row import SIDE, key
@@ -25,13 +25,13 @@ from dp.practice.schedule import check_schedule
 from dp.practice.state import State
 from dp.runs.disk_space import check_room, free, run_need, size
 from dp.runs.folder import RunFolder
-from dp.runs.inputs import OWN_DECODERS, Source
+from dp.runs.inputs import OWN_DECODERS, Source, source_from
 from dp.runs.paths import result_file
 from dp.runs.result import REMEDY, read_result
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
 from dp.utils.provenance import provenance
-from dp.utils.validation import Settings, Text, brief, checked
+from dp.utils.validation import Settings, Text, brief, checked, settings_from
 
 Folder = tyro.conf.Positional[Path]
 
@@ -58,6 +58,7 @@ def run(
     compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
     tensorboard: bool = False,
     dry_run: bool = False,
+    settings_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None,
 ) -> None:
     """Practise: train a classifier on images that the generator makes to challenge it.
 
@@ -78,7 +79,14 @@ def run(
         compute: what makes training faster; the same command may go on with another choice.
         tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
         dry_run: say what would be done, and do nothing.
+        settings_file: take all settings of the run from what --dry-run printed, kept in this file.
     """
+    if settings_file is not None:
+        given = (config, source, validation, test, imagenet, ood, row, storage)
+        if given != (PracticeConfig(), Source(), None, None, None, OutOfDistribution(), "", Storage()):
+            raise UserError(f"config: got {settings_file} beside settings of the run; change them in the file")
+        run(folder, **settings_in(settings_file), compute=compute, tensorboard=tensorboard, dry_run=dry_run)
+        return
     if row:
         config, source = of_row(row, config, source)
     else:
@@ -156,6 +164,35 @@ def run(
     if processes.rank() == 0:
         print(in_words(result))
     processes.leave()
+
+
+def settings_in(file: Path) -> dict[str, Any]:
+    """Return the arguments of `run` in a file that holds what --dry-run printed.
+
+    Raises:
+        UserError: there is no such file, it holds something else, or a setting is unknown, missing or out of range.
+    """
+    try:
+        if file.stat().st_size > 10**6:
+            raise ValueError("more than a megabyte")
+        values, _ = json.JSONDecoder().raw_decode(file.read_text())  # what is said in words follows
+        places = {name: values.pop(name) for name in ("validation", "test", "imagenet")}
+        found = {name: values.pop(name) for name in ("config", "source", "storage", "row", "ood")}
+        if values:
+            raise ValueError(f"{next(iter(values))}: unknown")
+        return {
+            "config": config_from(found["config"]),
+            "source": source_from(found["source"]),
+            "storage": settings_from(Storage, found["storage"]),
+            "row": found["row"],
+            "ood": OutOfDistribution(**{name: Path(path) for name, path in found["ood"].items()}),
+            **{name: Path(path) if path else None for name, path in places.items()},
+        }
+    except KeyError as error:
+        raise UserError(f"{file}: {error.args[0]}: missing; expected what dp run FOLDER --dry-run prints") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: {reason}; expected what dp run FOLDER --dry-run prints") from None
 
 
 def in_words(result: Path) -> str:

@@ -138,6 +138,10 @@ def submit(
     options = dict(each.partition("=")[::2] for each in sbatch)
     if not all(options.values()):
         raise UserError(f"sbatch: got {' '.join(sbatch)}, expected name=value, such as partition=gpu")
+    if cluster == "local" and (sbatch or cpus_per_gpu != 8):
+        raise UserError(
+            "sbatch, cpus_per_gpu: got one of them with cluster local, which has no use for it; leave it out"
+        )
     if command[0] == "run":
         _try(command, nodes * gpus_per_node)
     try:

@@ -345,6 +345,7 @@ COMMANDS = [
     ("prune {run}/pool {tmp}/out --guided-by {run} --keep 31", "keep: got 31, expected at most 30"),
     ("pool show {tmp}/full", "full"),
     ("pool export {run}/pool --out {tmp}/full", "full"),
+    ("pool show {run}/pool --out {tmp}/new", "action: got show with settings of another"),
     ("pool repair {tmp}/nowhere", "no run here"),
     ("pool repair {python}/pool", "settings.json: got no source, imagenet, expected what `dp run` writes"),
     ("grid {python}", "settings.json: got no source, expected what `dp run` writes"),

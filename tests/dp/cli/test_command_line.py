@@ -55,13 +55,39 @@ def test_help_waits_for_no_library():
         command = [sys.executable, "-X", "importtime", "-m", "dp", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-        assert "tyro" in imported and not absent & imported
+        assert "dp.utils.errors" in imported and not absent & imported
 
 
 def test_a_dry_run_changes_nothing(capsys, tmp_path):
     main(["run", str(tmp_path / "run"), *SHORT, "--dry-run"])
     assert "is new: 20 images growing to 30, 20 iterations" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_dry_run_prints_is_taken_back(capsys, tmp_path):
+    words = [*SHORT, "--guidance.omega", "0.5", "--storage.encoding", "WEBP", "--branch-sizes", "20", "--dry-run"]
+    main(["run", str(tmp_path / "run"), *words])
+    printed = capsys.readouterr().out
+    (tmp_path / "settings.json").write_text(printed)
+    main(["run", str(tmp_path / "run"), "--config", str(tmp_path / "settings.json"), "--dry-run"])
+    assert capsys.readouterr().out == printed
+    row = ["--row", "4/static 130k", "--imagenet", str(tmp_path), "--dry-run"]
+    main(["run", str(tmp_path / "row"), *row])
+    (tmp_path / "row.json").write_text(capsys.readouterr().out)
+    main(["run", str(tmp_path / "row"), "--config", str(tmp_path / "row.json"), "--dry-run"])
+    assert capsys.readouterr().out == (tmp_path / "row.json").read_text()
+    for text, message in (
+        ("{", "settings.json: "),
+        ("[]", "settings.json: "),
+        ("[" * 100_000, "settings.json: "),
+        (printed.replace('"lr": 0.002', '"lr": 0'), "settings.json: lr: got 0"),
+        (printed.replace('"row"', '"rows"'), "settings.json: row: missing"),
+    ):
+        (tmp_path / "settings.json").write_text(text)
+        with pytest.raises(UserError, match=message):
+            main(["run", str(tmp_path / "run"), "--config", str(tmp_path / "settings.json"), "--dry-run"])
+    with pytest.raises(UserError, match="beside settings of the run"):
+        main(["run", str(tmp_path / "run"), "--config", str(tmp_path / "settings.json"), "--lr", "0.1"])
 
 
 def test_a_finished_run_says_what_it_came_to(capsys, run):
