@@ -27,8 +27,6 @@ from typing import Annotated, Any, Literal
 import tyro
 from pydantic import Field
 
-from dp.config import config_from
-from dp.utils.distributed import check_even, check_share
 from dp.utils.errors import UserError
 from dp.utils.validation import checked
 
@@ -168,6 +166,9 @@ def submit(
 
 def _try(command: tuple[str, ...], gpus: int) -> None:
     """What can be told to be wrong shall be told now, not when the job starts."""
+    from dp.config import config_from  # not before they are needed: they wait for torch
+    from dp.utils.distributed import check_even, check_share
+
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     arguments = [sys.executable, "-m", "dp", *command, "--dry-run"]
     tried = subprocess.run(arguments, capture_output=True, text=True, env=environment)
