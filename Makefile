@@ -6,7 +6,7 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 # What the paper's scale has rows of.
 ROWS := table1 table2 table3 table4 table5 figure1 figure2 figure4 figure5 figure9
-.PHONY: help figures reproduce test test-oldest notebooks docs theory lint clean $(ROWS)
+.PHONY: help figures reproduce check test test-oldest notebooks docs theory lint clean $(ROWS)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ else
 $(ROWS):
 	@echo "make figures draws $@ of the $(PROFILE) profile. The paper's scale: make $@ PROFILE=imagenet100, or imagenet1k"
 endif
+
+check: lint  ## before a commit: linter, formatter, types, and tests that are quick
+	@$(PY) -m pytest -n auto -m "not slow" tests/theory tests/test_rooms.py tests/dp/test_front_door.py tests/dp/learner tests/dp/paper
 
 test: .venv/installed  ## the test suite, on all cores
 	@$(PY) -m pytest -n auto --dist loadfile --max-worker-restart 0

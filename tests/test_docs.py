@@ -42,7 +42,7 @@ SHELL = ("", "bash", "sh")  # what is behind the marks of a code block that hold
 # They need the network, or are the shell's own: not run.
 ELSEWHERE = ("git clone", "cd ", "pip install", "hf download")
 # They take minutes to hours, or are the tests themselves: `make -n`. What they call is run here or in other tests.
-LONG_TARGETS = ("figures", "reproduce", "test", "notebooks", "lint")
+LONG_TARGETS = ("figures", "reproduce", "check", "test", "test-oldest", "docs", "notebooks", "lint")
 # Half an hour, minutes that write the repository's own files anew, a download, minutes with 2 GB of memory: `--help`.
 HELP_ONLY = ("dp train-generator", "dp model-card", "dp.data.fashion_mnist", "benchmarks.theory")
 # It has no options and would write the repository's own files anew, for minutes: imported.

@@ -33,6 +33,8 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():  # installed: what is above may be a repository of another project
+        return None
     run = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return run.stdout.strip() if run.returncode == 0 else None
 
