@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stdout
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ from experiments import commands as experiments
 from experiments.verdicts import as_json, verdicts
 from paper_figures import commands as paper_figures
 from paper_figures.report.readme import README, RESULTS, filled, results
+from tests.dp.small import small_pipeline
 from theory import KeepEasy, KeepHard, best_isotropic, isotropic_error
 
 ROOT = Path(__file__).parent.parent
@@ -193,6 +194,8 @@ def test_a_command_works(command, request, tmp_path, monkeypatch, capsys):
         without_computing(words[3], words[4:], monkeypatch)
     elif module == "paper_figures":
         without_drawing(words[3:], monkeypatch)
+    elif "PRACTICE" in words:
+        on_own_pictures(words[3:], tmp_path, capsys)
     elif "ROOT" in words:
         root = str(tree(tmp_path))
         with pytest.raises(UserError, match="2 problems"):  # one image a class is too few, in both splits
@@ -263,6 +266,24 @@ def on_a_cluster(words: list[str], folder: Path, monkeypatch, capsys) -> None:
         assert f"{folder / 'run'} is new" in capsys.readouterr().out
     else:
         with pytest.raises(UserError, match=f"^{folder / 'run'}/pool: "):  # there is none to evaluate
+            dp(arguments)
+
+
+def on_own_pictures(arguments: list[str], folder: Path, capsys) -> None:
+    """A run with a generator of one's own pictures is a dry one; `evaluate` and `grid` have no run to look at."""
+    pipe = small_pipeline()
+    pipe.register_to_config(id2label=dict(enumerate("abcdefghij")))
+    pipe.save_pretrained(folder / "GENERATOR")
+    for part, name in product(("validation", "test"), "abcdefghij"):
+        (folder / "PICTURES" / part / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / "PICTURES" / part / name / "0.png")
+    places = re.compile(r"\b(PRACTICE|GENERATOR|PICTURES)\b")
+    arguments = [places.sub(lambda found: str(folder / found[1]), each) for each in arguments]
+    if arguments[0] == "run":
+        dp([*arguments, "--dry-run"])
+        assert f"{folder / 'PRACTICE'} is new" in capsys.readouterr().out
+    else:
+        with pytest.raises(UserError, match=f"^{folder / 'PRACTICE'}"):
             dp(arguments)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from dp.data.fashion_mnist import validation_images
 from dp.generation.loading import load_pipeline
 from dp.pretrained.load import BUNDLED
 from dp.pretrained.model_card import card, measure
@@ -25,8 +26,12 @@ def model_card(folder: tyro.conf.Positional[Path] = BUNDLED) -> None:
         raise UserError(
             f"{folder}: no finished generator (training.json); name a folder of dp train-generator"
         ) from None
+    if "classes" in training:
+        raise UserError(f"{folder}: a generator of your own pictures, whose card dp train-generator has written")
     own = folder / "oracle.safetensors"
-    measured = measure(load_pipeline(folder), bundled_oracle(own if own.exists() else BUNDLED_ORACLE))
+    measured = measure(
+        load_pipeline(folder), bundled_oracle(own if own.exists() else BUNDLED_ORACLE), validation_images()
+    )
     for name, text in (
         ("measured.json", json.dumps(measured, indent=1) + "\n"),
         ("README.md", card(measured, training)),

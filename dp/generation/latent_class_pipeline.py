@@ -1,10 +1,10 @@
-"""generation.latent_class_pipeline."""
+"""Latent diffusion conditioned on a class, as a pipeline of diffusers."""
 
 import inspect
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, ImagePipelineOutput, UNet2DModel
+from diffusers import AutoencoderKL, DiffusionPipeline, ImagePipelineOutput, SchedulerMixin, UNet2DModel
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -20,8 +20,16 @@ class LatentClassPipeline(DiffusionPipeline):
 
     model_cpu_offload_seq = "unet->vae"
 
-    def __init__(self, vae: AutoencoderKL, unet: UNet2DModel, scheduler: DDIMScheduler):
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        unet: UNet2DModel,
+        scheduler: SchedulerMixin,
+        id2label: dict[int, str] | None = None,
+    ):
+        """Put the parts together; `id2label` names the classes, as in diffusers' DiTPipeline."""
         super().__init__()
+        self.register_to_config(id2label=id2label)
         self.register_modules(vae=vae, unet=unet, scheduler=scheduler)
 
     @property

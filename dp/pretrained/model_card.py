@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dp.data.fashion_mnist import CLASSES, validation_images
 from dp.data.image_set import ImageSet
 from dp.generation.diversity import diversity
 from dp.generation.generator import Generator
@@ -32,23 +31,26 @@ def reconstructed(pipe: LatentClassPipeline, real: ImageSet) -> ImageSet:
     return ImageSet(torch.cat(parts), real.labels)
 
 
-def measure(pipe: LatentClassPipeline, oracle: nn.Sequential, images: int = 2000, steps: int = 10) -> dict[str, Any]:
-    """Measure recognition, reconstruction and diversity, all against the validation images.
+def measure(
+    pipe: LatentClassPipeline, oracle: nn.Sequential, real: ImageSet, images: int = 2000, steps: int = 10
+) -> dict[str, Any]:
+    """Measure recognition, reconstruction and diversity, all against real images that nothing was trained on.
 
     Args:
         pipe: the generator.
         oracle: judges its images (see `dp.pretrained.oracle`).
-        images: made per guidance scale.
+        real: the real images.
+        images: made per guidance scale; diversity compares as many of them as there are real ones.
         steps: DDIM steps.
     """
-    real = validation_images()
-    labels = torch.arange(images) % len(CLASSES)
-    real_features = features(oracle, real.images[::2])[:images]
+    labels = torch.arange(images) % pipe.null_class
+    compared = real.images[:: max(1, len(real) // images)][:images]
+    real_features = features(oracle, compared)
     rows = []
     for scale in tqdm(SCALES, "guidance scales"):
         seeds = [seed_for(MODEL_CARD, i) for i in range(images)]
         made = Generator(pipe, scale, steps).generate(labels, seeds).images
-        found = diversity(real_features, features(oracle, made))
+        found = diversity(real_features, features(oracle, made[: len(compared)]))
         recognised = (logits_of(oracle, made).argmax(1) == labels).float().mean().item()
         rows.append({"guidance_scale": scale, "recognised": recognised, **vars(found)})
     return {

@@ -6,16 +6,21 @@ import torch
 from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from dp.data.fashion_mnist import ASSETS, CLASSES
+from dp.data.fashion_mnist import ASSETS, CLASSES, IMAGE_SIZE
 from dp.learner.models import CROP, CenterCrop, ConvNet
 from dp.utils.pixels import normalise
 
 BUNDLED_ORACLE = ASSETS / "oracle.safetensors"
 
 
-def new_oracle() -> ConvNet:
+def new_oracle(classes: int = len(CLASSES), channels: int = 1) -> ConvNet:
     """Make a new, untrained oracle."""
-    return ConvNet(len(CLASSES), width=32, first_stride=1)
+    return ConvNet(classes, channels, width=32, first_stride=1)
+
+
+def crop_of(side: int) -> int:
+    """Return the side of the crops that an oracle of images of this side is trained on: seven eighths."""
+    return CROP * side // IMAGE_SIZE
 
 
 def bundled_oracle(path: Path = BUNDLED_ORACLE) -> nn.Sequential:
@@ -28,9 +33,14 @@ def bundled_oracle(path: Path = BUNDLED_ORACLE) -> nn.Sequential:
         >>> (logits.argmax(1) == real.labels[:100]).float().mean() > 0.85
         tensor(True)
     """
-    oracle = new_oracle()
+    return load_oracle(path, len(CLASSES), 1, IMAGE_SIZE)
+
+
+def load_oracle(path: Path, classes: int, channels: int, side: int) -> nn.Sequential:
+    """Load an oracle for whole images [B, channels, side, side] in [-1, 1], float32, in eval mode."""
+    oracle = new_oracle(classes, channels)
     load_model(oracle, path)
-    return nn.Sequential(CenterCrop(CROP), *oracle).float().eval().requires_grad_(False)
+    return nn.Sequential(CenterCrop(crop_of(side)), *oracle).float().eval().requires_grad_(False)
 
 
 @torch.no_grad()

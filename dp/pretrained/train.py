@@ -1,4 +1,4 @@
-"""The training of the small latent-diffusion generator on real Fashion-MNIST images (never validation or test images).
+"""The training of a small latent-diffusion generator on real images, Fashion-MNIST's or a folder's.
 
 Three parts, each resumable and skipped when done: the KL autoencoder, the class-conditional U-Net on its latents, and
 a classifier on real images (the oracle that counts how many generated images are recognised as their class). What is
@@ -6,7 +6,8 @@ under dp/assets was made by `dp train-generator` and measured by `dp model-card`
 """
 
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,7 @@ from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE
 from dp.data.image_set import ImageSet
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.learner.augment import Shift
-from dp.learner.models import CROP
-from dp.pretrained.oracle import new_oracle
+from dp.pretrained.oracle import crop_of, new_oracle
 from dp.utils.checkpoint import load_state, save_state
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
@@ -62,6 +62,7 @@ class GeneratorConfig(Settings):
     oracle_iterations: Count = 4000
     oracle_batch: Count = 128
     oracle_lr: Positive = 2e-3
+    mirror: bool = True  # it sees mirrored images too; not for letters and digits
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,19 +73,19 @@ class GeneratorConfig(Settings):
                 raise UserError(f"{name}: got {channels}, expected {counts} multiples of {multiple}, up to 4096")
 
 
-def new_vae(config: GeneratorConfig) -> AutoencoderKL:
-    """Make a KL autoencoder from 1 x 32 x 32 images to 4 x 8 x 8 latents, untrained."""
+def new_vae(config: GeneratorConfig, channels: int = 1, side: int = IMAGE_SIZE) -> AutoencoderKL:
+    """Make an untrained KL autoencoder of images [channels, side, side], with latents [4, side / 4, side / 4]."""
     levels = len(config.vae_channels)
     vae = AutoencoderKL(
-        in_channels=1,
-        out_channels=1,
+        in_channels=channels,
+        out_channels=channels,
         down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=config.vae_channels,
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=8,
-        sample_size=IMAGE_SIZE,
+        sample_size=side,
         mid_block_add_attention=False,
     )
     # Begin with little noise on the latents: its gradient is too noisy to take it away in a short training.
@@ -92,11 +93,11 @@ def new_vae(config: GeneratorConfig) -> AutoencoderKL:
     return vae
 
 
-def new_unet(config: GeneratorConfig) -> UNet2DModel:
-    """Make a noise predictor on 4 x 8 x 8 latents, untrained; the last class embedding is the null class."""
+def new_unet(config: GeneratorConfig, classes: int = len(CLASSES), size: int = IMAGE_SIZE // 4) -> UNet2DModel:
+    """Make an untrained noise predictor on latents [4, size, size]; the last class embedding is the null class."""
     levels = len(config.unet_channels)
     return UNet2DModel(
-        sample_size=8,
+        sample_size=size,
         in_channels=4,
         out_channels=4,
         down_block_types=("DownBlock2D",) * levels,
@@ -104,7 +105,7 @@ def new_unet(config: GeneratorConfig) -> UNet2DModel:
         block_out_channels=config.unet_channels,
         layers_per_block=1,
         norm_num_groups=16,
-        num_class_embeds=len(CLASSES) + 1,
+        num_class_embeds=classes + 1,
     )
 
 
@@ -143,7 +144,9 @@ def optimise(
     model.train()
     for i in bar:
         schedule.last_epoch = i - 1  # OneCycleLR is a function of the step alone; resume needs no more state
-        schedule.step()
+        with warnings.catch_warnings():  # of a rate that is asked for before the step that it is for
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+            schedule.step()
         value = loss(i)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
@@ -160,9 +163,9 @@ def optimise(
 
 
 def train_vae(config: GeneratorConfig, images: Tensor, path: Path) -> AutoencoderKL:
-    """Train the autoencoder on images float32 [N, 1, 32, 32] in [-1, 1]."""
+    """Train the autoencoder on images float32 [N, C, S, S] in [-1, 1]."""
     torch.manual_seed(config.seed)
-    vae = new_vae(config)
+    vae = new_vae(config, images.shape[1], images.shape[-1])
 
     def loss(i: int) -> Tensor:
         rng = stream(config.seed, AUTOENCODER, i)
@@ -179,7 +182,7 @@ def train_vae(config: GeneratorConfig, images: Tensor, path: Path) -> Autoencode
 
 @torch.no_grad()
 def encode_all(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the means and standard deviations of all latents, each float32 [N, 4, 8, 8]."""
+    """Return the means and standard deviations of all latents, each float32 [N, 4, S / 4, S / 4]."""
     means, stds = [], []
     for x in tqdm(images.split(500), "latents", mininterval=2):
         with autocast(x.device):
@@ -189,10 +192,12 @@ def encode_all(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(means), torch.cat(stds)
 
 
-def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Tensor, path: Path) -> UNet2DModel:
-    """Train the U-Net on scaled latents, means and stds float32 [N, 4, 8, 8], with labels int64 [N]."""
+def train_unet(
+    config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Tensor, path: Path, classes: int = len(CLASSES)
+) -> UNet2DModel:
+    """Train the U-Net on scaled latents, means and stds float32 [N, 4, s, s], with labels int64 [N]."""
     torch.manual_seed(config.seed)
-    unet = new_unet(config)
+    unet = new_unet(config, classes, means.shape[-1])
     ema = ModelEmaV3(unet, decay=config.ema_decay, use_warmup=True)
     scheduler = new_scheduler()
 
@@ -203,7 +208,7 @@ def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Ten
         t = torch.randint(scheduler.config.num_train_timesteps, (len(x0),), generator=rng)
         eps = torch.randn(x0.shape, generator=rng)
         null = torch.rand(len(x0), generator=rng) < config.null_fraction
-        y = torch.where(null, len(CLASSES), labels[batch])
+        y = torch.where(null, classes, labels[batch])
         with autocast(x0.device):
             predicted = unet(scheduler.add_noise(x0, eps, t), t, class_labels=y).sample
         return F.mse_loss(predicted.float(), eps)
@@ -212,19 +217,23 @@ def train_unet(config: GeneratorConfig, means: Tensor, stds: Tensor, labels: Ten
     return ema.module
 
 
-def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: Path) -> nn.Module:
-    """Train a ConvNet on real images uint8 [N, 1, 32, 32]; see dp.pretrained.oracle."""
+def train_oracle(
+    config: GeneratorConfig, images: Tensor, labels: Tensor, path: Path, classes: int = len(CLASSES)
+) -> nn.Module:
+    """Train a ConvNet on real images uint8 [N, C, S, S]; see dp.pretrained.oracle."""
     torch.manual_seed(config.seed)
-    oracle = new_oracle()
+    oracle = new_oracle(classes, images.shape[1])
+    side = images.shape[-1]
     ema = ModelEmaV3(oracle, decay=0.995, use_warmup=True)
 
     def loss(i: int) -> Tensor:
         rng = stream(config.seed, ORACLE, i)
         batch = torch.randint(len(images), (config.oracle_batch,), generator=rng)
-        crops = Shift.draw(len(batch), (IMAGE_SIZE, IMAGE_SIZE), CROP, rng)
+        crops = Shift.draw(len(batch), (side, side), crop_of(side), rng)
         x = normalise(crops(images[batch], slice(None)))
-        flip = torch.rand(len(x), generator=rng) < 0.5
-        x = torch.where(flip[:, None, None, None], x.flip(-1), x)
+        if config.mirror:
+            flip = torch.rand(len(x), generator=rng) < 0.5
+            x = torch.where(flip[:, None, None, None], x.flip(-1), x)
         with autocast(x.device):
             logits = oracle(x)
         return F.cross_entropy(logits.float(), labels[batch], label_smoothing=0.05)
@@ -233,12 +242,22 @@ def train_oracle(config: GeneratorConfig, images: Tensor, labels: Tensor, path: 
     return ema.module
 
 
-def train_pipeline(config: GeneratorConfig, real: ImageSet, checkpoints: Path) -> LatentClassPipeline:
-    """Return the generator of some images, uint8 [N, 1, 32, 32] of ten classes, in half precision; resumes."""
+def train_pipeline(
+    config: GeneratorConfig, real: ImageSet, checkpoints: Path, names: Sequence[str] = CLASSES
+) -> LatentClassPipeline:
+    """Return the generator of some images, in half precision; goes on from its checkpoints.
+
+    Args:
+        config: settings of the training.
+        real: images uint8 [N, C, S, S], S a multiple of 8.
+        checkpoints: folder of the checkpoints.
+        names: of the classes, in order of the labels; the pipeline keeps them.
+    """
     images = normalise(real.images)
     vae = train_vae(config, images, checkpoints / "vae.safetensors")
     means, stds = encode_all(vae, images)
     scale = 1 / means.std().item()
     vae.register_to_config(scaling_factor=scale)
-    unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoints / "unet.safetensors")
-    return LatentClassPipeline(vae.half(), unet.half(), new_scheduler())
+    unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoints / "unet.safetensors", len(names))
+    own = None if names is CLASSES else dict(enumerate(names))
+    return LatentClassPipeline(vae.half(), unet.half(), new_scheduler(), own)

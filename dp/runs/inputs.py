@@ -64,9 +64,10 @@ class Source(Settings):
             return class_list(self.class_list).wnids
         if not self.pipeline:
             return CLASSES
-        if len(self.classes) < 2:
-            raise UserError(f"classes: got {len(self.classes)} with a pipeline of your own, expected 2 or more names")
-        return self.classes
+        names = self.classes or pipeline_classes(Path(self.pipeline))
+        if len(names) < 2:
+            raise UserError(f"classes: got {len(names)} with a pipeline of your own, expected 2 or more names")
+        return names
 
     def origin(self, config: PracticeConfig, imagenet: Path | None) -> Generator | RealData:
         """Return what makes a run's images: the generator, or real training images; `imagenet` as for `real_sets`."""
@@ -240,6 +241,15 @@ def source_from(values: dict[str, Any]) -> Source:
         UserError: a setting is unknown or missing, or out of range.
     """
     return settings_from(Source, values)
+
+
+def pipeline_classes(folder: Path) -> tuple[str, ...]:
+    """Return the names that a saved pipeline gives its own classes (`id2label`), in order; empty if it has none."""
+    try:
+        named = json.loads((folder / "model_index.json").read_text()).get("id2label") or {}
+        return tuple(str(named[str(label)]) for label in range(len(named)))
+    except (OSError, ValueError, AttributeError, KeyError):  # a folder that is not as it should be is told when loaded
+        return ()
 
 
 def _namespace(file: Path) -> SimpleNamespace:
