@@ -86,13 +86,13 @@ def figures(work: Path) -> None:
     """Draw a figure and a table."""
     from matplotlib import pyplot as plt
 
-    from paper_figures.drawing.exhibit import Exhibit, save
+    from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, save
 
     figure, axis = plt.subplots(figsize=(2, 2))
     axis.plot([0, 1])
     rows = [{"x": 0, "y": 1.0}]
-    save(Exhibit("figure1", "title", "caption", rows, figure), work / "figures")
-    save(Exhibit("table1", "title", "caption", rows, table=rows), work / "figures")
+    save(Exhibit(Entry("figure1", "title", MEASURED, 1), "caption", rows, figure), work / "figures")
+    save(Exhibit(Entry("table1", "title", MEASURED, 2), "caption", rows, table=rows), work / "figures")
 
 
 COMMANDS: dict[str, Callable[[Path], object]] = {
