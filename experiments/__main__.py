@@ -5,6 +5,7 @@ python -m experiments run scaling ablation    # some studies
 python -m experiments status                  # how many results of each study are present, stale or absent, and hours
 python -m experiments check theory            # compute recorded results again, compare them number by number
 python -m experiments verdicts --json         # what the results say of each of the paper's claims
+python -m experiments table > results.csv     # a row per trained learner: settings, accuracies, costs
 python -m experiments live                    # a short live run
 """
 

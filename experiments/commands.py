@@ -115,8 +115,20 @@ def verdicts(json: bool = False, profile_name: Name = "cpu") -> None:
         print(f"{each['id']}: {each['verdict'].upper()}. {each['claim']}\n   {each['measured']}:{effect}{interval}")
 
 
+def print_table(profile_name: Name = "cpu") -> None:
+    """Print the results table as CSV; experiments/analysis/table.py says what its columns are.
+
+    Args:
+        profile_name: cpu or smoke.
+    """
+    from experiments.analysis.table import table  # imports pandas
+
+    profile(profile_name)  # or UserError
+    print(table(profile_name).to_csv(index=False), end="")
+
+
 def command_line() -> None:
     """Run the command that the command line names."""
     tyro.extras.subcommand_cli_from_dict(
-        {"run": run, "status": status, "check": check, "verdicts": verdicts, "live": run_live}
+        {"run": run, "status": status, "check": check, "verdicts": verdicts, "table": print_table, "live": run_live}
     )

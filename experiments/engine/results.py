@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -137,4 +137,10 @@ def emptied(profile: str) -> Iterator[None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    at = path.stat()
+    return _parsed(path, (at.st_mtime_ns, at.st_ctime_ns, at.st_size, at.st_ino))
+
+
+@lru_cache(maxsize=4096)  # more than a profile has; every exhibit reads some of the same files
+def _parsed(path: Path, _version: tuple[int, ...]) -> dict[str, Any]:
     return read_record(path, "restore it with git checkout, or delete it and it is computed again")

@@ -25,8 +25,8 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from dp.utils.errors import UserError
-from experiments.analysis.outcomes import curve, outcomes
-from experiments.engine.results import Job, load
+from experiments.analysis.table import curve, rows
+from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from theory.error import isotropic_error
 from theory.practice import accumulated_rounds
@@ -65,17 +65,17 @@ def jobs(settings: TheoryPractice, profile: Profile) -> list[Job]:
     found = []
     for study in settings.studies:
         try:
-            rows = outcomes(profile.name, study)
+            measured = rows(profile.name, study)
         except UserError:
             continue  # a damaged file is told of with its own study
-        static, practised = curve(rows, "static"), curve(rows, "DP")
+        static, practised = curve(measured, "static"), curve(measured, "DP")
         if len(static) < 4 or not practised:
             continue
         # One history a size: the longest run that passes it. A branch is the beginning of its run.
         histories = {
-            row["pool_size"]: [row["n_initial"], row["n_per_round"], row["rounds"]]
-            for row in rows
-            if row["method"] == "DP" and row["pool_size"] in practised
+            row["images"]: [row["n_initial"], row["n_per_round"], row["rounds"]]
+            for row in measured
+            if row["method"] == "DP" and row["images"] in practised
         }
         config = {
             "static": [[n, mean(values)] for n, values in static.items()],
@@ -94,12 +94,10 @@ def _selection(profile: str) -> list[list[float]]:
     """N, P, over-sampling and mean test accuracy of pruned additions."""
     by_ratio: dict[float, list[float]] = {}
     sizes = {}
-    for name, result in load(profile, "selection").items():
-        if name.startswith("prune-"):
-            config = result["config"]
-            ratio = config["over_sampling"]
-            sizes[ratio] = [config["n_initial"], config["n_per_round"], ratio]
-            by_ratio.setdefault(ratio, []).append(result["outcomes"][-1]["test_accuracy"])
+    for row in rows(profile, "selection", omega=0):
+        ratio = row["over_sampling"]
+        sizes[ratio] = [row["n_initial"], row["n_per_round"], ratio]
+        by_ratio.setdefault(ratio, []).append(row["test_accuracy"])
     return [[*sizes[ratio], mean(by_ratio[ratio])] for ratio in sorted(by_ratio)]
 
 

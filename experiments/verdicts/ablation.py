@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.analysis.intervals import difference_interval
-from experiments.engine.results import load
+from experiments.analysis.table import rows
 from experiments.verdicts.verdict import Verdict, above, below, of_all, untested, with_interval
 
 MARGIN = 1.0  # points
@@ -15,15 +15,15 @@ def patience_and_sampling(profile: str) -> Verdict:
     Both say that something is not better, which few seeds cannot show: they hold where the interval has no gain of a
     point or more in it. How much patience must be tuned is not measured: each rule has one setting.
     """
-    rows: dict[str, list[float]] = {}
-    for name, result in load(profile, "ablation").items():
-        rows.setdefault(name.rsplit("-", 1)[0], []).append(result["outcomes"][-1]["test_accuracy"])
-    if not {"base", "patience-fixed", "newest-twice"} <= rows.keys():
+    tests: dict[str, list[float]] = {}
+    for row in rows(profile, "ablation"):
+        tests.setdefault(row["variant"], []).append(row["test_accuracy"])
+    if not {"base", "patience-fixed", "newest-twice"} <= tests.keys():
         return untested("C11", "no ablation runs")
-    fixed = difference_interval(rows["base"], rows["patience-fixed"])
-    newest = difference_interval(rows["newest-twice"], rows["base"])
-    twice = float(np.mean(rows["newest-twice"]) - np.mean(rows["base"]))
-    effect = float(np.mean(rows["base"]) - np.mean(rows["patience-fixed"]))
+    fixed = difference_interval(tests["base"], tests["patience-fixed"])
+    newest = difference_interval(tests["newest-twice"], tests["base"])
+    twice = float(np.mean(tests["newest-twice"]) - np.mean(tests["base"]))
+    effect = float(np.mean(tests["base"]) - np.mean(tests["patience-fixed"]))
     return Verdict(
         "C11",
         of_all([above(fixed, -MARGIN), below(newest, MARGIN)]),
@@ -32,7 +32,7 @@ def patience_and_sampling(profile: str) -> Verdict:
         "tune was not measured",
         effect,
         fixed,
-        min(map(len, rows.values())),
+        min(map(len, tests.values())),
         ("ablation",),
         {"newest_twice": twice, "newest_twice_interval": newest},
     )

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.intervals import difference_interval
-from experiments.analysis.outcomes import outcomes, shift_means
-from experiments.verdicts.scaling import scaling_rows
+from experiments.analysis.table import rows
 from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, in_words, of_all, untested, with_interval
 
 
@@ -14,16 +13,16 @@ def shifted_images(profile: str) -> Verdict:
     """C5: DP loses less than real data on sketches and renditions: it is better there. Both kinds, each learner."""
     found: dict[str, dict[str, Any]] = {}
     for learner in LEARNERS:
-        dp = [row for row in scaling_rows(profile, "tuned", learner) if row["method"] == "DP"]
-        real = [row for row in outcomes(profile, f"comparison-{learner}") if row["method"] == "real"]
+        dp = rows(profile, f"scaling-tuned-{learner}", method="DP")
+        real = rows(profile, f"comparison-{learner}", method="real")
         if not dp or not real:
             continue
-        largest = max(row["pool_size"] for row in dp)
-        all_real = max(row["pool_size"] for row in real)
+        largest = max(row["images"] for row in dp)
+        all_real = max(row["images"] for row in real)
         for kind in ("outline", "rendition"):
             ours, theirs = (
-                [shift_means(row["shift_accuracy"])[kind] for row in rows if row["pool_size"] == size]
-                for rows, size in ((dp, largest), (real, all_real))
+                [row[kind] for row in every if row["images"] == size]
+                for every, size in ((dp, largest), (real, all_real))
             )
             found[f"{learner}-{kind}"] = {
                 "gain": float(np.mean(ours) - np.mean(theirs)),

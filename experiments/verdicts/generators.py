@@ -4,22 +4,19 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from experiments.analysis.efficiency import means
+from experiments.analysis.generators import by_seed, diversities, runs
 from experiments.analysis.intervals import difference_interval
-from experiments.engine.results import load
 from experiments.verdicts.verdict import Verdict, above, of_all, untested, with_interval
 
 
 def diverse_generator(profile: str) -> Verdict:
     """C12: the more diverse generator is the better one to train on (static): best minus least recall, and in rank."""
-    results = load(profile, "generators")
-    recall = {name.removeprefix("diversity-"): r["recall"] for name, r in results.items() if name.startswith("div")}
-    tests: dict[str, list[float]] = {}
-    practised: dict[str, list[float]] = {}
-    for name, result in results.items():
-        for method, found in (("static-", tests), ("DP-", practised)):
-            if name.startswith(method):
-                label = name.removeprefix(method).rsplit("-", 1)[0]
-                found.setdefault(label, []).append(result["outcomes"][-1]["test_accuracy"])
+    recall = {name: measured["recall"] for name, measured in diversities(profile).items()}
+    found = runs(profile)
+    tests, practised = (
+        {name: list(reached.values()) for name, each in found.items() if (reached := by_seed(each, method))}
+        for method in ("static", "DP")
+    )
     if len(recall) < 3 or recall.keys() != tests.keys():
         return untested("C12", "no static runs on generators of measured diversity")
     most, least = max(recall, key=lambda g: recall[g]), min(recall, key=lambda g: recall[g])

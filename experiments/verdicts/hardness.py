@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.intervals import difference_interval, mean_interval
-from experiments.engine.results import load
+from experiments.analysis.table import Rows, rows
 from experiments.verdicts.verdict import LEARNERS, MAIN, Part, Verdict, below, in_words, of_all, several_seeds, untested
 
-METHODS = {"DP": "DP", "omega0": "omega = 0"}
+METHODS = ("DP", "omega = 0")
 
 
 def hardness_moves(profile: str) -> Verdict:
@@ -22,14 +22,14 @@ def hardness_moves(profile: str) -> Verdict:
     for setting in ("equal", "tuned"):
         for learner in LEARNERS:
             runs = hardness_runs(profile, setting, learner)
-            guided, plain = (known(runs.get(method, [])) for method in METHODS.values())
+            guided, plain = ([row["error_before"] for row in runs.get(method, [])] for method in METHODS)
             if guided:
                 found[f"{setting}-{learner}"] = {
                     "error": float(np.mean(guided)),
                     "interval": mean_interval(guided),
-                    "images": [misclassified(run) for run in runs["DP"]],
+                    "images": [row["misclassified"] for row in runs["DP"]],
                     "plain_error": float(np.mean(plain)) if plain else None,
-                    "plain_images": [misclassified(run) for run in runs.get("omega = 0", [])],
+                    "plain_images": [row["misclassified"] for row in runs.get("omega = 0", [])],
                     "minus_plain": difference_interval(guided, plain) if plain else None,
                     "seeds": min(len(guided), len(plain)) if plain else len(guided),
                 }
@@ -54,40 +54,14 @@ def hardness_moves(profile: str) -> Verdict:
     )
 
 
-def hardness_runs(profile: str, setting: str, learner: str) -> dict[str, list[dict[str, Any]]]:
-    """Method -> runs with stored hardness of a scaling study, of the largest final size that all its methods have."""
-    found: dict[str, dict[int, list[dict[str, Any]]]] = {}
-    for name, result in load(profile, f"scaling-{setting}-{learner}").items():
-        method = METHODS.get(name.split("-")[0])
-        if method and any(result.get("hardness", {}).get("misclassified", [])):
-            found.setdefault(method, {}).setdefault(result["outcomes"][-1]["pool_size"], []).append(result)
+def hardness_runs(profile: str, setting: str, learner: str) -> dict[str, Rows]:
+    """Return a scaling study's rows with known hardness by method, of the largest final size that all methods have."""
+    found: dict[str, dict[int, Rows]] = {}
+    for row in rows(profile, f"scaling-{setting}-{learner}", branch_iteration=None):
+        if row["method"] in METHODS and row["error_before"] is not None:
+            found.setdefault(row["method"], {}).setdefault(row["images"], []).append(row)
     common = set.intersection(*map(set, found.values())) if found else set()
     return {method: sizes[max(common)] for method, sizes in found.items()} if common else {}
-
-
-def error_before(result: dict[str, Any]) -> float | None:
-    """Percent of the images misclassified when they were added that earlier learners of the run got wrong, on average.
-
-    Learners before the addition only; additions from the second on. Weighted by the images.
-    """
-    hardness = result["hardness"]
-    total = weight = 0.0
-    for addition, count in enumerate(hardness["misclassified"]):
-        if addition == 0 or count == 0:
-            continue
-        before = [hardness["error"][learner][addition] for learner in range(addition)]
-        total, weight = total + count * float(np.mean(before)), weight + count
-    return total / weight if weight else None
-
-
-def known(runs: list[dict[str, Any]]) -> list[float]:
-    """`error_before` of the runs that have it."""
-    return [error for error in map(error_before, runs) if error is not None]
-
-
-def misclassified(result: dict[str, Any]) -> int:
-    """Images that `error_before` rests on."""
-    return sum(result["hardness"]["misclassified"][1:])
 
 
 def _said(name: str, each: dict[str, Any]) -> str:

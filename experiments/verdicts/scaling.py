@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.analysis.efficiency import NEAR, Curve, efficiency, several
 from experiments.analysis.intervals import drawn_interval, mean_interval
-from experiments.analysis.outcomes import Rows, curve, outcomes
+from experiments.analysis.table import curve, rows
 from experiments.verdicts.verdict import (
     LEARNERS,
     MAIN,
@@ -125,9 +125,11 @@ def timing_alone(profile: str) -> Verdict:
     """
     found: dict[str, dict[str, Any]] = {}
     for learner in LEARNERS:
-        rows = scaling_rows(profile, "equal", learner)
         static, late = (
-            {(row["seed"], row["pool_size"]): row["test_accuracy"] for row in rows if row["method"] == method}
+            {
+                (row["seed"], row["images"]): row["test_accuracy"]
+                for row in rows(profile, f"scaling-equal-{learner}", method=method)
+            }
             for method in ("static", "omega = 0")
         )
         by_seed: dict[int, list[float]] = {}
@@ -162,10 +164,6 @@ def timing_alone(profile: str) -> Verdict:
     )
 
 
-def scaling_rows(profile: str, setting: str, learner: str) -> Rows:
-    return outcomes(profile, f"scaling-{setting}-{learner}")
-
-
 def _efficiencies(profile: str) -> dict[str, dict[str, Any]]:
     """Of every learner and way of choosing settings that has static and DP runs."""
     found: dict[str, dict[str, Any]] = {}
@@ -181,8 +179,8 @@ def _efficiencies(profile: str) -> dict[str, dict[str, Any]]:
 
 def _curves(profile: str, setting: str, learner: str) -> tuple[Curve, Curve]:
     """Of static training and of DP."""
-    rows = scaling_rows(profile, setting, learner)
-    return several(curve(rows, "static")), several(curve(rows, "DP"))
+    found = rows(profile, f"scaling-{setting}-{learner}")
+    return several(curve(found, "static")), several(curve(found, "DP"))
 
 
 def _times(found: dict[str, Any]) -> str:

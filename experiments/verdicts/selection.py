@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.intervals import Interval, difference_interval, drawn_interval
-from experiments.analysis.outcomes import curve, outcomes
+from experiments.analysis.table import Rows, curve, rows
 from experiments.engine.results import load
 from experiments.verdicts.verdict import (
     LEARNERS,
@@ -20,6 +20,9 @@ from experiments.verdicts.verdict import (
     with_interval,
 )
 
+WAYS = ("prune", "exact", "cheap")
+Strengths = dict[float, Rows]  # strength of a selection -> its runs
+
 
 def guidance_cost(profile: str) -> Verdict:
     """C6: a guided image costs 1.82 plain ones; holds if the counted ratio of that variant is within a tenth of it."""
@@ -28,11 +31,14 @@ def guidance_cost(profile: str) -> Verdict:
     as_published = _guided("unet", "vae", 5, (0.0, 1.0))
     ratio = cost_ratio(sd15_parts("vae"), sd15_timesteps(), as_published)
     runs = selection_runs(profile)
-    here, seconds = {}, _seconds_ratio(runs)
-    for way in ("exact", "cheap"):
-        strengths = _ways(runs, way)
-        if strengths and "prune-1" in runs:
-            here[way] = _operations(next(iter(strengths.values()))) / _operations(runs["prune-1"])
+    here: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    if plain := runs.get("prune", {}).get(1.0):
+        for way, strengths in runs.items():
+            seconds |= {f"{way}-{strength:g}": _seconds(each) / _seconds(plain) for strength, each in strengths.items()}
+        for way in ("exact", "cheap"):
+            if way in runs:
+                here[way] = _operations(next(iter(runs[way].values()))) / _operations(plain)
     small = ", ".join(f"{way} {ratio:.2f}" for way, ratio in here.items())
     return Verdict(
         "C6",
@@ -45,7 +51,7 @@ def guidance_cost(profile: str) -> Verdict:
         None,
         0,
         ("dp/paper/costs.py", "selection"),
-        {"seconds_on_the_small_pipeline": seconds},
+        {"seconds_on_the_small_pipeline": dict(sorted(seconds.items()))},
         unit="x",
     )
 
@@ -63,7 +69,7 @@ def cheaper_than_pruning(profile: str) -> Verdict:
     it. And whole runs of one size, each method tuned: Deliberate Practice is better than pruning (above 0).
     """
     runs = selection_runs(profile)
-    prune, exact, cheap = (_ways(runs, way) for way in ("prune", "exact", "cheap"))
+    prune, exact, cheap = (runs.get(way, {}) for way in WAYS)
     if not prune or not exact:
         return untested("C7", "no pruned and guided runs")
     ratio, interval = cost_at_equal_accuracy(prune, exact)
@@ -86,7 +92,7 @@ def cheaper_than_pruning(profile: str) -> Verdict:
         f"{with_interval({'gain': gain, 'interval': gain_interval})} points{aside}",
         ratio,
         interval,
-        min(len(each) for each in runs.values()),
+        min(len(each) for strengths in runs.values() for each in strengths.values()),
         ("selection", *(f"{study}-{name}" for name in tuned for study in ("scaling-tuned", "comparison"))),
         {"best_gain": gain, "best_gain_interval": gain_interval, "tuned": tuned},
         unit="x",
@@ -97,9 +103,8 @@ def pruning_tuned(profile: str) -> dict[str, dict[str, Any]]:
     """Learner -> test accuracy of DP minus that of pruning, whole runs of as many images, each method tuned."""
     found: dict[str, dict[str, Any]] = {}
     for learner in LEARNERS:
-        pruned = [row for row in outcomes(profile, f"comparison-{learner}") if row["variant"] == "tuned"]
-        dp = curve(outcomes(profile, f"scaling-tuned-{learner}"), "DP")
-        for size, theirs in curve(pruned, "prune").items():
+        dp = curve(rows(profile, f"scaling-tuned-{learner}"), "DP")
+        for size, theirs in curve(rows(profile, f"comparison-{learner}", setting="tuned"), "prune").items():
             if size in dp:
                 found[learner] = {
                     "images": size,
@@ -110,9 +115,7 @@ def pruning_tuned(profile: str) -> dict[str, dict[str, Any]]:
     return several_seeds(found)
 
 
-def _lead(
-    guided: dict[float, list[dict[str, Any]]], prune: dict[float, list[dict[str, Any]]]
-) -> tuple[float, Interval]:
+def _lead(guided: Strengths, prune: Strengths) -> tuple[float, Interval]:
     """Mean test accuracy of the best guidance minus that of the best pruning, with its interval, in every draw of which
     both are chosen anew."""
 
@@ -124,9 +127,7 @@ def _lead(
     return lead(*measured), drawn_interval(lead, *curves, one_spread=True)
 
 
-def cost_at_equal_accuracy(
-    prune: dict[float, list[dict[str, Any]]], guided: dict[float, list[dict[str, Any]]]
-) -> tuple[float | None, Interval]:
+def cost_at_equal_accuracy(prune: Strengths, guided: Strengths) -> tuple[float | None, Interval]:
     """Operations of an addition at pruning's best mean accuracy, over those of the cheapest guidance as good."""
 
     def ratio(pruned: dict[float, float], as_good: dict[float, float]) -> float:
@@ -147,10 +148,11 @@ def too_much_selection(profile: str) -> Verdict:
     is above 0, and is undecided otherwise.
     """
     runs = selection_runs(profile)
-    plain = {0.0: runs["prune-1"]} if "prune-1" in runs else {}
+    none = runs.get("prune", {}).get(1.0)
+    plain = {0.0: none} if none else {}
     found: dict[str, dict[str, Any]] = {}
-    for way in ("prune", "exact", "cheap"):
-        strengths = _ways(runs, way)
+    for way in WAYS:
+        strengths = runs.get(way)
         if not strengths:
             continue
         tests = {s: _tests(each) for s, each in (strengths if way == "prune" else plain | strengths).items()}
@@ -161,9 +163,8 @@ def too_much_selection(profile: str) -> Verdict:
             "interval": (0.0, 0.0) if best == max(tests) else difference_interval(tests[best], tests[max(tests)]),
             "holds": _is_interior(tests, best),
         }
-    rows = load(profile, "theory").get("figure5c", {}).get("rows", [])
     curves: dict[str, dict[float, float]] = {}
-    for row in rows:
+    for row in load(profile, "theory").get("figure5c", {}).get("rows", []):
         if row["series"] in ("exact", "tuned"):
             ridge = f"{row['ridge']:g}" if row["series"] == "exact" else "tuned"
             mine = curves.setdefault(f"theory, rho {row['rho']:g}, ridge {ridge}", {})
@@ -192,7 +193,7 @@ def too_much_selection(profile: str) -> Verdict:
         f"{sum(tuned)} of {len(tuned)} with a tuned one",
         main["lead"],
         main["interval"],
-        min(len(each) for each in runs.values()),
+        min(len(each) for strengths in runs.values() for each in strengths.values()),
         ("selection", "theory/figure5c"),
         {"optima": found},
     )
@@ -207,34 +208,27 @@ def _is_interior(tests: dict[float, list[float]], best: float) -> Part:
     return True if all(above(difference_interval(tests[best], tests[end]), 0) for end in ends) else None
 
 
-def selection_runs(profile: str) -> dict[str, list[dict[str, Any]]]:
-    """Results of the selection study by way and strength ("prune-4", "cheap-0.3"), seeds in order."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name, result in load(profile, "selection").items():
-        found.setdefault(name.rsplit("-", 1)[0], []).append(result)
-    return {name: sorted(runs, key=lambda run: run["config"]["seed"]) for name, runs in found.items()}
+def selection_runs(profile: str) -> dict[str, Strengths]:
+    """Return the rows of the selection study by way of selecting and strength, the weakest first.
+
+    The strength of pruning is its over-sampling ratio, that of guidance omega.
+    """
+    found: dict[str, Strengths] = {}
+    for row in rows(profile, "selection"):
+        way = "prune" if not row["omega"] else "exact" if row["gradient"] == "unet" else "cheap"
+        strength = row["omega"] or row["over_sampling"]
+        found.setdefault(way, {}).setdefault(strength, []).append(row)
+    return {way: {strength: mine[strength] for strength in sorted(mine)} for way, mine in found.items()}
 
 
-def _tests(runs: list[dict[str, Any]]) -> list[float]:
-    return [run["outcomes"][-1]["test_accuracy"] for run in runs]
+def _tests(runs: Rows) -> list[float]:
+    return [row["test_accuracy"] for row in runs]
 
 
-def _operations(runs: list[dict[str, Any]]) -> float:
-    return runs[0]["operations"]["addition"]
+def _operations(runs: Rows) -> float:
+    return runs[0]["operations_addition"]
 
 
-def _seconds(runs: list[dict[str, Any]]) -> float:
-    """Of the fastest run: what else a machine does only slows it down."""
-    return min(run["additions"][-1]["generation_seconds"] for run in runs)
-
-
-def _seconds_ratio(runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
-    if "prune-1" not in runs:
-        return {}
-    return {name: _seconds(each) / _seconds(runs["prune-1"]) for name, each in runs.items()}
-
-
-def _ways(runs: dict[str, list[dict[str, Any]]], way: str) -> dict[float, list[dict[str, Any]]]:
-    """Strength -> runs of a way of selecting, weakest first."""
-    mine = {float(name.split("-")[1]): each for name, each in runs.items() if name.startswith(f"{way}-")}
-    return {strength: mine[strength] for strength in sorted(mine)}
+def _seconds(runs: Rows) -> float:
+    """Return the seconds of the fastest run: what else a machine does only slows it down."""
+    return min(row["seconds_addition"] for row in runs)

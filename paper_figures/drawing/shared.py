@@ -1,6 +1,6 @@
 """What the exhibits share: reading studies, means over seeds, and drawing them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from dp.utils.errors import UserError
 from experiments.analysis.efficiency import Curve
+from experiments.analysis.table import rows as read
 from experiments.engine.results import folder, load
 from paper_figures.drawing.exhibit import Rows
 from paper_figures.drawing.style import COLOURS, MARKERS
@@ -16,6 +17,14 @@ from paper_figures.drawing.style import COLOURS, MARKERS
 Results = dict[str, dict[str, Any]]  # file stem -> result
 LEARNERS = {"convnet": "ConvNet", "vit": "ViT"}
 SETTINGS = {"equal": "equal settings", "tuned": "each method tuned"}
+RUN = {  # names in a CSV -> columns of the results table
+    **{name: name for name in "study method variant learner guidance_scale iterations n_initial n_per_round".split()},
+    "rounds": "rounds",
+    "pool_size": "images",
+    **{name: name for name in ("generated", "omega", "patience")},
+    "triggered_by_patience": "by_patience",
+    **{name: name for name in ("branch_iteration", "seed", "validation_accuracy", "test_accuracy")},
+}
 NOT_COMPARABLE = "Absolute accuracies on Fashion-MNIST and on ImageNet are not comparable."
 
 
@@ -31,15 +40,25 @@ def missing(study: str, profile: str, what: str = "results") -> UserError:
     )
 
 
-def results_of(profile: str, study: str, wanted: Callable[[str], bool] = bool, what: str = "results") -> Results:
-    """The results of a study whose names are wanted.
+def results_of(profile: str, study: str) -> Results:
+    """Return the results of a study by name.
 
     Raises:
         UserError: there are none.
     """
-    found = {name: result for name, result in load(profile, study).items() if wanted(name)}
-    if not found:
-        raise missing(study, profile, what)
+    if not (found := load(profile, study)):
+        raise missing(study, profile)
+    return found
+
+
+def rows_of(profile: str, study: str, **columns: Any) -> Rows:
+    """Return a study's rows of the results table that have these values in these columns.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not (found := read(profile, study, **columns)):
+        raise missing(study, profile)
     return found
 
 
@@ -49,12 +68,10 @@ def scaling(profile: str, methods: tuple[str, ...] = ("static",)) -> dict[tuple[
     Raises:
         UserError: no study has.
     """
-    from experiments.analysis.outcomes import outcomes  # imports torch, which the theory's figures need not
-
     found = {}
     for setting in SETTINGS:
         for learner in LEARNERS:
-            rows = outcomes(profile, f"scaling-{setting}-{learner}")
+            rows = read(profile, f"scaling-{setting}-{learner}")
             if rows and set(methods) <= {row["method"] for row in rows}:
                 found[setting, learner] = rows
     if not found:
@@ -68,8 +85,8 @@ def title_of(setting: str, learner: str) -> str:
 
 
 def numbers(rows: Rows) -> Rows:
-    """Outcomes without what is not one number."""
-    return [{k: v for k, v in row.items() if k not in ("test_predictions", "shift_accuracy")} for row in rows]
+    """Return what a CSV has of each run."""
+    return [{name: row[column] for name, column in RUN.items()} for row in rows]
 
 
 def sd(values: Sequence[float]) -> float:

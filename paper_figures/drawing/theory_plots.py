@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.engine.results import load
 from paper_figures.drawing.exhibit import Entry, Exhibit
-from paper_figures.drawing.shared import results_of
+from paper_figures.drawing.shared import missing
 from paper_figures.drawing.style import style
 
 Rows = list[dict[str, Any]]
@@ -42,7 +43,10 @@ def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale:
 
 def theory_rows(profile: str, figure: str) -> Rows:
     """The rows that the theory study has recorded for a figure."""
-    return results_of(profile, "theory", lambda name: name == figure, figure)[figure]["rows"]
+    results = load(profile, "theory")
+    if figure not in results:
+        raise missing("theory", profile, figure)
+    return results[figure]["rows"]
 
 
 def exhibit(entry: Entry, caption: str, rows: Rows, draw: Callable[[Rows], Figure], answer: str = "") -> Exhibit:

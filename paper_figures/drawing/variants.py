@@ -1,5 +1,6 @@
 """What the open questions' figures share: variants of one run, and what they gain over it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -11,9 +12,9 @@ from matplotlib.figure import Figure
 from scipy.stats import dunnett
 
 from experiments.analysis.intervals import mean_interval
-from experiments.engine.results import load
+from experiments.analysis.table import rows
 from paper_figures.drawing.exhibit import Rows
-from paper_figures.drawing.shared import missing, sd, spread
+from paper_figures.drawing.shared import grouped, rows_of, sd, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 
 DRAWN = "Diamond and bar: mean and standard deviation; dots: single runs."
@@ -26,7 +27,7 @@ class Variant:
     Attributes:
         name: as shown.
         colour: its points.
-        runs: seed -> result.
+        runs: seed -> row of the results table.
     """
 
     name: str
@@ -35,25 +36,26 @@ class Variant:
 
     def accuracies(self) -> dict[int, float]:
         """Test accuracy by seed."""
-        return {seed: run["outcomes"][-1]["test_accuracy"] for seed, run in self.runs.items()}
+        return {seed: run["test_accuracy"] for seed, run in self.runs.items()}
 
 
-def variants(profile: str, study: str, names: dict[str, str]) -> list[Variant]:
-    """The study's variants, of `names` result stem -> name as shown, in that order.
+def variants(profile: str, study: str, names: Mapping[Any, str], column: str = "variant") -> list[Variant]:
+    """Return the study's variants, by the values of a column.
+
+    Args:
+        profile, study: whose runs.
+        names: value -> name as shown; these come first, in this order.
+        column: which tells the variants apart.
 
     Raises:
         UserError: there are none.
     """
-    found: dict[str, dict[int, dict[str, Any]]] = {}
-    for stem, result in load(profile, study).items():
-        found.setdefault(stem.rpartition("-seed")[0], {})[result["config"]["seed"]] = result
-    if not found:
-        raise missing(study, profile)
-    shown = names | {stem: stem.replace("_", " ") for stem in found if stem not in names}
+    found = grouped(rows_of(profile, study), column)
+    shown = dict(names) | {value: str(value).replace("_", " ") for (value,) in found if value not in names}
     return [
-        Variant(name, COLOURS["static" if stem.startswith("static") else "DP"], found[stem])
-        for stem, name in shown.items()
-        if stem in found
+        Variant(name, COLOURS[runs[0]["method"]], {run["seed"]: run for run in runs})
+        for value, name in shown.items()
+        if (runs := found.get((value,)))
     ]
 
 
@@ -63,19 +65,35 @@ def baselines(profile: str, found: list[Variant]) -> dict[str, Variant]:
     Those that there are.
     """
     runs = [run for each in found for run in each.runs.values()]
-    sizes = next((run["config"] for run in runs if run["config"]["rounds"]), None)
+    sizes = next((run for run in runs if run["planned"]), None)
     if sizes is None:
         return {}
-    final = sizes["n_initial"] + sizes["rounds"] * sizes["n_per_round"]
-    stems = {"DP": f"DP-{sizes['n_initial']}", "omega = 0": f"omega0-{sizes['n_initial']}", "static": f"static-{final}"}
-    results = load(profile, "scaling-equal-convnet")
-    known: dict[str, Variant] = {}
-    for name, stem in stems.items():
-        mine = {run["config"]["seed"]: results.get(f"{stem}-seed{run['config']['seed']}") for run in runs}
-        there = {seed: result for seed, result in sorted(mine.items()) if result is not None}
-        if there:
-            known[name] = Variant(name, COLOURS[name], there)
-    return known
+    known = counterparts(profile, "convnet", sizes, {run["seed"] for run in runs})
+    return {name: Variant(name, COLOURS[name], {run["seed"]: run for run in known[name]}) for name in known}
+
+
+def counterparts(profile: str, learner: str, run: dict[str, Any], seeds: set[int]) -> dict[str, Rows]:
+    """Return the runs of the scaling study at equal settings that have the sizes of a run, by method.
+
+    Args:
+        profile, learner: whose study.
+        run: a row of a run that grows; static training has as many images as it was to end with.
+        seeds: of the runs.
+    """
+    sizes = {column: run[column] for column in ("n_initial", "n_per_round", "planned")}
+    final = {"n_initial": run["n_initial"] + run["n_per_round"] * run["planned"], "n_per_round": 0, "planned": 0}
+    found = {
+        method: rows(
+            profile,
+            f"scaling-equal-{learner}",
+            method=method,
+            branch_iteration=None,
+            **(final if method == "static" else sizes),
+        )
+        for method in ("DP", "omega = 0", "static")
+    }
+    there = {method: [row for row in each if row["seed"] in seeds] for method, each in found.items()}
+    return {method: each for method, each in there.items() if each}
 
 
 def gains(variant: Variant, baseline: Variant | None) -> list[float]:
@@ -88,18 +106,20 @@ def gains(variant: Variant, baseline: Variant | None) -> list[float]:
 
 def table(found: list[Variant], baseline: Variant | None) -> Rows:
     """One line a variant."""
-    rows = []
+    lines = []
     for each in found:
         differences = gains(each, baseline)
         low, high = mean_interval(differences) if len(differences) > 1 else (None, None)
         runs = list(each.runs.values())
-        triggers = [a["trigger"] for run in runs for a in run["additions"]]
-        first = [run["additions"][0]["iteration"] for run in runs if run["additions"]]
-        rows.append(
+        additions = sum(run["rounds"] for run in runs)
+        first = [run["first_addition"] for run in runs if run["rounds"]]
+        lines.append(
             {
                 "runs": each.name,
-                "images": _ends([run["outcomes"][-1]["pool_size"] for run in runs]),
-                "additions by signal": f"{triggers.count('patience') / len(triggers):.0%}" if triggers else None,
+                "images": _ends([run["images"] for run in runs]),
+                "additions by signal": f"{sum(run['by_patience'] for run in runs) / additions:.0%}"
+                if additions
+                else None,
                 "first addition at iteration": round(mean(first)) if first else None,
                 "test %": spread(list(each.accuracies().values())),
                 "difference": f"{mean(differences):+.2f}" if differences else None,
@@ -107,7 +127,7 @@ def table(found: list[Variant], baseline: Variant | None) -> Rows:
                 "seeds": len(runs),
             }
         )
-    return rows
+    return lines
 
 
 def _ends(sizes: list[int]) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 
+from experiments.analysis.generators import by_seed, diversities, runs
 from experiments.analysis.intervals import line_interval, mean_interval, slope_interval
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import Results, missing, results_of, seeds
+from paper_figures.drawing.shared import missing, seeds
 from paper_figures.drawing.style import COLOURS, PLATE, at_width, style
 
 ENTRY = Entry(
@@ -24,8 +25,8 @@ MEASURES = {"recall": "recall of real images", "coverage": "coverage of real ima
 
 def make(profile: str) -> Exhibit:
     """From the generators study."""
-    results = results_of(profile, "generators")
-    rows = [_row(name.removeprefix("diversity-"), results) for name in results if name.startswith("diversity-")]
+    found = runs(profile)
+    rows = [_row(name, measured, found.get(name, [])) for name, measured in diversities(profile).items()]
     rows = sorted((row for row in rows if row["gaps"]), key=lambda row: row["recall"])
     if len(rows) < 3:
         raise missing("generators", profile, "diversity and runs of three generators or more")
@@ -62,13 +63,8 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _row(label: str, results: Results) -> dict[str, Any]:
-    found = results[f"diversity-{label}"]
-    tests: dict[str, dict[int, float]] = {"static": {}, "DP": {}}
-    for method, mine in tests.items():
-        for name, result in results.items():
-            if name.startswith(f"{method}-{label}-seed"):
-                mine[result["config"]["seed"]] = result["outcomes"][-1]["test_accuracy"]
+def _row(label: str, found: dict[str, Any], trained: Rows) -> dict[str, Any]:
+    tests = {method: by_seed(trained, method) for method in ("static", "DP")}
     gaps = [tests["DP"][seed] - tests["static"][seed] for seed in sorted(tests["DP"]) if seed in tests["static"]]
     low, high = mean_interval(gaps) if len(gaps) > 1 else (None, None)
     return {

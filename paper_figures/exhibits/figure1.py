@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.analysis.efficiency import Curve
-from experiments.analysis.outcomes import curve
+from experiments.analysis.table import curve
 from paper_figures.drawing import published
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, scaling, sd, seeds, title_of

@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.analysis.efficiency import efficiency, fit
-from experiments.analysis.outcomes import curve
+from experiments.analysis.table import curve
 from experiments.verdicts.verdict import times
 from paper_figures.drawing import published
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows

@@ -59,27 +59,23 @@ def make(profile: str) -> Exhibit:
 def selection_rows(profile: str) -> Rows:
     """One row a run: way, strength, seed, accuracy, gain over the mean of ratio 1, and costs."""
     runs = selection_runs(profile)
-    if "prune-1" not in runs:
+    if 1 not in runs.get("prune", {}):
         raise missing("selection", profile, "runs with ratio 1, which the others are compared with,")
-    plain = np.mean([run["outcomes"][-1]["test_accuracy"] for run in runs["prune-1"]])
-    rows = []
-    for name, each in runs.items():
-        way, strength = name.split("-")
-        for run in each:
-            test, addition = run["outcomes"][-1]["test_accuracy"], run["additions"][-1:]
-            seconds = addition[0]["generation_seconds"] if addition else None
-            rows.append(
-                {
-                    "way": way,
-                    "strength": float(strength),
-                    "seed": run["config"]["seed"],
-                    "test_accuracy": test,
-                    "gain": test - plain,
-                    "operations": run["operations"]["addition"] / 1e9,
-                    "milliseconds": None if seconds is None else 1000 * seconds / run["config"]["n_per_round"],
-                }
-            )
-    return sorted(rows, key=lambda row: (list(WAYS).index(row["way"]), row["strength"], row["seed"]))
+    plain = np.mean([row["test_accuracy"] for row in runs["prune"][1.0]])
+    return [
+        {
+            "way": way,
+            "strength": strength,
+            "seed": row["seed"],
+            "test_accuracy": row["test_accuracy"],
+            "gain": row["test_accuracy"] - plain,
+            "operations": row["operations_addition"] / 1e9,
+            "milliseconds": row["seconds_addition"] and 1000 * row["seconds_addition"] / row["n_per_round"],
+        }
+        for way in WAYS
+        for strength, mine in runs.get(way, {}).items()
+        for row in sorted(mine, key=lambda row: row["seed"])
+    ]
 
 
 def _strengths(axis: Axes, rows: Rows, ways: tuple[str, ...], label: str) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from experiments.analysis.table import rows as read
 from experiments.engine.results import load
-from experiments.verdicts.hardness import hardness_runs, known, misclassified
+from experiments.verdicts.hardness import hardness_runs
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, SETTINGS, grouped, missing, sd, seeds, spread, title_of
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
@@ -19,11 +20,11 @@ def make(profile: str) -> Exhibit:
     if not panels:
         raise missing("dynamics", profile, "runs with additions whose learners were kept")
     rows = [
-        {"panel": title, "method": method, "seed": result["config"]["seed"], **row}
+        {"panel": title, "method": method, "seed": run["seed"], **row}
         for title, methods in panels.items()
-        for method, results in methods.items()
-        for result in results
-        for row in trajectory(result)
+        for method, runs in methods.items()
+        for run in runs
+        for row in trajectory(load(profile, run["study"])[run["name"]])
     ]
     with style():
         columns = min(len(panels), 3)
@@ -57,9 +58,9 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _panels(profile: str) -> dict[str, dict[str, list[dict]]]:
+def _panels(profile: str) -> dict[str, dict[str, Rows]]:
     """Title -> method -> runs with stored hardness, those of a study of one final size."""
-    many = [r for r in load(profile, "dynamics").values() if r["config"]["rounds"] > 2 and known([r])]
+    many = [row for row in read(profile, "dynamics") if row["planned"] > 2 and row["error_before"] is not None]
     panels = {"ConvNet, runs of figure 2": {"DP": many}}
     for setting in SETTINGS:
         for learner in LEARNERS:
@@ -96,13 +97,13 @@ def _draw(axis: Axes, rows: Rows, title: str) -> None:
     axis.set(xlabel="additions since birth", ylabel="error (%)", title=title, ylim=(0, 103))
 
 
-def _before(panels: dict[str, dict[str, list[dict]]]) -> str:
+def _before(panels: dict[str, dict[str, Rows]]) -> str:
     parts = []
     for title, methods in panels.items():
         found = [
-            f"{method} {spread(known(runs), 1)}% ({sum(map(misclassified, runs)):,} images)"
+            f"{method} {spread([run['error_before'] for run in runs], 1)}% "
+            f"({sum(run['misclassified'] for run in runs):,} images)"
             for method, runs in methods.items()
-            if known(runs)
         ]
         parts.append(f"{title}: {', '.join(found)}")
     return "; ".join(parts) + "."

@@ -5,7 +5,7 @@ from statistics import mean
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from experiments.analysis.outcomes import curve
+from experiments.analysis.table import curve
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, draw, grouped, scaling, sd, seeds, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
@@ -48,7 +48,7 @@ def make(profile: str) -> Exhibit:
 def pairs(setting: str, learner: str, rows: Rows) -> Rows:
     """omega = 0 minus static, one row a size and seed that both have."""
     found = {
-        method: {(r["pool_size"], r["seed"]): r["test_accuracy"] for r in rows if r["method"] == method}
+        method: {(r["images"], r["seed"]): r["test_accuracy"] for r in rows if r["method"] == method}
         for method in ("static", "omega = 0")
     }
     return [

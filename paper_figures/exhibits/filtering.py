@@ -7,9 +7,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
-from paper_figures.drawing.shared import sd, seeds, spread
+from paper_figures.drawing.shared import grouped, rows_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
-from paper_figures.drawing.variants import Variant, clear, points, table, variants
+from paper_figures.drawing.variants import Variant, clear, points, table
 
 ENTRY = Entry(
     "filtering",
@@ -30,10 +30,9 @@ Curves = dict[str, dict[float, Variant]]  # filter -> omega -> runs
 def make(profile: str) -> Exhibit:
     """From the study of filters."""
     curves: Curves = {name: {} for name in FILTERS}
-    for each in variants(profile, "filtering", {}):
-        stem, _, strength = each.name.replace(" ", "_").rpartition("-")
-        shown = Variant(f"{FILTERS[stem][0]}, omega {strength}", each.colour, each.runs)
-        curves[stem][float(strength)] = shown
+    for (name, omega), runs in grouped(rows_of(profile, "filtering"), "filter", "omega").items():
+        shown = Variant(f"{FILTERS[name][0]}, omega {omega:g}", COLOURS["DP"], {run["seed"]: run for run in runs})
+        curves[name][omega] = shown
     found = [each for curve in curves.values() for _, each in sorted(curve.items())]
     rows, answers = [], []
     for omega in sorted({omega for curve in curves.values() for omega in curve}):
@@ -98,7 +97,7 @@ def _by_run(each: Variant) -> list[dict[str, float]]:
     """Of each run what the table has means of."""
     found = []
     for run in each.runs.values():
-        tried = sum(a["candidates"] for a in run["additions"]) / (run["config"]["n_per_round"] * len(run["additions"]))
-        cost = tried * (1 + run["operations"]["judging"] / run["operations"]["candidate"])
-        found.append({"label_right": mean(run["label_right"]), "candidates_an_image": tried, "cost_candidates": cost})
+        tried = run["candidates"] / (run["n_per_round"] * run["rounds"])
+        cost = tried * (1 + run["operations_judging"] / run["operations_addition"])
+        found.append({"label_right": run["label_right"], "candidates_an_image": tried, "cost_candidates": cost})
     return found

@@ -7,30 +7,29 @@ from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
 from experiments.analysis.intervals import mean_interval
-from experiments.analysis.outcomes import METHODS
-from experiments.engine.results import load
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS as SCALED
-from paper_figures.drawing.shared import grouped, results_of, sd, seeds, spread
+from paper_figures.drawing.shared import grouped, rows_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
+from paper_figures.drawing.variants import counterparts
 
 ENTRY = Entry(
     "learners", "Question: does it hold for learners that nothing was tuned for?", QUESTIONS, 7, ("learners", "scaling")
 )
-NAMES = {"resnet": "ResNet (timm test_resnet)", "plain_vit": "plain ViT (timm test_vit, patches of 7)"}
+NAMES = {
+    "test_resnet": "ResNet (timm test_resnet)",
+    "test_vit?patch_size=7": "plain ViT (timm test_vit, patches of 7)",
+}
 
 
 def make(profile: str) -> Exhibit:
     """From the study of learners and the scaling studies at equal settings."""
-    results = results_of(profile, "learners")
-    stems = {f"{method}-{rest}" for _, method, rest in (name.split("-", 2) for name in results)}
-    rows = [
-        _row(NAMES.get(short, short.replace("_", " ")), f"{method}-{rest}", results[f"{short}-{method}-{rest}"])
-        for short, method, rest in (name.split("-", 2) for name in results)
-    ]
+    found = rows_of(profile, "learners")
+    names = {learner: NAMES.get(learner, learner) for learner in dict.fromkeys(row["learner"] for row in found)}
+    rows = [_row(names[row["learner"]], row) for row in found]
+    run, used = next(row for row in found if row["planned"]), {row["seed"] for row in found}
     for learner, name in SCALED.items():
-        known = load(profile, f"scaling-equal-{learner}")
-        rows += [_row(name, stem, known[stem]) for stem in sorted(stems) if stem in known]
+        rows += [_row(name, row) for each in counterparts(profile, learner, run, used).values() for row in each]
     groups = grouped(rows, "learner", "method")
     learners = list(dict.fromkeys(row["learner"] for row in rows))
     with style():
@@ -63,15 +62,8 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _row(learner: str, stem: str, result: dict[str, Any]) -> dict[str, Any]:
-    outcome = result["outcomes"][-1]
-    return {
-        "learner": learner,
-        "method": METHODS[stem.split("-")[0]],
-        "images": outcome["pool_size"],
-        "seed": result["config"]["seed"],
-        "test_accuracy": outcome["test_accuracy"],
-    }
+def _row(learner: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {"learner": learner} | {name: row[name] for name in ("method", "images", "seed", "test_accuracy")}
 
 
 def _line(learner: str, groups: dict[tuple[Any, ...], Rows]) -> dict[str, Any]:

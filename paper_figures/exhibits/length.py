@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 
 from experiments.analysis.efficiency import Curve
 from experiments.analysis.intervals import difference_interval
-from experiments.analysis.outcomes import outcomes
+from experiments.analysis.table import rows as read
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, draw, missing, numbers, seeds, spread
 from paper_figures.drawing.style import at_width, style
@@ -17,17 +17,17 @@ ENTRY = Entry("length", "Question: does longer training change who wins?", QUEST
 
 def make(profile: str) -> Exhibit:
     """From the study of length and the tuned runs of its sizes and seeds."""
-    longer = outcomes(profile, "length")
+    longer = read(profile, "length")
     if not longer:
         raise missing("length", profile)
     learner = longer[0]["learner"]
-    shorter = outcomes(profile, f"scaling-tuned-{learner}")
+    shorter = read(profile, f"scaling-tuned-{learner}")
     both = set(map(_run, longer)) & set(map(_run, shorter))
     rows = [row for row in [*shorter, *longer] if _run(row) in both]
     static, dp = (_by_length(rows, method) for method in ("static", "DP"))
     if len(static) < 2 or static.keys() != dp.keys():
         raise missing("length" if shorter else "tuned", profile, "runs of both methods at both lengths")
-    sizes = {row["method"]: row["pool_size"] for row in rows}
+    sizes = {row["method"]: row["images"] for row in rows}
     with style():
         figure, axis = plt.subplots(figsize=at_width(4.5, 2.6), layout="constrained")
         for method, curve in (("static", static), ("DP", dp)):
@@ -50,7 +50,7 @@ def make(profile: str) -> Exhibit:
 
 def _run(row: dict[str, Any]) -> tuple[str, int, int]:
     """What a run and its longer one have in common."""
-    return row["method"], row["pool_size"], row["seed"]
+    return row["method"], row["images"], row["seed"]
 
 
 def _by_length(rows: Rows, method: str) -> Curve:
@@ -65,7 +65,7 @@ def _by_length(rows: Rows, method: str) -> Curve:
 def _line(iterations: int, static: list[float], dp: list[float], rows: Rows) -> dict[str, Any]:
     low, high = difference_interval(dp, static)
     mine = [row for row in rows if (row["method"], row["iterations"]) == ("DP", iterations)]
-    asked = sum(row["triggered_by_patience"] for row in mine) / sum(row["rounds"] for row in mine)
+    asked = sum(row["by_patience"] for row in mine) / sum(row["rounds"] for row in mine)
     return {
         "iterations": iterations,
         "static %": spread(static),

@@ -7,8 +7,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy.stats import spearmanr
 
+from experiments.analysis.table import rows as read
+from experiments.studies.off_manifold import name as name_of
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import Results, grouped, missing, results_of, sd, seeds, spread
+from paper_figures.drawing.shared import grouped, missing, results_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 
 ENTRY = Entry(
@@ -29,24 +31,20 @@ ALLOWED = 10  # points by which the generator may refuse more than of plain imag
 
 def make(profile: str) -> Exhibit:
     """From the study of that name."""
-    results = results_of(profile, "off_manifold")
-    measured = [
-        {"seed": result["config"]["seed"], **row}
-        for stem, result in results.items()
-        if stem.startswith("measured")
-        for row in result["measured"]
-    ]
+    found = [result for result in results_of(profile, "off_manifold").values() if "measured" in result]
+    measured = [{"seed": result["config"]["seed"], **row} for result in found for row in result["measured"]]
     if not measured:
         raise missing("off_manifold", profile, "measured images")
     settings = grouped(measured, "window", "omega")
-    rows = [_line(window, omega, each, results) for (window, omega), each in settings.items()]
+    runs = grouped(read(profile, "off_manifold"), "window_low", "window_high", "omega")
+    rows = [_line(window, omega, each, runs) for (window, omega), each in settings.items()]
     with style():
         figure, axes = plt.subplots(2, 2, figsize=at_width(6.75, 5), layout="constrained")
         for axis, (measure, label) in zip(axes.flat, MEASURES.items(), strict=False):
             _shares(axis, measured, measure, label)
         _accuracies(axes.flat[3], rows)
         axes.flat[0].legend()
-    images = next(r["config"]["images"] for stem, r in results.items() if stem.startswith("measured"))
+    images = found[0]["config"]["images"]
     return Exhibit(
         ENTRY,
         f"Shares of {images:,} images of the same seeds over omega, guided by a learner trained for half as long as "
@@ -63,13 +61,18 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _line(window: str, omega: float, each: Rows, results: Results) -> dict[str, Any]:
-    runs = [result for stem, result in results.items() if stem.startswith(f"run-{window}-{omega:g}-seed")]
+def _line(window: str, omega: float, each: Rows, runs: dict[tuple[Any, ...], Rows]) -> dict[str, Any]:
+    trained = [
+        run
+        for (low, high, strength), mine in runs.items()
+        if (name_of((low, high)), strength) == (window, omega)
+        for run in mine
+    ]
     return {
         "window": window,
         "omega": omega,
         **{measure: mean(row[measure] for row in each) for measure in (*MEASURES, "entropy")},
-        "accuracies": [run["outcomes"][-1]["test_accuracy"] for run in runs],
+        "accuracies": [run["test_accuracy"] for run in trained],
     }
 
 

@@ -3,9 +3,8 @@
 from matplotlib import pyplot as plt
 
 from experiments.analysis.intervals import mean_interval
-from experiments.analysis.outcomes import METHODS
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import draw, grouped, results_of, seeds, spread
+from paper_figures.drawing.shared import draw, grouped, rows_of, seeds, spread
 from paper_figures.drawing.style import at_width, style
 
 ENTRY = Entry(
@@ -15,20 +14,14 @@ ENTRY = Entry(
     9,
     ("second_set",),
 )
+METHODS = ("static", "DP", "omega = 0", "prune")
 SETS = {"test_accuracy": "MNIST test", "other_digits": "digits of another source"}
 
 
 def make(profile: str) -> Exhibit:
     """From the study of the second data set."""
-    rows = []
-    for name, result in results_of(profile, "second_set").items():
-        outcome = result["outcomes"][-1]
-        method = METHODS[name.split("-")[0]]
-        rows.append(
-            {"method": method, "images": outcome["pool_size"], "seed": result["config"]["seed"]}
-            | {column: outcome[column] for column in SETS}
-        )
-    rows.sort(key=lambda row: (list(METHODS.values()).index(row["method"]), row["images"], row["seed"]))
+    rows = [{name: row[name] for name in ("method", "images", "seed", *SETS)} for row in rows_of(profile, "second_set")]
+    rows.sort(key=lambda row: (METHODS.index(row["method"]), row["images"], row["seed"]))
     groups = grouped(rows, "method", "images")
     with style():
         figure, axes = plt.subplots(1, 2, figsize=at_width(6.75, 2.7), layout="constrained")

@@ -6,11 +6,11 @@ from typing import Any
 
 from experiments.analysis.efficiency import Efficiency, efficiency, several
 from experiments.analysis.intervals import drawn_interval, mean_interval
-from experiments.analysis.outcomes import curve, outcomes
-from experiments.engine.results import load
+from experiments.analysis.table import curve
+from experiments.analysis.table import rows as read
 from experiments.verdicts.verdict import times
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
-from paper_figures.drawing.shared import LEARNERS, missing, results_of, seeds
+from paper_figures.drawing.shared import LEARNERS, missing, rows_of, seeds
 from paper_figures.drawing.style import COLOURS
 from paper_figures.drawing.variants import DRAWN, Variant, figure_of, gains, points, table
 
@@ -26,10 +26,9 @@ ENTRY = Entry(
 def make(profile: str) -> Exhibit:
     """From the study of static settings and the tuned static runs of its sizes and seeds."""
     groups: dict[tuple[str, int], dict[str, Variant]] = {}
-    for name, result in sorted(results_of(profile, "static_settings").items()):
-        _, images, learner, way = name.rpartition("-seed")[0].split("-", 3)
-        group = groups.setdefault((learner, int(images)), {})
-        group.setdefault(way, _variant(result)).runs[result["config"]["seed"]] = result
+    for run in rows_of(profile, "static_settings"):
+        group = groups.setdefault((run["learner"], run["images"]), {})
+        group.setdefault(run["setting"] or run["variant"], _variant(run)).runs[run["seed"]] = run
     shown: dict[str, list[Variant]] = {}
     lines, said = [], []
     for (learner, size), others in sorted(groups.items()):
@@ -57,11 +56,10 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _variant(result: dict[str, Any], note: str = "") -> Variant:
-    config = result["config"]
+def _variant(run: dict[str, Any], note: str = "") -> Variant:
     return Variant(
-        f"{LEARNERS[config['learner']]}, {config['n_initial']:,} images, scale {config['guidance_scale']:g}, "
-        f"learning rate {config['lr']:g}{note}",
+        f"{LEARNERS[run['learner']]}, {run['images']:,} images, scale {run['guidance_scale']:g}, "
+        f"learning rate {run['lr']:g}{note}",
         COLOURS["static"],
         {},
     )
@@ -73,9 +71,8 @@ def _searched(profile: str, learner: str, size: int, others: list[Variant]) -> V
     Raises:
         UserError: there are none.
     """
-    tuned = load(profile, f"scaling-tuned-{learner}")
-    runs = {seed: tuned.get(f"static-{size}-seed{seed}") for each in others for seed in each.runs}
-    there = {seed: run for seed, run in runs.items() if run is not None}
+    tuned = {run["seed"]: run for run in read(profile, f"scaling-tuned-{learner}", method="static", images=size)}
+    there = {seed: tuned[seed] for each in others for seed in each.runs if seed in tuned}
     if not there:
         raise missing("tuned", profile, f"static runs of the {LEARNERS[learner]} with {size:,} images")
     found = _variant(next(iter(there.values())), ", searched")
@@ -95,7 +92,7 @@ def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, 
     """Data efficiency against static training at its best settings and at its second best; of the same runs of DP."""
     second = {size: ways["second"] for (of, size), ways in groups.items() if of == learner and "second" in ways}
     used = set.intersection(*(set(each.runs) for each in second.values())) if second else set()
-    rows = [row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in used]
+    rows = [row for row in read(profile, f"scaling-tuned-{learner}") if row["seed"] in used]
     dp, best = curve(rows, "DP"), {size: found for size, found in curve(rows, "static").items() if size in second}
     if not dp or not best:
         return ""
@@ -110,7 +107,7 @@ def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
     """DP at its best size against the best of the static runs, of their seeds; chosen anew in every draw."""
     static = {k: list(each.accuracies().values()) for k, each in enumerate(shown) if len(each.runs) > 1}
     seeds = {seed for each in shown for seed in each.runs}
-    dp = several(curve([row for row in outcomes(profile, f"scaling-tuned-{learner}") if row["seed"] in seeds], "DP"))
+    dp = several(curve([row for row in read(profile, f"scaling-tuned-{learner}") if row["seed"] in seeds], "DP"))
     if not static or not dp:
         return ""
     low, high = drawn_interval(lambda dp, static: max(dp.values()) - max(static.values()), dp, static)

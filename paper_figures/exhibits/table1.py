@@ -3,7 +3,8 @@
 from statistics import mean
 from typing import Any
 
-from experiments.analysis.outcomes import correct, hard_images, outcomes, shift_means
+from experiments.analysis.hard_images import correct, hard_images
+from experiments.analysis.table import rows as read
 from experiments.data.shift_sets import SHIFTS
 from paper_figures.drawing import published
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
@@ -24,18 +25,17 @@ def make(profile: str) -> Exhibit:
     rows: Rows = []
     best = []
     for learner in LEARNERS:
-        compared = outcomes(profile, f"comparison-{learner}")
-        real = sorted((row for row in compared if row["method"] == "real"), key=lambda row: row["pool_size"])
+        real = sorted(read(profile, f"comparison-{learner}", method="real"), key=lambda row: row["images"])
         rows += [{"settings": "", **row} for row in real]
         for setting in SETTINGS:
-            pruned = [row for row in compared if row["method"] == "prune" and row["variant"] == setting]
-            whole = [row for row in (*outcomes(profile, _study(setting, learner)), *pruned) if full(row)]
+            pruned = read(profile, f"comparison-{learner}", method="prune", setting=setting)
+            whole = [*read(profile, f"scaling-{setting}-{learner}", branch_iteration=None), *pruned]
             rows += [{"settings": setting, **row} for row in chosen(whole)]
             if whole:
                 best.append(f"{LEARNERS[learner]}, {setting}: {_best(whole)}")
     if not rows:
         raise missing("comparison", profile)
-    groups = grouped(rows, "learner", "settings", "method", "pool_size", "n_initial")
+    groups = grouped(rows, "learner", "settings", "method", "images", "n_initial")
     table = [{**_what(group[0]), **_measured(group, mask)} for group in groups.values()]
     hard = (
         f"the {mask.sum():,} test images that most of the real-trained reference learners get wrong, so that learners "
@@ -59,33 +59,24 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _study(setting: str, learner: str) -> str:
-    return f"scaling-{setting}-{learner}"
-
-
-def full(row: dict[str, Any]) -> bool:
-    """Whether a run, not a branch of one."""
-    return row["branch_iteration"] is None
-
-
 def chosen(rows: Rows) -> Rows:
     """Static at the size of the pruned runs and at its largest, the pruned runs, DP at that size and at its largest."""
-    small = {row["pool_size"] for row in rows if row["method"] == "prune"}
+    small = {row["images"] for row in rows if row["method"] == "prune"}
     found: Rows = []
     for method in ("static", "prune", "DP"):
         mine = [row for row in rows if row["method"] == method]
-        sizes = {row["pool_size"] for row in mine}
+        sizes = {row["images"] for row in mine}
         found += [
             row
             for size in sorted(sizes & small | {max(sizes)} if sizes else ())
             for row in mine
-            if row["pool_size"] == size
+            if row["images"] == size
         ]
     return found
 
 
 def _best(rows: Rows) -> str:
-    groups = grouped(rows, "method", "pool_size")
+    groups = grouped(rows, "method", "images")
     method, size = max(groups, key=lambda key: mean(row["test_accuracy"] for row in groups[key]))
     return f"{method} with {size:,} images"
 
@@ -96,18 +87,17 @@ def _what(row: dict[str, Any]) -> dict[str, Any]:
         "settings": row["settings"],
         "method": row["method"],
         "iterations": row["iterations"],
-        "data size": row["pool_size"],
+        "data size": row["images"],
         "generated": row["generated"],
     }
 
 
 def _measured(group: Rows, mask: Any) -> dict[str, Any]:
-    shifts = [shift_means(row["shift_accuracy"]) for row in group]
     hard = 100 * correct(row["test_predictions"] for row in group)[:, mask].mean(1) if mask.any() else []
     return {
         "validation %": spread([row["validation_accuracy"] for row in group]),
         "test %": spread([row["test_accuracy"] for row in group]),
-        **{f"{kind} %": spread([shift[kind] for shift in shifts], 1) for kind in SHIFTS},
+        **{f"{kind} %": spread([row[kind] for row in group], 1) for kind in SHIFTS},
         "hard %": spread(list(map(float, hard)), 1),
         "seeds": len(group),
     }

@@ -2,19 +2,20 @@
 
 from typing import Any
 
+from experiments.analysis.generators import by_seed, diversities, runs
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
-from paper_figures.drawing.shared import NOT_COMPARABLE, Results, results_of, seeds, spread
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
+from paper_figures.drawing.shared import NOT_COMPARABLE, missing, seeds, spread
 
 ENTRY = Entry("table2", "Table 2: the choice of the generator", MEASURED, 22, ("generators",))
 
 
 def make(profile: str) -> Exhibit:
     """From the generators study."""
-    results = results_of(profile, "generators")
-    labels = dict.fromkeys(name.removeprefix("diversity-") for name in results if name.startswith("diversity-"))
-    labels |= dict.fromkeys(name.split("-", 1)[1].rsplit("-", 1)[0] for name in results if "-seed" in name)
-    table = [_row(label, results) for label in labels]
+    found, measured = runs(profile), diversities(profile)
+    if not (found or measured):
+        raise missing("generators", profile)
+    table = [_row(name, measured.get(name, {}), found.get(name, [])) for name in measured | found]
     order = sorted(table, key=lambda row: -(row["recall"] or 0))
     compared = [row for row in order if row["difference"]]
     lost = [row["generator"] for row in compared if row["difference"].startswith("-")]
@@ -35,25 +36,15 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _row(label: str, results: Results) -> dict[str, Any]:
-    found = results.get(f"diversity-{label}", {})
-    runs = {
-        method: {
-            result["config"]["seed"]: result
-            for name, result in results.items()
-            if name.startswith(f"{method}-{label}-seed")
-        }
-        for method in ("static", "DP")
-    }
-    tests = {m: {s: r["outcomes"][-1]["test_accuracy"] for s, r in each.items()} for m, each in runs.items()}
+def _row(label: str, found: dict[str, Any], trained: Rows) -> dict[str, Any]:
+    tests = {method: by_seed(trained, method) for method in ("static", "DP")}
     gaps = [tests["DP"][seed] - tests["static"][seed] for seed in tests["DP"] if seed in tests["static"]]
-    first = next(iter([*runs["static"].values(), *runs["DP"].values(), found]))
     return {
         "generator": label.replace("-", " "),
-        "guidance scale": first["config"]["guidance_scale"],
+        "guidance scale": trained[0]["guidance_scale"] if trained else found["config"]["guidance_scale"],
         **{measure: round(found[measure], 3) if found else None for measure in ("recall", "coverage", "precision")},
         "recognised %": round(100 * found["recognised"], 1) if found else None,
-        "images": max((r["outcomes"][-1]["pool_size"] for each in runs.values() for r in each.values()), default=None),
+        "images": max((run["images"] for run in trained), default=None),
         "static %": spread(list(tests["static"].values())),
         "DP %": spread(list(tests["DP"].values())),
         "difference": spread(gaps),

@@ -3,8 +3,8 @@
 from typing import Any
 
 from paper_figures.drawing import published
-from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
-from paper_figures.drawing.shared import NOT_COMPARABLE, results_of, seeds, spread
+from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
+from paper_figures.drawing.shared import NOT_COMPARABLE, grouped, rows_of, seeds, spread
 
 ENTRY = Entry("table3", "Table 3: ablation", MEASURED, 23, ("ablation",))
 
@@ -13,14 +13,10 @@ ROWS = ("base", "omega-zero", "omega-small", "omega-large", "patience-fixed", "n
 
 def make(profile: str) -> Exhibit:
     """From the ablation study."""
-    results = results_of(profile, "ablation")
-    groups = {name: [result for stem, result in results.items() if stem.rsplit("-", 1)[0] == name] for name in ROWS}
-    table = [_row(runs) for runs in groups.values() if runs]
-    tests = {
-        name: sum(run["outcomes"][-1]["test_accuracy"] for run in runs) / len(runs)
-        for name, runs in groups.items()
-        if runs
-    }
+    found = grouped(rows_of(profile, "ablation"), "variant")
+    groups = {name: found[(name,)] for name in ROWS if (name,) in found}
+    table = [_row(runs) for runs in groups.values()]
+    tests = {name: sum(run["test_accuracy"] for run in runs) / len(runs) for name, runs in groups.items()}
     best = max(tests, key=lambda name: tests[name])
     return Exhibit(
         ENTRY,
@@ -35,16 +31,16 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    config = runs[0]["config"]
-    weight = config["newest_weight"]
+def _row(runs: Rows) -> dict[str, Any]:
+    first = runs[0]
+    weight = first["newest_weight"]
     return {
-        "omega": config["guidance"]["omega"],
-        "patience": "incremental" if config["incremental"] else "fixed",
-        "initial patience": config["patience"],
+        "omega": first["omega"],
+        "patience": "incremental" if first["incremental"] else "fixed",
+        "initial patience": first["patience"],
         "batch sampling": "uniform" if weight == 1 else f"newest {weight:g} times as often",
-        "images": runs[0]["outcomes"][-1]["pool_size"],
-        "validation %": spread([run["outcomes"][-1]["validation_accuracy"] for run in runs]),
-        "test %": spread([run["outcomes"][-1]["test_accuracy"] for run in runs]),
+        "images": first["images"],
+        "validation %": spread([run["validation_accuracy"] for run in runs]),
+        "test %": spread([run["test_accuracy"] for run in runs]),
         "seeds": len(runs),
     }

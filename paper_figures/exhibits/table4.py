@@ -9,7 +9,7 @@ from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, grouped, scal
 
 ENTRY = Entry("table4", "Table 4: details of the scaling runs", MEASURED, 24, ("scaling", "tuned"))
 
-COLUMNS = ("method", "n_initial", "n_per_round", "rounds", "pool_size")
+COLUMNS = ("method", "n_initial", "n_per_round", "rounds", "images")
 ORDER = ("DP", "omega = 0", "static")
 
 
@@ -44,10 +44,10 @@ def _summary(rows: Rows) -> dict[str, Any]:
         "N": first["n_initial"],
         "P": first["n_per_round"] if grows else None,
         "k": first["rounds"] if grows else None,
-        "final size": first["pool_size"],
+        "final size": first["images"],
         "omega": first["omega"] if grows else None,
         "patience": first["patience"] if grows else None,
-        "by patience": f"{sum(r['triggered_by_patience'] for r in rows) / additions:.0%}" if additions else None,
+        "by patience": f"{sum(r['by_patience'] for r in rows) / additions:.0%}" if additions else None,
         "branch-out": round(mean(branches)) if branches else None,
         "validation %": spread([row["validation_accuracy"] for row in rows]),
         "test %": spread([row["test_accuracy"] for row in rows]),

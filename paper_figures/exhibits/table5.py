@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from experiments.analysis.efficiency import Curve, equivalents
-from experiments.analysis.outcomes import curve
+from experiments.analysis.table import curve
 from paper_figures.drawing import published
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, scaling, seeds, spread

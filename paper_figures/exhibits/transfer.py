@@ -6,10 +6,10 @@ from typing import Any
 from matplotlib import pyplot as plt
 
 from experiments.analysis.intervals import difference_interval
-from experiments.engine.results import load
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, grouped, results_of, sd, seeds, spread
+from paper_figures.drawing.shared import LEARNERS, grouped, rows_of, sd, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
+from paper_figures.drawing.variants import counterparts
 
 ENTRY = Entry(
     "transfer",
@@ -22,15 +22,12 @@ ENTRY = Entry(
 
 def make(profile: str) -> Exhibit:
     """From the study of transfer and the scaling studies at equal settings."""
-    rows = [
-        {"student": student, "images": f"made for the {LEARNERS[result['config']['learner']]}"}
-        | {"seed": result["config"]["seed"], "accuracy": reached["outcomes"][-1]["test_accuracy"]}
-        for result in results_of(profile, "transfer").values()
-        for student, reached in result["students"].items()
-    ]
-    sizes = next(iter(results_of(profile, "transfer").values()))["config"]
-    for student in dict.fromkeys(row["student"] for row in rows):
-        rows += _known(profile, student, sizes, {row["seed"] for row in rows})
+    found = rows_of(profile, "transfer")
+    rows = [_row(run, f"made for the {LEARNERS[run['maker']]}") for run in found]
+    for student in dict.fromkeys(run["learner"] for run in found):
+        known = counterparts(profile, student, found[0], {run["seed"] for run in found})
+        for images, method in (("plain, from the start", "static"), ("its own practice", "DP")):
+            rows += [_row(run, images) for run in known.get(method, [])]
     groups = grouped(rows, "student", "images")
     with style():
         students = list(dict.fromkeys(row["student"] for row in rows))
@@ -64,18 +61,8 @@ def make(profile: str) -> Exhibit:
     )
 
 
-def _known(profile: str, student: str, sizes: dict[str, Any], wanted: set[int]) -> Rows:
-    """Static training and practice of the student's own, of the scaling study."""
-    final = sizes["n_initial"] + sizes["rounds"] * sizes["n_per_round"]
-    stems = {"plain, from the start": f"static-{final}", "its own practice": f"DP-{sizes['n_initial']}"}
-    results = load(profile, f"scaling-equal-{student}")
-    return [
-        {"student": student, "images": images, "seed": seed}
-        | {"accuracy": results[f"{stem}-seed{seed}"]["outcomes"][-1]["test_accuracy"]}
-        for images, stem in stems.items()
-        for seed in sorted(wanted)
-        if f"{stem}-seed{seed}" in results
-    ]
+def _row(run: dict[str, Any], images: str) -> dict[str, Any]:
+    return {"student": run["learner"], "images": images, "seed": run["seed"], "accuracy": run["test_accuracy"]}
 
 
 def _answer(groups: dict[tuple[Any, ...], Rows]) -> str:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from experiments.studies.tuning import GROWING, METHODS, SHARED, additions_of, validation_accuracy
+from experiments.studies.tuning import GROWING, METHODS, SHARED, additions_of
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, grouped, results_of
+from paper_figures.drawing.shared import LEARNERS, grouped, rows_of
 
 ENTRY = Entry("tuning", "The search: every method's settings", MEASURED, 30, ("tuning",))
 
-NAMES = {method.replace(" = ", ""): method for method in METHODS}
 RANGES = {
     "guidance scale": SHARED["guidance_scale"],
     "learning rate": SHARED["lr"],
@@ -20,7 +19,7 @@ RANGES = {
 
 def make(profile: str) -> Exhibit:
     """From the tuning study."""
-    rows = [_row(name, result) for name, result in results_of(profile, "tuning").items()]
+    rows = [_row(run) for run in rows_of(profile, "tuning")]
     searches = grouped(
         sorted(rows, key=lambda r: (list(LEARNERS.values()).index(r["learner"]), r["method"])), "learner", "method"
     )
@@ -67,24 +66,23 @@ def _of_growing(row: dict[str, Any]) -> dict[str, list[int]]:
     }
 
 
-def _row(name: str, result: dict[str, Any]) -> dict[str, Any]:
-    learner, method, trial = name.split("-")
-    config, method = result["config"], NAMES[method]
+def _row(run: dict[str, Any]) -> dict[str, Any]:
+    method = run["method"]
     grows = method != "static"
     return {
-        "learner": LEARNERS[learner],
+        "learner": LEARNERS[run["learner"]],
         "method": method,
-        "trial": int(trial),
-        "validation %": round(validation_accuracy(result), 2),
+        "trial": int(run["variant"]),
+        "validation %": round(run["validation_accuracy"], 2),
         "best": "",
-        "guidance scale": config["guidance_scale"],
-        "learning rate": config["lr"],
-        "iterations": config["iterations"],
-        "N": config["n_initial"],
-        "P": config["n_per_round"] if grows else None,
-        "k": config["rounds"] if grows else None,
-        "patience": config["patience"] if grows else None,
-        "omega": config["guidance"]["omega"] if method == "DP" else None,
-        "noise levels": " to ".join(map("{:g}".format, config["guidance"]["interval"])) if method == "DP" else None,
-        "over-sampling": config["over_sampling"] if method == "prune" else None,
+        "guidance scale": run["guidance_scale"],
+        "learning rate": run["lr"],
+        "iterations": run["iterations"],
+        "N": run["n_initial"],
+        "P": run["n_per_round"] if grows else None,
+        "k": run["planned"] if grows else None,
+        "patience": run["patience"] if grows else None,
+        "omega": run["omega"] if method == "DP" else None,
+        "noise levels": f"{run['window_low']:g} to {run['window_high']:g}" if method == "DP" else None,
+        "over-sampling": run["over_sampling"] if method == "prune" else None,
     }

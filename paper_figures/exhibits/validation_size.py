@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
-from paper_figures.drawing.shared import seeds
+from paper_figures.drawing.shared import rows_of, seeds
 from paper_figures.drawing.variants import DRAWN, baselines, clear, figure_of, points, table, variants
 
 ENTRY = Entry(
@@ -17,10 +17,9 @@ ENTRY = Entry(
 
 def make(profile: str) -> Exhibit:
     """From the study of validation sizes."""
-    found = variants(profile, "validation_size", {})
-    found.sort(key=lambda each: int(each.name))
-    sizes = {each.name: f"{int(each.name):,} validation images" for each in found}
-    named = [replace(each, name=sizes[each.name]) for each in found]
+    sizes = sorted({run["validation_images"] for run in rows_of(profile, "validation_size")})
+    names = {size: f"{size:,} validation images" for size in sizes}
+    named = variants(profile, "validation_size", names, "validation_images")
     base = baselines(profile, named).get("DP")
     if base:
         base = replace(base, name="all 5,000 (DP)")

@@ -13,7 +13,7 @@ from PIL import Image
 from dp.config import PracticeConfig
 from dp.data import fashion_mnist as data
 from dp.guidance.guidance import GuidanceConfig
-from experiments.analysis.outcomes import correct, hard_images
+from experiments.analysis.hard_images import correct, hard_images
 from experiments.data import shift_sets
 from experiments.engine import practice_runs as runs
 from experiments.engine.study import Profile
@@ -172,13 +172,16 @@ def test_hard_images_are_those_most_references_get_wrong(monkeypatch):
     labels = "".join(map(str, data.test_images().labels.tolist()))
     wrong = "".join(str((int(digit) + 1) % len(data.CLASSES)) for digit in labels)
     half = wrong[:5000] + labels[5000:]
-    recorded = {
-        f"reference-1-seed{k}": {"outcomes": [{"test_predictions": p}]} for k, p in enumerate((labels, half, half))
-    }
-    monkeypatch.setattr("experiments.analysis.outcomes.load", lambda profile, study: recorded)
+    asked = []
+
+    def rows(profile, study, **columns):
+        asked.append(columns)
+        return [{"test_predictions": each} for each in (labels, half, half)]
+
+    monkeypatch.setattr("experiments.analysis.hard_images.rows", rows)
     hard = hard_images("p", ["comparison"])
     assert hard[:5000].all() and not hard[5000:].any()
-    assert correct([half]).mean() == 0.5
+    assert correct([half]).mean() == 0.5 and asked == [{"method": "reference"}]
 
 
 def test_plateaus_can_be_told_by_a_part_of_the_validation_images():

@@ -51,12 +51,14 @@ def test_new_measurements_make_a_fit_stale(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
     static = {n: accuracy for n, accuracy in static_curve()}
 
-    def rows(profile, study):
-        found = [{"method": "static", "pool_size": n, "test_accuracy": a} for n, a in static.items()]
-        found += [{"method": "DP", "pool_size": 300, "test_accuracy": 70.0, "n_initial": 100, "n_per_round": 20}]
+    def rows(profile, study, **columns):
+        if study == "selection":
+            return []
+        found = [{"method": "static", "images": n, "test_accuracy": a} for n, a in static.items()]
+        found += [{"method": "DP", "images": 300, "test_accuracy": 70.0, "n_initial": 100, "n_per_round": 20}]
         return [each | {"rounds": 10, "seed": 0, "branch_iteration": None} for each in found]
 
-    monkeypatch.setattr(theory_practice, "outcomes", rows)
+    monkeypatch.setattr(theory_practice, "rows", rows)
     settings = TheoryPractice(("scaling-equal-convnet",), "scaling-equal-convnet")
     (job,) = jobs(settings, Profile("p"))
     results.record("p", job, {"model": MODEL}, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dp.config import PracticeConfig
+from dp.config import PracticeConfig, plain
 from dp.guidance.guidance import GuidanceConfig
 from experiments import verdicts
 from experiments.data.shift_sets import SHIFTS
@@ -28,6 +28,8 @@ def write(
     """Results of a run, one a seed, that ended at `accuracy`."""
     for seed, off in enumerate(SPREAD):
         config = replace(PracticeConfig(seed=seed), **change)
+        if name.startswith(("static-", "omega0-", "prune-", "real-")):
+            config = plain(config)
         size = config.n_initial + config.rounds * config.n_per_round
         outcome = {
             "pool_size": size,
@@ -39,6 +41,7 @@ def write(
         }
         additions = [
             {
+                "iteration": 100 * (k + 1),
                 "pool_size": config.n_initial + (k + 1) * config.n_per_round,
                 "trigger": "patience",
                 "candidates": 1,
@@ -49,7 +52,9 @@ def write(
         before = [[error_before + off] * config.rounds] * (config.rounds + 1) if error_before is not None else []
         hardness = {"misclassified": [10] * config.rounds if before else [], "error": before}
         result = {"outcomes": [outcome], "additions": additions, "hardness": hardness, "operations": operations}
-        record(study, f"{name}-seed{seed}", asdict(config), result)
+        source = {"source": "real" if name.startswith("real-") else "generated"}
+        generator = {"generator": name.split("-")[1]} if study == "generators" else {}
+        record(study, f"{name}-seed{seed}", asdict(config) | source | generator, result)
 
 
 def record(study: str, name: str, config: dict, result: dict) -> None:
@@ -154,7 +159,11 @@ def selection(prune: dict[float, float], guided: dict[float, float]) -> None:
     for way, accuracies in ways.items():
         for strength, accuracy in accuracies.items():
             cost = strength if way == "prune" else {"cheap": 1.2, "exact": 3.0}[way]
-            write("selection", f"{way}-{strength:g}", accuracy, operations={"addition": cost}, **run)
+            if way == "prune":
+                how = {"over_sampling": float(strength), "guidance": GuidanceConfig(0.0)}
+            else:
+                how = {"guidance": GuidanceConfig(strength, gradient="unet" if way == "exact" else "x0")}
+            write("selection", f"{way}-{strength:g}", accuracy, operations={"addition": cost}, **run, **how)
 
 
 def test_selection_with_optima_and_cheap_guidance(folder):
@@ -189,7 +198,8 @@ def test_pruning_that_wins_when_both_are_tuned_speaks_against_guidance(folder):
     selection({1: 80.0, 4: 83.0, 18: 81.0}, {0.1: 82.0, 0.3: 85.0, 0.7: 81.0})
     scaling("scaling-tuned-convnet", STATIC, GOOD)
     run = {"n_initial": 1000, "rounds": 3, "n_per_round": 1000}
-    write("comparison-convnet", "prune-tuned-4000", 88.0, **run)
+    pruned = {"guidance": GuidanceConfig(0.0), "over_sampling": 4.0}
+    write("comparison-convnet", "prune-tuned-4000", 88.0, **run, **pruned)
     found = verdicts.cheaper_than_pruning("p")
     assert found.verdict == "holds in part" and found.more["tuned"]["convnet"]["gain"] == pytest.approx(-2.0)
 
@@ -208,8 +218,8 @@ def test_ablation_and_generators(folder):
     found = verdicts.patience_and_sampling("p")
     assert found.verdict == "holds in part" and found.effect == pytest.approx(-1.0)
     for name, (recall, accuracy) in {"a": (0.2, 70.0), "b": (0.4, 75.0), "c": (0.6, 74.0)}.items():
-        write("generators", f"static-{name}", accuracy)
-        record("generators", f"diversity-{name}", {}, {"recall": recall})
+        write("generators", f"static-{name}", accuracy, rounds=0)
+        record("generators", f"diversity-{name}", {"generator": name, "guidance_scale": 3.0}, {"recall": recall})
     found = verdicts.diverse_generator("p")
     assert found.effect == pytest.approx(4.0) and found.verdict == "holds in part"  # rank correlation 0.5
 
