@@ -28,7 +28,7 @@ import numpy as np
 from experiments import verdicts
 from experiments.engine import results
 from experiments.analysis.efficiency import efficiency, equivalents, fit
-from experiments.analysis.outcomes import curve, outcomes
+from experiments.analysis.table import curve, rows, table
 
 plt.rcParams.update({"figure.dpi": 70, "axes.spines.top": False, "axes.spines.right": False})
 folder = results.folder("cpu")
@@ -74,14 +74,23 @@ for size, values in sorted(accuracy.items()):
     print(f"{size:6,} images: {np.mean(values):.2f}% (sd {np.std(values, ddof=1):.2f}, {len(values)} seeds)")
 
 # %% [markdown]
-# ## The same with the project's functions
+# ## The same from the results table
 #
-# `outcomes` has one row a run or branch-out, `curve` the accuracies of a method by size. `efficiency` says how many more
+# The table has a row per trained learner, of all studies, with its settings and what it has reached
+# (`python -m experiments table` prints it; `help(experiments.analysis.table)` says what its columns are).
+
+# %%
+results_table = table("cpu")
+of_study = results_table[results_table.study == "scaling-equal-convnet"]
+of_study.groupby(["method", "images"]).test_accuracy.agg(["mean", "std", "size"]).round(2)
+
+# %% [markdown]
+# `rows` has a study's rows as plain dicts, `curve` the accuracies of a method by size. `efficiency` says how many more
 # images static training needs at its best; `equivalents` says it at each size of Deliberate Practice.
 
 # %%
-rows = outcomes("cpu", "scaling-equal-convnet")
-static, dp = curve(rows, "static"), curve(rows, "DP")
+runs = rows("cpu", "scaling-equal-convnet")
+static, dp = curve(runs, "static"), curve(runs, "DP")
 print(efficiency(static, dp))
 for each in equivalents(static, dp):
     reached = "never reached by static" if each.static_size is None else f"static needs {each.static_size:,.0f}"
@@ -109,9 +118,9 @@ axis.legend();
 
 # %%
 from dp import CLASSES, test_images
-from experiments.analysis.outcomes import correct
+from experiments.analysis.hard_images import correct
 
-right = {m: correct(r["test_predictions"] for r in rows if r["method"] == m and r["pool_size"] == 4000) for m in ("static", "DP")}
+right = {m: correct(r["test_predictions"] for r in runs if r["method"] == m and r["images"] == 4000) for m in ("static", "DP")}
 labels = test_images().labels.numpy()
 print(f"{'':12} static     DP   (4,000 images, percent)")
 for label, name in enumerate(CLASSES):
