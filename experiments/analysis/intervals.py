@@ -6,11 +6,12 @@ it three times in four.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from scipy.stats import linregress, t
+from scipy.stats import linregress, t, ttest_1samp, ttest_ind
 
 Interval = tuple[float, float]
 At = TypeVar("At")  # where a mean was measured: a size, a strength
@@ -57,19 +58,23 @@ def _drawn(curve: dict[At, list[float]], one_spread: bool, rng: np.random.Genera
 
 
 def mean_interval(values: list[float]) -> Interval:
-    """Of the mean of a value for each seed; without bounds for a single one."""
+    """Return the interval of the mean of a value per seed; a single value bounds nothing."""
     if len(values) < 2:
         return -math.inf, math.inf
-    return _around(float(np.mean(values)), _error(values), len(values) - 1)
+    return _bounds(ttest_1samp, values, 0.0)
 
 
 def difference_interval(a: list[float], b: list[float]) -> Interval:
-    """Of mean(a) - mean(b), whose spreads may differ (Welch); without bounds if either is a single value."""
+    """Return the interval of mean(a) - mean(b), whose spreads may differ (Welch); a single value bounds nothing."""
     if min(len(a), len(b)) < 2:
         return -math.inf, math.inf
-    one, other = _error(a), _error(b)
-    freedom = (one + other) ** 2 / (one**2 / (len(a) - 1) + other**2 / (len(b) - 1)) if one + other else 1.0
-    return _around(float(np.mean(a) - np.mean(b)), one + other, freedom)
+    return _bounds(ttest_ind, a, b, equal_var=False)
+
+
+def _bounds(test: Callable[..., Any], *samples: Any, **options: Any) -> Interval:
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # that all seeds may agree
+        low, high = test(*samples, **options).confidence_interval(0.95)
+    return float(low), float(high)
 
 
 def slope_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, Interval]:
@@ -84,11 +89,6 @@ def line_interval(x: Sequence[float], y: Sequence[float], at: float) -> tuple[fl
     squared_error = float(line.stderr) ** 2 * (float(np.var(x)) + (at - float(np.mean(x))) ** 2)
     height = float(line.intercept + line.slope * at)
     return height, _around(height, squared_error, len(x) - 2)
-
-
-def _error(values: list[float]) -> float:
-    """Squared standard error of the mean."""
-    return float(np.var(values, ddof=1)) / len(values)
 
 
 def _around(middle: float, squared_error: float, freedom: float) -> Interval:

@@ -13,7 +13,7 @@ from experiments.engine.check import check, differences
 from experiments.engine.results import Job
 from experiments.engine.study import Profile
 from experiments.engine.workers import run
-from experiments.profiles import profile
+from experiments.profiles import profile, smoke
 from experiments.studies import dynamics, jobs_of, studies
 from paper_figures import commands as figures
 from tests.experiments.small_jobs import depends_on_the_day, fails_at_three, square
@@ -121,6 +121,10 @@ def test_names_are_unique(name):
     # Tuned runs are results of the scaling and comparison studies; the model is fitted to what has been measured.
     of_others = {"tuned", "length", "static_settings", "theory_practice"}
     assert {study.split("-")[0] for study, _ in names} == studies().keys() - of_others
+
+
+def test_no_study_runs_at_full_length_in_smoke():
+    assert smoke.CHANGES.keys() == studies().keys() | {"live"}
 
 
 def test_unknown_study_and_profile_are_named():
