@@ -40,11 +40,12 @@ def jobs(settings: Length, profile: Profile) -> list[Job]:
         static_sizes=(max(compared.static_sizes),),
         dp_sizes=(max(compared.dp_sizes),),
     )
-    return [
-        practice_job("length", job.name, replace(settings_of(job.config), iterations=settings.iterations))
-        for job in tuned.jobs(largest, profile)
-        if job.study == f"scaling-tuned-{settings.learner}" and job.name.startswith(("static-", "DP-"))
-    ]
+    found = []
+    for job in tuned.jobs(largest, profile):
+        run = settings_of(job.config)
+        if job.study == f"scaling-tuned-{settings.learner}" and (run.guidance.omega or not run.rounds):
+            found.append(practice_job("length", job.name, replace(run, iterations=settings.iterations)))
+    return found
 
 
 STUDY = Study("length", Length(), jobs)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dp import bundled_oracle, bundled_pipeline, guide
 from dp.data.fashion_mnist import CLASSES
-from experiments.analysis.outcomes import curve
+from experiments.analysis.table import curve
 from paper_figures.drawing.exhibit import Rows
 from paper_figures.drawing.gap import draw_gap
 from paper_figures.drawing.pictures import grids, mosaic
