@@ -42,7 +42,9 @@ class LatentClassPipeline(DiffusionPipeline):
 
         x_t: [B, 4, h, w]; labels: int64 [B]; returns float32 [B, 4, h, w].
         """
-        x_t = self.scheduler.scale_model_input(x_t, t).to(self.unet.dtype)
+        if hasattr(self.scheduler, "scale_model_input"):  # flow matching has none
+            x_t = self.scheduler.scale_model_input(x_t, t)
+        x_t = x_t.to(self.unet.dtype)
         if guidance_scale == 1:
             return self.unet(x_t, t, class_labels=labels).sample.float()
         both = torch.cat([labels, torch.full_like(labels, self.null_class)])
@@ -84,7 +86,7 @@ class LatentClassPipeline(DiffusionPipeline):
             shape = (len(labels), self.unet.config.in_channels, size, size)
             latents = randn_tensor(shape, generator=generator, device=device, dtype=self.unet.dtype)
         self.scheduler.set_timesteps(num_inference_steps, device=device)
-        x_t = latents.to(device) * self.scheduler.init_noise_sigma
+        x_t = latents.to(device) * getattr(self.scheduler, "init_noise_sigma", 1.0)
         accepted = inspect.signature(self.scheduler.step).parameters  # not every scheduler takes eta
         extra = {name: value for name, value in (("eta", eta), ("generator", generator)) if name in accepted}
         for t in self.progress_bar(self.scheduler.timesteps):
