@@ -3,10 +3,10 @@
     python benchmarks/compatibility.py               # about 15 minutes on one core
     python benchmarks/compatibility.py --recorded    # writes the tables of docs/guidance.md anew, without computing
 
-Each sampler makes 32 images, 10 steps, plain, with omega 0 and guided with omega 0.5 at t < 0.4 T, from the same seeds, by
-a half-trained classifier. A scheduler is one that works if omega 0 gives the same bits as the plain sampler, entropy rises
-by more than four standard errors, and the oracle recognises at most a tenth of the images less. Schedulers that need
-torchsde are left out where it is not installed.
+Each sampler makes 32 images, 10 steps, plain, with omega 0 and guided with omega 0.5 at t < 0.4 T, from the same seeds,
+by a half-trained classifier. A scheduler is one that works if omega 0 gives the same bits as the plain sampler, entropy
+rises by more than four standard errors, and the oracle recognises at most a tenth of the images less. Schedulers that
+need torchsde are left out where it is not installed.
 """
 
 import argparse

@@ -45,7 +45,7 @@ from benchmarks.guidance_cost import SD15_STEPS, memory_by_steps, stock_ratio, v
 from benchmarks.guidance_quality import BATCH, STEPS, VARIANTS, Cell, Study, Variant, measure, new_learner, train
 from dp.generation.generator import Generator
 from dp.generation.latent_class_pipeline import LatentClassPipeline
-from dp.guidance.objectives import Entropy
+from dp.guidance.objectives import Entropy, Robust
 from dp.pretrained.load import bundled_pipeline
 from dp.utils.command_line import run_command
 from dp.utils.errors import UserError
@@ -66,9 +66,14 @@ def main() -> None:
     parser.add_argument("--recorded", action="store_true", help="print what is recorded, measure nothing")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--small", action="store_true", help="two variants, few seeds, one turn")
+    parser.add_argument(
+        "--robust", action="store_true", help="measure the robust objective alone, into the recorded file"
+    )
     options = parser.parse_args()
     path = ROOT / "build" / "guidance-small" / "guidance.json" if options.small else RESULTS
-    if not options.recorded:
+    if options.robust:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"robust": robust()}, indent=1) + "\n")
+    elif not options.recorded:
         record(path, options.small)
     elif not path.is_file():
         raise UserError(f"{path}: nothing recorded; run the same command without --recorded")
@@ -142,6 +147,27 @@ def record(path: Path, small: bool) -> None:
     }
     write_json(path, results)
     plot(results, path.with_suffix(".png"))
+
+
+# The ways that the robust objective is compared in, each at two strengths.
+ROBUST = [(Variant("unet", "vae", 1, (0.0, 1.0)), (0.06, 0.14)), (Variant("x0", "vae"), (0.35, 0.6))]
+ROBUST_SEEDS = 256
+
+
+def robust() -> dict[str, Any]:
+    """Return what a second classifier shares of the gain: of the entropy, and of its mean over shifts and noise."""
+    torch.set_num_threads(1)
+    start, pipe = time.process_time(), bundled_pipeline()
+    build = ROOT / "build" / "guidance"
+    learner, other = (_learner(pipe, build / f"learner-{seed}.safetensors", seed) for seed in (0, 1))
+    study, rows = Study(pipe, learner, 2, ROBUST_SEEDS, GUIDANCE_SCALE), []
+    for variant, omegas in ROBUST:
+        for omega in omegas:
+            for name, objective in (("entropy", Entropy(learner)), ("robust entropy", Robust(Entropy(learner)))):
+                rows.append({"objective": name} | study.shared(variant, omega, other, objective))
+                print(json.dumps(rows[-1]), flush=True)
+    seconds = round(time.process_time() - start, 1)
+    return {"seeds": ROBUST_SEEDS, "rows": rows, "made_by": provenance() | {"seconds": seconds}}
 
 
 def _learner(pipe: LatentClassPipeline, path: Path, seed: int) -> nn.Module:

@@ -215,9 +215,11 @@ class Study:
         recognised = torch.cat([judge(self.oracle, part).argmax(1) for part in parts]) == self.labels()
         return Cell(entropies.numpy(), recognised.numpy(), time.process_time() - start)
 
-    def shared(self, variant: Variant, omega: float, other: nn.Module) -> dict[str, Any]:
-        """What a classifier that did not guide makes of the images: how much of the gain in entropy it shares."""
-        plain, guided = self.images(), self.images(self.guidance(variant, omega))
+    def shared(
+        self, variant: Variant, omega: float, other: nn.Module, objective: Objective | None = None
+    ) -> dict[str, Any]:
+        """Return what a classifier that did not guide makes of the images: how much of the entropy's gain it shares."""
+        plain, guided = self.images(), self.images(self.guidance(variant, omega, objective))
         gains = [
             torch.cat([entropy(judge(each, b)) - entropy(judge(each, a)) for a, b in _pairs(plain, guided)])
             for each in (self.learner, other)
@@ -229,7 +231,13 @@ class Study:
             "entropy_gain": round(gains[0].mean().item(), 4),
             "other_entropy_gain": round(gains[1].mean().item(), 4),
             "other_entropy_gain_95": round(spread, 4),
+            "share": round(gains[1].mean().item() / gains[0].mean().item(), 3),
+            "recognised": [round(self._recognised(each), 4) for each in (plain, guided)],
         }
+
+    def _recognised(self, images: Tensor) -> float:
+        right = torch.cat([judge(self.oracle, part).argmax(1) for part in images.split(BATCH)]) == self.labels()
+        return right.float().mean().item()
 
     def cosines(self) -> list[dict[str, Any]]:
         """How near each cheap gradient is to the exact one (U-Net and VAE) on the plain trajectories.

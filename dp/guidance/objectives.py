@@ -119,6 +119,40 @@ class Disagreement:
         return divergence(checked_logits(self.learner, images), checked_logits(self.other, images))
 
 
+class Robust:
+    """Raise another objective on average over what training does to images: random shifts, a little noise.
+
+    Much of what guidance gains is of the guiding learner's own making; what survives its augmentation is shared by
+    other learners to a larger part (docs/guidance.md). The changes are the same at every step and for every image, so
+    an image still depends on its label and seed alone.
+
+    Attributes:
+        objective: images float [B, C, H, W] in [-1, 1] -> what to raise, [B].
+        draws: changed copies that it is averaged over; the objective is computed for each.
+        shift: pixels that a copy is moved by at most, in each direction; the border is repeated.
+        noise: standard deviation of the noise, in the images' scale.
+        seed: of the changes.
+    """
+
+    def __init__(self, objective: Objective, draws: int = 4, shift: int = 2, noise: float = 0.1, seed: int = 0):
+        if draws < 1 or shift < 0 or not noise >= 0:
+            raise UserError(f"robust: got {draws} draws, shift {shift}, noise {noise}; expected 1, 0 and 0 or more")
+        self.objective, self.draws, self.shift, self.noise, self.seed = objective, draws, shift, noise, seed
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images float [B, C, H, W] in [-1, 1] -> float32 [B]."""
+        rng = torch.Generator().manual_seed(self.seed)
+        height, width = images.shape[-2:]
+        padded = F.pad(images, [self.shift] * 4, mode="replicate")
+        values = []
+        for _ in range(self.draws):
+            top, left = torch.randint(2 * self.shift + 1, (2,), generator=rng).tolist()
+            noise = torch.randn(images.shape[1:], generator=rng).to(images)
+            moved = padded[..., top : top + height, left : left + width]
+            values.append(self.objective(moved + self.noise * noise))
+        return torch.stack(values).mean(0)
+
+
 def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | None = None) -> Objective:
     """Return the objective of that name (see `GuidanceConfig`)."""
     builders: dict[str, Callable[[], Objective]] = {

@@ -85,7 +85,8 @@ class Preprocess(nn.Module):
         from timm.data import resolve_model_data_config
 
         config = resolve_model_data_config(model)
-        channels, mean, std = config["input_size"][0], config["mean"], config["std"]
+        mean, std = config["mean"], config["std"]
+        channels = next((p.shape[1] for p in model.parameters() if p.ndim == 4), len(mean))  # its first convolution's
         if channels != len(mean):  # a model of grey images is still told the colours' values: take their mean
             mean, std = ([sum(each) / len(each)] * channels for each in (mean, std))
         return cls(config["input_size"][-1], mean, std)
