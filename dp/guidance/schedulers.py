@@ -81,7 +81,11 @@ class Guided:
             again = hasattr(self, "plms_timesteps") and self.config.skip_prk_steps and self.counter == 1
             if not inner and not again:
                 self._guides = guidance.active(point)
-            guided = self._guided_output(output, point, t, x) if self._guides and not again else None
+            # A midpoint solver's outer call only finds the point that the step's direction is taken at, and a change of
+            # it would be taken back: the inner call is guided, and the last outer one, which no inner one follows.
+            midway = hasattr(self, "sigmas_interpol") and not inner and self.step_index < len(self.timesteps) - 1
+            guides = self._guides and not again and not midway
+            guided = self._guided_output(output, point, t, x) if guides else None
         finally:
             if self.inputs is not None:
                 self.inputs.close()
