@@ -283,7 +283,7 @@ def main() -> None:
     """Measure, record, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--recorded", action="store_true", help="write the tables of the recorded result")
-    parser.add_argument("--only", metavar="NAME", help="measure this scheduler alone, into the recorded result")
+    parser.add_argument("--only", nargs="+", help="measure these schedulers alone, into the recorded result")
     options = parser.parse_args()
     if not options.recorded:
         torch.set_num_threads(1)
@@ -294,7 +294,7 @@ def main() -> None:
         if options.only:
             result = json.loads(RESULT.read_text())
             for i, row in enumerate(result["schedulers"]):
-                if row["scheduler"] == options.only:
+                if row["scheduler"] in options.only:
                     again = of_scheduler(row["scheduler"], row["settings"], learner)
                     result["schedulers"][i] = (again or row) | {"made_by": provenance()}
             return report(result)

@@ -15,7 +15,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dp.guidance.decoders import decoder_of
-from dp.guidance.objectives import Entropy, Learner, Objective, entropy, frozen, without_parameter_gradients
+from dp.guidance.objectives import (
+    Entropy,
+    Learner,
+    Objective,
+    entropy,
+    frozen,
+    keeping_weights,
+    without_parameter_gradients,
+)
 from dp.guidance.path import Point
 from dp.guidance.unet_gradient import NetworkInputs
 from dp.utils.errors import UserError
@@ -214,6 +222,7 @@ class Guidance:
                 x = x.detach().requires_grad_()
             # Parameters ask for no gradients until the backward pass is over: gradient checkpointing computes again.
             stack.enter_context(frozen(*self._parts()))
+            stack.enter_context(keeping_weights(*self._parts()))
             stack.enter_context(without_parameter_gradients(*(inputs.networks if inputs is not None else ())))
             # "x0" holds the noise prediction fixed, whatever kind of output it is computed from.
             eps = point.noise_of(x, output) if through_network else point.noise_of(x.detach(), output.detach())

@@ -6,7 +6,7 @@ paper's; the others are there to compare it with. To steer toward easy images, n
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -193,6 +193,17 @@ def without_parameter_gradients(*parts: Any) -> Iterator[None]:
     finally:
         for p in asking:
             p.requires_grad_(True)
+
+
+def keeping_weights(*parts: Any) -> AbstractContextManager[Any]:
+    """Have a graph keep the weights that it is computed with, where modules are offloaded to disk in groups.
+
+    Such a module's weights are gone by the time of the backward pass, and the gradient would be zero.
+    """
+    modules = (m for part in parts if isinstance(part, nn.Module) for m in part.modules())
+    if not any(hasattr(m, "_diffusers_hook") for m in modules):
+        return nullcontext()
+    return torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.detach(), lambda tensor: tensor)
 
 
 def checked_logits(learner: Learner, images: Tensor) -> Tensor:

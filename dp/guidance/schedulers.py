@@ -33,7 +33,9 @@ class Guided:
         doubled: whether the samples may be the two halves of classifier-free guidance, each the same (DiT's pipeline).
     """
 
-    config: Any  # these four are the scheduler's
+    config: Any  # these six are the scheduler's
+    step_index: Any
+    prk_timesteps: Any
     timesteps: Any
     counter: Any
     ets: Any
@@ -76,35 +78,40 @@ class Guided:
             return kind.step(self, output, t, x, *args, **kwargs)
         try:
             point = point_of(self, t)
-            # A second-order solver's inner call goes with the outer one, and PNDM's second call repeats its first step.
             inner = not getattr(self, "state_in_first_order", True)
-            again = hasattr(self, "plms_timesteps") and self.config.skip_prk_steps and self.counter == 1
-            if not inner and not again:
+            # Calls that correct a first-order step just taken: PNDM's second one, Heun's inner ones. They would take a
+            # change back, so after a guided step they leave the sample as it is.
+            corrects = hasattr(self, "plms_timesteps") and self.config.skip_prk_steps and self.counter == 1
+            corrects = corrects or (inner and hasattr(self, "prev_derivative"))
+            if not inner and not corrects:
                 self._guides = guidance.active(point)
             # A midpoint solver's outer call only finds the point that the step's direction is taken at, and a change of
             # it would be taken back: the inner call is guided, and the last outer one, which no inner one follows.
             midway = hasattr(self, "sigmas_interpol") and not inner and self.step_index < len(self.timesteps) - 1
-            guides = self._guides and not again and not midway
-            guided = self._guided_output(output, point, t, x) if guides else None
+            guided = None
+            if self._guides and not corrects and not midway:
+                guided = self._guided_output(output, point, t, x)
         finally:
             if self.inputs is not None:
                 self.inputs.close()
             self._advance(t)
         output = output.detach()
-        if guided is None and not (again and self._guides):
+        if not self._guides or midway:
             result = kind.step(self, output, t, x, *args, **kwargs)
-        elif not extrapolates(self):
-            result = kind.step(self, guided, t, x, *args, **kwargs)
-        elif (
-            hasattr(self, "prk_timesteps") and not self.config.skip_prk_steps and self.counter < len(self.prk_timesteps)
-        ):
-            result = kind.step(self, guided, t, x, *args, **kwargs)  # a Runge-Kutta step averages
-            if len(self.ets) and self.ets[-1] is guided:
-                self.ets[-1] = output
-        else:
+        elif guided is None or (extrapolates(self) and not self._is_runge_kutta()):
             result = self._first_order_step(kind, guided, output, t, x, args, kwargs)
+        else:
+            averaged = self._is_runge_kutta()
+            result = kind.step(self, guided, t, x, *args, **kwargs)
+            if averaged and len(self.ets) and self.ets[-1] is guided:
+                self.ets[-1] = output
         self._warn_if_nothing_was_guided(t)
         return result
+
+    def _is_runge_kutta(self) -> bool:
+        """Return whether PNDM's step is one of its first, which average outputs instead of extrapolating."""
+        begins = hasattr(self, "prk_timesteps") and not self.config.skip_prk_steps
+        return begins and self.counter < len(self.prk_timesteps)
 
     def _guided_output(self, output: Tensor, point: Any, t: Any, x: Tensor) -> Tensor:
         half = len(x) // 2
@@ -124,7 +131,7 @@ class Guided:
     ) -> Any:
         """Step to signal x0_hat + noise n; the solver's history, which it extrapolates, stays that of plain steps.
 
-        `guided` is None in PNDM's second call, where the sample already is what the guided first one led to.
+        `guided` is None in a correcting call, where the sample already is what the guided step led to.
         """
         if guided is None:
             previous = x

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from dp.guidance.objectives import without_parameter_gradients
+from dp.guidance.objectives import keeping_weights, without_parameter_gradients
 from dp.utils.errors import UserError
 
 # What pipelines call the parts that they call with the noisy sample.
@@ -82,6 +82,7 @@ class NetworkInputs:
             kwargs = kwargs | {name: self._leaf(kwargs[name])}
         flags = ExitStack()
         flags.enter_context(without_parameter_gradients(network))
+        flags.enter_context(keeping_weights(network))
         self._flags.append(flags)
         return args, kwargs
 
