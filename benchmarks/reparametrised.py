@@ -52,10 +52,7 @@ def pipeline(scheduler: Any) -> LatentClassPipeline:
     """Return the bundled pipeline with that scheduler, whatever it is."""
     pipe = bundled_pipeline()
     net = Reparametrised(pipe.unet, pipe.scheduler.alphas_cumprod)
-    made = LatentClassPipeline.__new__(LatentClassPipeline)
-    super(LatentClassPipeline, made).__init__()
-    made.register_modules(vae=pipe.vae, unet=net, scheduler=scheduler)
-    return made
+    return LatentClassPipeline(pipe.vae, net, scheduler)
 
 
 @torch.no_grad()
