@@ -11,7 +11,7 @@
 # %% [markdown]
 # # Learning from hard examples, exactly
 #
-# A linear classifier is trained on the part of a synthetic pool that a pruner keeps. What is its test error? This notebook
+# A linear classifier is trained, with squared loss, on the part of a synthetic pool that a pruner keeps. What is its test error? This notebook
 # tells the story in ten minutes; it needs the extra `plots` (`pip install '.[plots]'`), and runs in under a minute.
 # The model is that of arXiv 2502.15588, Section 3; the derivation is in `docs/theory.md`.
 
@@ -119,6 +119,9 @@ theory_phase.draw(figures.phase(points=25));
 
 # %% [markdown]
 # ## Exponent or constant?
+#
+# All of this is squared loss, whose error falls as the root of the rows at best. That is the loss's doing: the exact error of
+# logistic loss, `loss="logistic"`, falls with the rows themselves where labels are clean, and as their root where some are wrong.
 
 # %%
 rows = figures.exponent(d=300, isotropic_d=4000, replicates=2)

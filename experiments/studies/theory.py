@@ -16,7 +16,9 @@ from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from experiments.studies import theory_numbers
 
-FIGURES = ("figure3", "figure5c", "figure7", "errata", "general_covariance", "adaptive", "phase", "exponent")
+FIGURES = (
+    "figure3", "figure5c", "finite_optimum", "figure7", "errata", "general_covariance", "adaptive", "phase", "exponent",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from theory.search import TRUSTED
 
 Row = dict[str, Any]
 FINE_FRACTIONS = tuple(float(f) for f in np.geomspace(1e-4, 1, 201))
-LARGEST_POOL = 4e6  # rows a simulated point may search: keeps an exhibit under a minute
 
 
 def adaptive(
@@ -199,8 +198,6 @@ def _isotropic_exponents(d: int, kept: float, rounds: int, replicates: int, rng:
         shared = {"spectrum": 0.0, "teacher": "isotropic", "policy": policy, "rho": rho, "rounds": 1, "d": d}
         rows += _curve(shared, selected, pool, best.test_error, p)
         for i in range(0, len(sizes), 2):
-            if pool[i] > LARGEST_POOL:
-                continue
             rule: Rule = KeepAll() if p[i] == 1 else KeepHard.keeping(p[i])
             setting: dict[str, Any] = {"d": d, "n": round(pool[i]), "ridge": float(best.ridge[i]), "alignment": rho}
             run = banded(rule, replicates=replicates, seed=rng, **setting)
@@ -220,8 +217,6 @@ def _adaptive_exponents(d: int, rounds: int, replicates: int, rng: np.random.Gen
         rows += _curve(shared | {"rounds": k + 1}, sizes * (k + 1), pool, best.test_error, best.kept_fraction)
     for i in range(0, len(sizes), 2):
         kept = [float(best.kept_fraction[i]) for best in history]
-        if max(sizes[i] / p for p in kept) > LARGEST_POOL:
-            continue
         runs = fresh_rounds(
             [KeepAll() if p == 1 else KeepHard.keeping(p) for p in kept],
             d=d,

@@ -49,11 +49,18 @@ def theory_rows(profile: str, figure: str) -> Rows:
     return results[figure]["rows"]
 
 
-def exhibit(entry: Entry, caption: str, rows: Rows, draw: Callable[[Rows], Figure], answer: str = "") -> Exhibit:
-    """Make the exhibit of a theory figure."""
+def exhibit(
+    entry: Entry,
+    caption: str,
+    rows: Rows,
+    draw: Callable[[Rows], Figure],
+    answer: str = "",
+    loss: str = "Squared loss. ",
+) -> Exhibit:
+    """Make the exhibit of a theory figure, whose caption begins with the loss."""
     with style():
         figure = draw(rows)
-    return Exhibit(entry, caption, rows, figure, answer=answer)
+    return Exhibit(entry, loss + caption, rows, figure, answer=answer)
 
 
 def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:

@@ -24,8 +24,8 @@ def make(profile: str) -> Exhibit:
         "Test error against the rows searched (left) and selected (middle), on log axes: lines are exact, markers "
         "simulated with bars of two standard errors; in the legend the slope through the last three sizes (the last "
         "local exponent). Adaptive, k rounds: each prunes with the classifier of the round before. Right: mean "
-        "slopes for inputs whose eigenvalues fall as a power, the true direction in the largest of them (aligned) or "
-        f"spread over all (flat). {rest}"
+        "local exponents, over these sizes alone, for inputs whose eigenvalues fall as a power, the true direction in "
+        f"the largest of them (aligned) or spread over all (flat): a crossover between regimes, not other laws. {rest}"
     )
     return exhibit(ENTRY, caption, rows, draw, first)
 
@@ -81,7 +81,7 @@ def _spectra(axis: Axes, rows: list[dict[str, Any]], hardest: str) -> None:
             look: dict[str, Any] = {"marker": MARKERS[i], "fillstyle": fill, "color": COLOURS[i]}
             axis.plot(spectra, means, style, label=f"{name}, {teacher}", **look)
     axis.set_xlabel(r"decay $\alpha$ of eigenvalues $k^{-\alpha}$")
-    axis.set_ylabel("mean exponent in selected rows")
+    axis.set_ylabel("mean local exponent, selected rows")
     sizes = [row["n_selected"] for row in rows if row["policy"] == "keep all"]
     axis.set_title(f"power law, d = {rows[0]['d']},\n{min(sizes):g} to {max(sizes):g} rows")
     axis.set_ylim(bottom=0)

@@ -320,6 +320,8 @@ def _linear_model(claim: dict[str, Any]) -> list[Part]:
     if "steeper" in holds:
         said = " against ".join(f"{exponent:.2f} ({name})" for name, exponent in claim["exponents"].items())
         rows.append(Part("exponent", said, HOLDS[holds["steeper"]]))
+    for name, (own, plain) in claim.get("trained", {}).items():
+        rows.append(Part(f"exponent, trained: {name}", f"{own:.2f} against {plain:.2f} (keep all)", HOLDS[holds[name]]))
     return rows
 
 

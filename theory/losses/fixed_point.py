@@ -32,7 +32,8 @@ from theory.losses.loss import LargestMargin, Logistic, Loss
 
 COARSE = (3, 6)  # nodes per panel while the ridge is lowered, the second where the first fail
 FINE = 8  # nodes per panel at the end
-TOP, BOTTOM = 10.0, 1e-7  # ridges, in units of the covariance: all margins are small; close to 0
+TOP = 10.0  # ridge, in units of the covariance, at which all margins are small
+BOTTOMS = (1e-7, 1e-9, 1e-11, 1e-13)  # ridges at which it is seen whether rows are separable, one after the other
 STRIDE = 10.0  # by which the ridge is lowered at a time
 STEPS = 40
 LOGISTIC, LARGEST_MARGIN = Logistic(), LargestMargin()
@@ -90,18 +91,26 @@ class _Search:
 
     def limit(self) -> Solution:
         """Return the limit of small ridges."""
-        low = BOTTOM * self.inputs.scale
-        points = [self._descend(low * 10), self._descend(low)]
-        leverage = [self._leverages(point, low)[0] for point in points]
-        if leverage[1] > 3 * leverage[0]:  # it grows as 1 / ridge if the rows are separable, and else has a limit
-            unit = np.log(leverage[1]) + 1  # margins grow as the logarithm
-            start = self._split(points[1])
-            push, logs = start[0] * leverage[1] / unit, start[1] + 2 * np.log(leverage[1] / unit)
-            point = np.concatenate([push.ravel(), logs, start[2] + np.log(leverage[1]), [np.log(low * leverage[1])]])
-            self.jacobian = None
-            point = self._root(lambda x: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, FINE), point, FINE)
-            return self._solution(point[:-1], float(np.exp(point[-1])))
+        for bottom in BOTTOMS:
+            low = bottom * self.inputs.scale
+            points = [self._descend(low * 10), self._descend(low)]
+            leverages = [self._leverages(point, ridge)[0] for point, ridge in zip(points, (low * 10, low), strict=True)]
+            growth = leverages[1] / leverages[0]
+            if growth > 3:  # it grows as 1 / ridge where the rows are separable
+                return self._largest_margin(points[1], low, leverages[1])
+            if growth < 1.1 and any(row.label_noise > 0 for row in self.rows):  # and has a limit where they are not
+                break
         return self._solution(self._logistic(0.0, points[1], FINE), 0.0)
+
+    def _largest_margin(self, near: Array, ridge: float, leverage: float) -> Solution:
+        """Return the largest margin's fixed point, from logistic loss's at a small ridge."""
+        unit = np.log(leverage) + 1  # margins grow as the logarithm
+        push, square, curvature = self._split(near)
+        logs = square + 2 * np.log(leverage / unit), curvature + np.log(leverage), [np.log(ridge * leverage)]
+        point = np.concatenate([push.ravel() * leverage / unit, *logs])
+        self.jacobian = None
+        point = self._root(lambda x: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, FINE), point, FINE)
+        return self._solution(point[:-1], float(np.exp(point[-1])))
 
     def _descend(self, ridge: float) -> Array:
         """Return a coarse fixed point at a ridge above 0."""
