@@ -116,7 +116,7 @@ def _learner_bytes(config: PracticeConfig, layout: Layout) -> tuple[int, int]:
     try:
         with torch.device("meta"):  # no memory, no time
             learner = build()
-    except RuntimeError:  # older versions of timm look at numbers that are not there
+    except (RuntimeError, UserError):  # older versions of timm look at numbers that are not there
         learner = build()
     trained = sum(weight.nbytes for weight in learner.parameters() if weight.requires_grad)
     return sum(value.nbytes for value in learner.state_dict().values()), trained

@@ -29,10 +29,12 @@ def join() -> None:
     if processes_asked() > 1 and not dist.is_initialized():
         from accelerate import PartialState
 
-        PartialState(cpu=not torch.cuda.is_available())  # chooses the backend and this process's GPU
+        later = hasattr(dist, "set_timeout")  # older versions of torch wait as long for those that are to come, too
+        # Chooses the backend and this process's GPU.
+        PartialState(cpu=not torch.cuda.is_available(), **{} if later else {"timeout": LONGEST_WAIT})
         wait()
-        # Older versions of torch have the private function only.
-        getattr(dist, "set_timeout", dist.distributed_c10d._set_pg_timeout)(LONGEST_WAIT)
+        if later:
+            dist.set_timeout(LONGEST_WAIT)
 
 
 def processes_asked() -> int:
