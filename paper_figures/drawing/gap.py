@@ -26,7 +26,10 @@ def draw_gap(axis: Axes, static: Curve, dp: Curve, colour: str = COLOURS["DP"]) 
         "", (dp_size, target), (static_size, target), arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.3}
     )
     words = f"{static_size / dp_size:.1f} times{' or more' * (dp_size == min(dp_means))}"
-    if static_size**2 < min(static_means) * max(static_means) * 4:  # there is room behind the arrow
+    low, high = min(*static_means, *dp_means), max(*static_means, *dp_means)
+    if static_size**2 < 4 * low * high:  # there is room behind the arrow,
         axis.annotate(words, (static_size, target), **above | {"xytext": (2, 10)})
-    else:
+    elif dp_size**3 > low**2 * high:  # before its head,
+        axis.annotate(words, (dp_size, target), ha="right", **above | {"xytext": (-6, 2)})
+    else:  # or above it
         axis.annotate(words, (static_size, target), ha="right", **above | {"xytext": (0, 6)})

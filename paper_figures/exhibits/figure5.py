@@ -36,8 +36,8 @@ def make(profile: str) -> Exhibit:
             axis.legend(loc=place)
         _costs(d1, rows, "operations", "counted operations of an added image (GFLOP)")
         _costs(d2, rows, "milliseconds", "measured time of an added image (ms)")
-        d1.set_title("(d) gain over counted cost")
-        d2.set_title("(d) gain over measured cost")
+        d1.set_title("(d) gain over cost, counted")
+        d2.set_title("(d, in time) gain over cost, measured")
         for axis in (b, d2):
             axis.tick_params(labelleft=True)
     counts = [len(each) for each in grouped(rows, "way", "strength").values()]
@@ -49,7 +49,8 @@ def make(profile: str) -> Exhibit:
         "what an added image costs, in counted operations and in seconds of generation (of the fastest run: other work "
         f"of the machine only slows one down). Numbers at the points: ratios, and the best omegas. {_best(rows)} "
         "Stands for figure 5 a, b and d (ImageNet-100), where both strengths have an "
-        f"interior optimum and guidance costs about a fifth of pruning at equal accuracy; c is theory. "
+        f"interior optimum and guidance costs about a fifth of pruning at equal accuracy; c is theory. Its curves are "
+        "not published in numbers. "
         f"{NOT_COMPARABLE}",
         rows,
         figure,

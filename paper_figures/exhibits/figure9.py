@@ -39,7 +39,8 @@ def make(profile: str) -> Exhibit:
         "Static training has all its plain images from the start; omega = 0 adds plain images on the same schedule "
         f"rule as DP. Mean and standard deviation over {seeds(counts or [0])}; last: differences of runs with one "
         f"seed and one size (small markers) and their mean. {_sentence(rows)} "
-        f"Stands for figure 9, where the two do not differ. {NOT_COMPARABLE}",
+        "Stands for figure 9, where the two do not differ and whose curves are not published in numbers. "
+        f"{NOT_COMPARABLE}",
         rows,
         figure,
     )
@@ -68,8 +69,8 @@ def _gaps(axis: Axes, rows: Rows) -> None:
     names = [f"{LEARNERS[learner]}\n{SETTINGS[setting].split()[-1]}" for setting, learner in groups]
     axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
     axis.set_xticks(range(len(groups)), [name.replace("settings", "equal") for name in names], fontsize=6)
-    axis.set(ylabel="omega = 0 minus static (points)", xlim=(-0.5, len(groups) - 0.5 if groups else 0.5))
-    axis.set_title("at equal size")
+    axis.set(ylabel="difference (points)", xlim=(-0.5, len(groups) - 0.5 if groups else 0.5))
+    axis.set_title("omega = 0 minus static, at equal size")
 
 
 def _sentence(rows: Rows) -> str:

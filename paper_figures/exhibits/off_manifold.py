@@ -11,7 +11,7 @@ from experiments.analysis.table import rows as read
 from experiments.studies.off_manifold import name as name_of
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import grouped, missing, results_of, sd, seeds, spread
-from paper_figures.drawing.style import COLOURS, at_width, style
+from paper_figures.drawing.style import COLOURS, PLATE, at_width, style
 
 ENTRY = Entry(
     "off_manifold",
@@ -110,7 +110,8 @@ def _accuracies(axis: Axes, rows: Rows) -> None:
                           label=name)  # fmt: skip
             for row, height in zip(mine, heights, strict=True):
                 look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour}
-                look |= {"xytext": (4, -8)} if window == "late" else {"xytext": (-4, 4), "ha": "right"}
+                look |= {"xytext": (5, -9)} if window == "late" else {"xytext": (-5, 5), "ha": "right"}
+                look["bbox"] = PLATE
                 axis.annotate(f"{row['omega']:g}", (row["rejected"], height), **look)
     axis.set_xscale("symlog", linthresh=1)  # most settings are near 1%, and a share may be 0
     axis.set_xticks([0, 1, 2, 5, 10, 20, 50], ["0", "1", "2", "5", "10", "20", "50"])
