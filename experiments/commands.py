@@ -60,7 +60,7 @@ def status(studies: Studies = (), profile_name: Name = "cpu") -> None:
 
 
 def _hours(took: float, left: float) -> str:
-    """Seconds on one core as hours."""
+    """Return seconds on one core as hours, in words."""
     return f"took {took / 3600:.1f} core-hours" + (f", about {left / 3600:.1f} to go" if left else "")
 
 

@@ -55,7 +55,7 @@ def main(profile: str = "cpu", runs: Path | None = None, theory: bool = False, r
 
 
 def _in_repository() -> cluster_runs.Runs | None:
-    """The finished runs of the paper's rows in runs/; it may also hold runs of other kinds alone."""
+    """Return the finished runs of the paper's rows in runs/; it may also hold runs of other kinds alone."""
     if not any(RUNS.glob("*/result.json")):
         return None
     try:

@@ -11,7 +11,7 @@ from scipy.optimize import OptimizeWarning, curve_fit
 
 from experiments.analysis.intervals import Interval, drawn_interval
 
-Curve = dict[int, list[float]]  # images -> one accuracy (percent) a seed
+Curve = dict[int, list[float]]  # images -> one accuracy (percent) per seed
 NEAR = 0.5  # points that make no difference
 
 
@@ -57,12 +57,12 @@ class Equivalent:
 
 
 def means(curve: Curve) -> dict[int, float]:
-    """Mean over seeds at each size, sizes ascending."""
+    """Return the mean over seeds at each size, sizes ascending."""
     return {size: float(np.mean(curve[size])) for size in sorted(curve)}
 
 
 def size_reaching(curve: dict[int, float], target: float) -> float | None:
-    """Smallest size at which the curve, linear in log size, is at `target` or above; None if it never is."""
+    """Return the smallest size at which the curve, linear in log size, reaches `target`; None if it never does."""
     below: tuple[int, float] | None = None
     for size, value in curve.items():
         if value >= target:
@@ -75,8 +75,7 @@ def size_reaching(curve: dict[int, float], target: float) -> float | None:
 
 
 def several(curve: Curve) -> Curve:
-    """The sizes that have two seeds or more, so that one of a single seed leaves the others their spread; all if none
-    has."""
+    """Return the sizes that have two seeds or more; all if none has. A single seed has no spread to draw from."""
     return {size: values for size, values in curve.items() if len(values) > 1} or curve
 
 
@@ -106,7 +105,7 @@ def efficiency(static: Curve, dp: Curve, short: float = 0.0) -> Efficiency:
 
 
 def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:
-    """One for each DP size; see `Equivalent`. Static sizes of a single seed are left out (`several`)."""
+    """Return one comparison for each DP size; see `Equivalent`. Static sizes of a single seed are left out."""
     static, found = several(static), []
     for size, accuracy in means(dp).items():
 
@@ -121,7 +120,7 @@ def equivalents(static: Curve, dp: Curve) -> list[Equivalent]:
 
 
 def fit(curve: Curve) -> tuple[float, float, float] | None:
-    """(a, b, c) of accuracy = a - b size^-c, by least squares over the means; None if fewer than 4 sizes or no fit."""
+    """Fit accuracy = a - b size^-c to the means by least squares: (a, b, c); None if fewer than 4 sizes or no fit."""
     sizes, values = np.array(list(means(curve)), float), np.array(list(means(curve).values()))
     if len(sizes) < 4:
         return None

@@ -21,7 +21,7 @@ DRAWS = 2000
 def drawn_interval(
     statistic: Callable[..., float], *measured: dict[At, list[float]], one_spread: bool = False
 ) -> Interval:
-    """Of a statistic of means, one a size or strength and a value for each seed at every one of them.
+    """Return the interval of a statistic of means, one per size or strength, with a value per seed at each of them.
 
     `statistic` gets the means of each of `measured`, drawn anew each time: normal about the measured mean, with a
     spread itself drawn from what the seeds say of it (so that the interval of a single mean is Student's). Sizes are
@@ -44,7 +44,7 @@ def drawn_interval(
 
 
 def _drawn(curve: dict[At, list[float]], one_spread: bool, rng: np.random.Generator) -> list[dict[At, float]]:
-    """Means of a curve as they may be, `DRAWS` times; none if a spread has no two seeds to tell it."""
+    """Return means of a curve as they may be, `DRAWS` times; none if a spread has no two seeds to tell it."""
     parts = [list(curve.values())] if one_spread else [[values] for values in curve.values()]
     means = []
     for part in parts:
@@ -78,13 +78,13 @@ def _bounds(test: Callable[..., Any], *samples: Any, **options: Any) -> Interval
 
 
 def slope_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, Interval]:
-    """The slope of the least-squares line through three points or more, and its interval over the points."""
+    """Return the slope of the least-squares line through three points or more, and its interval over the points."""
     line = linregress(x, y)
     return float(line.slope), _around(float(line.slope), float(line.stderr) ** 2, len(x) - 2)
 
 
 def line_interval(x: Sequence[float], y: Sequence[float], at: float) -> tuple[float, Interval]:
-    """The height of the least-squares line through three points or more, and its interval over the points."""
+    """Return the height of the least-squares line through three points or more, and its interval over the points."""
     line = linregress(x, y)
     squared_error = float(line.stderr) ** 2 * (float(np.var(x)) + (at - float(np.mean(x))) ** 2)
     height = float(line.intercept + line.slope * at)

@@ -158,7 +158,7 @@ def _hardness(result: dict[str, Any]) -> tuple[float | None, int]:
 
 
 def curve(rows: Rows, method: str, branches: bool | None = None) -> Curve:
-    """Return test accuracies of a method by the final number of images, one per seed, seeds in order.
+    """Return the test accuracies of a method by the final number of images, one per seed, seeds in order.
 
     Args:
         rows: of one study.

@@ -25,7 +25,7 @@ CLASSES = tuple("0123456789")
 
 
 def mnist(part: Literal["train", "validation", "test"]) -> ImageSet:
-    """The images of a part, uint8 [N, 1, 32, 32], classes in turn.
+    """Return the images of a part, uint8 [N, 1, 32, 32], classes in turn.
 
     Raises:
         UserError: the file is missing.
@@ -39,7 +39,7 @@ def mnist(part: Literal["train", "validation", "test"]) -> ImageSet:
 
 
 def other_digits() -> ImageSet:
-    """scikit-learn's 1,797 digits in the size and place of MNIST's, uint8 [N, 1, 32, 32]."""
+    """Return scikit-learn's 1,797 digits in the size and place of MNIST's, uint8 [N, 1, 32, 32]."""
     from sklearn.datasets import load_digits
 
     found = load_digits()

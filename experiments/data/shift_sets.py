@@ -22,7 +22,7 @@ SIZE = 32
 
 
 def outline(images: Tensor) -> Tensor:
-    """The edges alone: gradient magnitude at a scale of 0.7 pixels, the strongest of each image white."""
+    """Return the edges alone: gradient magnitude at a scale of 0.7 pixels, the strongest of each image white."""
     pixels = images.float().numpy()
     down, across = (ndimage.gaussian_filter(pixels, (0, 0, 0.7, 0.7), order) for order in ((0, 0, 1, 0), (0, 0, 0, 1)))
     edges = torch.from_numpy(np.hypot(down, across))
@@ -31,35 +31,35 @@ def outline(images: Tensor) -> Tensor:
 
 
 def inverted(images: Tensor) -> Tensor:
-    """Dark on white."""
+    """Return the images dark on white."""
     return 255 - images
 
 
 def textured(images: Tensor) -> Tensor:
-    """Seen through diagonal stripes, 4 pixels apart, that let 30% to 100% of the light through."""
+    """Return the images seen through diagonal stripes, 4 pixels apart, that let 30% to 100% of the light through."""
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     stripes = 0.65 + 0.35 * torch.cos((rows + columns) * torch.pi / 2)
     return (images * stripes).round().byte()
 
 
 def posterised(images: Tensor) -> Tensor:
-    """Two levels of grey: black below 64, white from there."""
+    """Return two levels of grey: black below 64, white from there."""
     return torch.where(images < 64, 0, 255).byte()
 
 
 def noisy(images: Tensor, sd: float) -> Tensor:
-    """Gaussian noise of a standard deviation of `sd` of the full range."""
+    """Add Gaussian noise of a standard deviation of `sd` of the full range."""
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1)) * sd * 255
     return (images + noise).clamp(0, 255).round().byte()
 
 
 def blurred(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of `sigma` pixels."""
+    """Blur with a Gaussian of `sigma` pixels."""
     return F.gaussian_blur(images, [9, 9], [sigma, sigma])
 
 
 def occluded(images: Tensor, side: int) -> Tensor:
-    """A grey square of `side` pixels, anywhere in the central 28 x 28."""
+    """Cover a square of `side` pixels with grey, anywhere in the central 28 x 28."""
     rng = torch.Generator().manual_seed(2)
     corner = 2 + torch.randint(28 - side + 1, (len(images), 2), generator=rng)
     at = torch.arange(SIZE)
@@ -68,7 +68,7 @@ def occluded(images: Tensor, side: int) -> Tensor:
 
 
 def rotated(images: Tensor, degrees: float) -> Tensor:
-    """Turned by `degrees`, one half of the images each way."""
+    """Turn the images by `degrees`, one half of them each way."""
     turned = images.clone()
     turned[::2] = F.rotate(images[::2], degrees, F.InterpolationMode.BILINEAR)
     turned[1::2] = F.rotate(images[1::2], -degrees, F.InterpolationMode.BILINEAR)
@@ -76,7 +76,7 @@ def rotated(images: Tensor, degrees: float) -> Tensor:
 
 
 def shrunk(images: Tensor, factor: float) -> Tensor:
-    """Scaled about the centre by `factor` < 1, black around."""
+    """Scale the images about the centre by `factor` < 1, black around."""
     return F.affine(images, 0.0, [0, 0], factor, [0.0, 0.0], F.InterpolationMode.BILINEAR)
 
 
@@ -98,7 +98,7 @@ SHIFTS: dict[str, dict[str, Callable[[Tensor], Tensor]]] = {
 
 @cache
 def shift_sets() -> dict[str, ImageSet]:
-    """Every shifted test set, by name: the first 5,000 test images each."""
+    """Return every shifted test set, by name: the first 5,000 test images each."""
     real = test_images()
     images, labels = real.images[:5000], real.labels[:5000]
     return {name: ImageSet(change(images), labels) for kind in SHIFTS.values() for name, change in kind.items()}

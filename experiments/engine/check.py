@@ -14,7 +14,7 @@ AGAIN = "check"  # the profile under which the second computation is kept, in bu
 
 
 def differences(recorded: Any, again: Any, tolerance: float = 0.0, where: str = "") -> Iterator[str]:
-    """One line for each value that is not the same, without what was measured of the machine.
+    """Yield one line for each value that is not the same, without what was measured of the machine.
 
     Args:
         recorded, again: JSON values.

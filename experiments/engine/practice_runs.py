@@ -36,12 +36,12 @@ from experiments.engine.results import BUILD, Job
 
 
 def weights_of(folder: Path) -> Path:
-    """The file of a model's weights in diffusers' layout."""
+    """Return the file of a model's weights in diffusers' layout."""
     return folder / "diffusion_pytorch_model.safetensors"
 
 
 def generator_files(folder: Path) -> tuple[Path, ...]:
-    """The weights of a generator."""
+    """Return the weights of a generator."""
     return weights_of(folder / "unet"), weights_of(folder / "vae")
 
 
@@ -58,7 +58,7 @@ def practice_job(
     purpose: Literal["result", "tuning", "live"] = "result",
     **more: Any,
 ) -> Job:
-    """A run of Algorithm 1, or training on as many real images.
+    """Return the job of a run of Algorithm 1, or of training on as many real images.
 
     While tuning, test images are not looked at. A live run keeps some of its pictures.
 
@@ -79,7 +79,7 @@ def practice_job(
 
 
 def practice_seconds(config: PracticeConfig) -> float:
-    """A rough time on one core of a laptop: iterations, branches (about 60% of a run each) and images."""
+    """Return a rough time on one core of a laptop: iterations, branches (about 60% of a run each) and images."""
     per_iteration = {"convnet": 0.016, "vit": 0.032}.get(config.learner, 0.045)
     images = config.n_initial + config.rounds * config.n_per_round * config.over_sampling
     # Generated on the way: 10 ms an image, 40 if the gradient goes through the U-Net.
@@ -88,13 +88,13 @@ def practice_seconds(config: PracticeConfig) -> float:
 
 
 def settings_of(values: dict[str, Any]) -> PracticeConfig:
-    """The settings in a job's configuration."""
+    """Return the settings in a job's configuration."""
     names = {each.name for each in fields(PracticeConfig)}
     return config_from({name: value for name, value in values.items() if name in names})
 
 
 def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """A run with the repository's generator; see `outcomes_of`."""
+    """Compute a run with the repository's generator; see `outcomes_of`."""
     purpose, config = values.get("purpose", "result"), settings_of(values)
     generator = bundled_generator(config)
     initial = real_pool(config) if values["source"] == "real" else plain_pool(config, generator)
@@ -127,7 +127,7 @@ def pool_map(state: State) -> dict[str, Any]:
 
 
 def some_of(images: ImageSet, count: int | None, seed: int) -> ImageSet:
-    """`count` of the images at random, or all."""
+    """Return `count` of the images at random, or all."""
     if count is None:
         return images
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
@@ -135,12 +135,12 @@ def some_of(images: ImageSet, count: int | None, seed: int) -> ImageSet:
 
 
 def label_right(state: State) -> list[float]:
-    """Of each addition, percent of the images that a classifier of real images takes for what their label says."""
+    """Return the percentage of each addition that a classifier of real images takes for what its label says."""
     return [accuracy(bundled_oracle(), ImageSet(each.images, each.labels)) for each in rounds_of(state)]
 
 
 def rounds_of(state: State) -> list[Samples]:
-    """The images of each addition."""
+    """Return the images of each addition."""
     assert isinstance(state.pool, Pool)  # the store is in memory
     pool = state.pool.samples
     return [pool[pool.rounds == k] for k in range(1, len(state.additions) + 1)]
@@ -154,7 +154,7 @@ def outcomes_of(
     with_test: bool = True,
     validation: ImageSet | None = None,
 ) -> tuple[dict[str, Any], State]:
-    """Outcomes, log, additions and hardness of a run (see `examined`, `hardness`), and its final state.
+    """Run practice; return outcomes, log, additions and hardness (see `examined`, `hardness`), and the final state.
 
     `validation` is what tells plateaus, all validation images by default.
     """
@@ -190,7 +190,7 @@ class Observed(InMemory):
         self.observed: list[dict[str, float]] = []
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
-        """As in memory."""
+        """Make an addition in memory, and keep its learner and its seconds."""
         assert state is not None  # the initial images are given
         self.learners.append(on_full_images(self.config, copy.deepcopy(state.ema.module)))
         began = time.perf_counter()
@@ -200,7 +200,7 @@ class Observed(InMemory):
 
 
 def examined(learner: nn.Module) -> dict[str, Any]:
-    """What a trained learner makes of the test images: its predictions, a digit each, and its accuracy on shifts."""
+    """Return what a learner makes of the test images: its predictions, a digit each, and its accuracy on shifts."""
     predictions = logits_of(learner, test_images().images).argmax(1)
     return {
         "test_predictions": "".join(map(str, predictions.tolist())),
@@ -209,7 +209,7 @@ def examined(learner: nn.Module) -> dict[str, Any]:
 
 
 def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
-    """The run's initial images; kept in build/cache, since runs of one seed share them whatever their size."""
+    """Return the run's initial images; kept in build/cache, since runs of one seed share them whatever their size."""
     make = image_maker(config, generator, 0)
     parts = []
     for first in range(0, config.n_initial, CHUNK):
@@ -233,12 +233,12 @@ def _cache_folder(config: PracticeConfig) -> Path:
 
 
 def real_pool(config: PracticeConfig) -> Samples:
-    """`n_initial` real training images in a random order of the run's seed, as if they had been generated."""
+    """Return `n_initial` real training images in a random order of the run's seed, as if they had been generated."""
     return RealData(train_images(), len(CLASSES), config.n_initial, config.seed).samples(range(config.n_initial))
 
 
 def samples(config: PracticeConfig, state: State, per_class: int = 3) -> list[dict[str, Any]]:
-    """Records of the first images of each class in the initial pool and in the last addition, with their pictures."""
+    """Return the first images of each class in the initial pool and in the last addition, with their pictures."""
     pool = state.pool
     assert isinstance(pool, Pool)
     chosen: list[int] = []

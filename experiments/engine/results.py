@@ -49,7 +49,7 @@ class Job:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """SHA-256 of each file depended on, by its path in the repository."""
+        """Return SHA-256 of each file depended on, by its path in the repository."""
         return {str(path.relative_to(ROOT)): _checksum(path) for path in self.depends}
 
 
@@ -61,17 +61,17 @@ def _checksum(path: Path) -> str:
 
 
 def folder(profile: str) -> Path:
-    """Where a profile's results are: the cpu profile's are part of the repository, others are made in build/."""
+    """Return where a profile's results are: those of cpu are part of the repository, others are made in build/."""
     return ROOT / "experiments" / "results" / profile if profile == "cpu" else BUILD / "results" / profile
 
 
 def path_of(profile: str, job: Job) -> Path:
-    """The job's result file."""
+    """Return the job's result file."""
     return folder(profile) / job.study / f"{job.name}.json"
 
 
 def state(profile: str, job: Job) -> str:
-    """ "present", "stale" (made with another configuration or other files) or "absent"."""
+    """Return "present", "stale" (made with another configuration or other files) or "absent"."""
     path = path_of(profile, job)
     if not path.exists():
         return "absent"
@@ -83,7 +83,7 @@ def state(profile: str, job: Job) -> str:
 
 
 def _completed(config: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with the settings it lacks, those of its parts too."""
+    """Return a configuration with the settings it lacks, those of its parts too."""
     filled = json.loads(json.dumps(defaults)) | config
     for name, value in defaults.items():
         if isinstance(value, dict):
@@ -92,7 +92,7 @@ def _completed(config: dict[str, Any], defaults: dict[str, Any]) -> dict[str, An
 
 
 def load(profile: str, study: str) -> dict[str, dict[str, Any]]:
-    """All results of a study, by file stem; empty if there are none.
+    """Return all results of a study, by file stem; empty if there are none.
 
     Raises:
         UserError: a file is damaged, or a copy of another result.

@@ -35,7 +35,7 @@ def _start_worker(progress: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would go on with its job to no end."""
+    """End this worker when its parent ends; it would go on with its job to no end."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -43,7 +43,7 @@ def _end_with_parent() -> None:
 
 
 def _work(index: int, job: Job) -> tuple[dict[str, Any], float, dict[str, Any]]:
-    """The result, its seconds, and this process, with the code as it was when it began."""
+    """Compute a job; return the result, its seconds, and this process with the code as it was when it began."""
     began, process = time.monotonic(), provenance()
     result = job.compute(job.config, lambda fraction: _progress.put((index, fraction)))
     return result, time.monotonic() - began, process

@@ -35,7 +35,7 @@ class Ablation:
 
 
 def jobs(settings: Ablation, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     rows = rows_of(settings.base, settings.fixed_patience)
     return [
         practice_job("ablation", f"{name}-seed{seed}", replace(run, seed=seed))
@@ -45,7 +45,7 @@ def jobs(settings: Ablation, _: Profile) -> list[Job]:
 
 
 def rows_of(base: PracticeConfig, fixed_patience: int) -> dict[str, PracticeConfig]:
-    """The table's rows, in its order."""
+    """Return the table's rows, in its order."""
 
     def at(omega: float) -> PracticeConfig:
         return replace(base, guidance=replace(base.guidance, omega=round(omega, 4)))

@@ -42,7 +42,7 @@ class Comparison:
 
 
 def jobs(learners: tuple[Comparison, ...], _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     found = []
     for each in learners:
         for seed in each.seeds:

@@ -32,7 +32,7 @@ class Dynamics:
 
 
 def jobs(settings: Dynamics, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     base = replace(settings.base, n_per_round=settings.base.n_initial)
     runs = {k: replace(base, rounds=k) for k in settings.few}
     runs[settings.many] = replace(base, rounds=settings.many, n_per_round=settings.many_size)

@@ -48,7 +48,7 @@ class Filtering:
 
 
 def jobs(settings: Filtering, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     found = []
     for seed in settings.seeds:
         for omega in settings.omegas:
@@ -61,14 +61,14 @@ def jobs(settings: Filtering, _: Profile) -> list[Job]:
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """A run, with the operations of making a candidate for an addition and of judging it."""
+    """Compute a run, with the operations of making a candidate for an addition and of judging it."""
     config = settings_of(values)
     costs = {"candidate": image_operations(config)["addition"], "judging": judging_operations(config)}
     return compute_practice(values, progress) | {"operations": costs}
 
 
 def judging_operations(config: PracticeConfig) -> float:
-    """Counted floating-point operations of the filter's judgement of an image."""
+    """Return the counted floating-point operations of the filter's judgement of an image."""
     generator = bundled_generator(config)
     keep = filter_of(config, generator)
     if keep is None:

@@ -69,7 +69,7 @@ class Generators:
 
 
 def jobs(settings: Generators, _: Profile) -> list[Job]:
-    """One result a run, and one a generator for its diversity."""
+    """List one result per run, and one per generator for its diversity."""
     choices = {f"scale {scale:g}": ("bundled", scale) for scale in settings.scales}
     choices |= {name: (name, settings.weaker_scale) for name in WEAKER}
     size = settings.preset.n_initial + settings.preset.rounds * settings.preset.n_per_round
@@ -100,17 +100,17 @@ def jobs(settings: Generators, _: Profile) -> list[Job]:
 
 
 def folder_of(generator: str) -> Path:
-    """Where the weights of a generator are."""
+    """Return where the weights of a generator are."""
     return BUNDLED if generator == "bundled" else FOLDER / generator.replace(" ", "-")
 
 
 def load(generator: str, guidance_scale: float, steps: int) -> Generator:
-    """A generator by name."""
+    """Load a generator by name."""
     return Generator(bundled_pipeline(folder_of(generator)).to(best_device()), guidance_scale, steps)
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """A run with one of the generators."""
+    """Compute a run with one of the generators."""
     config = settings_of(values)
     generator = load(values["generator"], config.guidance_scale, config.inference_steps)
     initial = image_maker(config, generator, 0)(range(config.n_initial))
@@ -118,7 +118,7 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
 
 
 def compute_diversity(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """Precision, recall, coverage, and the share of images that the oracle recognises as their class."""
+    """Measure precision, recall, coverage, and the share of images that the oracle recognises as their class."""
     oracle, real, n = bundled_oracle(), validation_images(), values["images"]
     generator = load(values["generator"], values["guidance_scale"], values["inference_steps"])
     made = image_maker(PracticeConfig(seed=10**6), generator, 0)(range(n))

@@ -59,7 +59,7 @@ class Grids:
 
 
 def jobs(settings: Grids, _: Profile) -> list[Job]:
-    """One result."""
+    """List the one result."""
     job = practice_job("grids", "grids", settings.run)
     shown = {name: value for name, value in asdict(settings).items() if name != "run"}
     depends = (*job.depends, BUNDLED_ORACLE)
@@ -67,7 +67,7 @@ def jobs(settings: Grids, _: Profile) -> list[Job]:
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """Pictures with what the learners make of them, and the diversity of each way of making images."""
+    """Make pictures with what the learners make of them, and measure the diversity of each way of making images."""
     config = settings_of(values)
     generator = bundled_generator(config)
     store = Observed(config)
@@ -107,13 +107,13 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
 
 
 def _named(per_class: int, stream: int) -> tuple[Tensor, list[int]]:
-    """Labels, classes in turn, and seeds: the same whatever the learner and the guidance."""
+    """Return labels, classes in turn, and seeds: the same whatever the learner and the guidance."""
     n = 10 * per_class
     return torch.arange(n) % 10, [seed_for(stream, i) for i in range(n)]
 
 
 def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, keep: int, ratio: float = 4) -> Samples:
-    """The hardest quarter of plain images."""
+    """Return the hardest quarter of plain images."""
 
     def make(numbers: list[int]) -> Samples:
         seeds = [seed_for(DIVERSE, i) for i in numbers]
@@ -123,14 +123,14 @@ def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, 
 
 
 def pools(pool: Samples, additions: int) -> dict[str, Samples]:
-    """The initial pool, as many images drawn from the final pool, and the last addition."""
+    """Return the initial pool, as many images drawn from the final pool, and the last addition."""
     initial = pool[pool.rounds == 0]
     drawn = torch.randperm(len(pool), generator=stream(DRAWN))[: len(initial)]
     return {"initial": initial, "final": pool[drawn], "last": pool[pool.rounds == additions]}
 
 
 def pool_pictures(pool: Samples, per_class: int) -> list[dict[str, Any]]:
-    """The first images of each class."""
+    """Return the first images of each class."""
     rows = [(pool.labels == label).nonzero()[:per_class, 0] for label in range(10)]
     chosen = pool[torch.stack(rows, 1).flatten()]
     return [
@@ -139,7 +139,7 @@ def pool_pictures(pool: Samples, per_class: int) -> list[dict[str, Any]]:
 
 
 def pool_diversities(initial: Samples, final: Samples) -> dict[str, dict[str, float]]:
-    """Precision, recall and coverage of the initial pool and of as many images of the final one."""
+    """Return precision, recall and coverage of the initial pool and of as many images of the final one."""
     oracle = bundled_oracle()
     real = features(oracle, validation_images().images[: len(initial)])
     sets = {"initial": initial, "final": final}
@@ -149,7 +149,7 @@ def pool_diversities(initial: Samples, final: Samples) -> dict[str, dict[str, fl
 def diversities(
     generator: Generator, learner: nn.Module, guidance: GuidanceConfig, images: int
 ) -> dict[str, dict[str, float]]:
-    """Precision, recall and coverage of `images` plain, guided and pruned images."""
+    """Return precision, recall and coverage of `images` plain, guided and pruned images."""
     oracle = bundled_oracle()
     real = features(oracle, validation_images().images[:images])
     plain, guided = (

@@ -34,7 +34,7 @@ class Learners:
 
 
 def jobs(settings: Learners, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     found = []
     base = settings.base
     final = base.n_initial + base.rounds * base.n_per_round

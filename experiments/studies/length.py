@@ -32,7 +32,7 @@ class Length:
 
 
 def jobs(settings: Length, profile: Profile) -> list[Job]:
-    """One result a run: static training and DP, seed by seed; none before the search of the learner is finished."""
+    """List one result per run, static training and DP, seed by seed; none before the learner's search is finished."""
     compared = profile.settings(tuned.STUDY)
     largest = replace(
         compared,

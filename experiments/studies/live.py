@@ -24,7 +24,7 @@ class Live:
 
 
 def jobs(settings: Live, _: Profile) -> list[Job]:
-    """The DP run and the static one."""
+    """List the DP run and the static one."""
     dp = settings.run
     final = dp.n_initial + dp.rounds * dp.n_per_round
     static = replace(plain(dp), n_initial=final, rounds=0, n_per_round=0)

@@ -29,7 +29,7 @@ class Objectives:
 
 
 def jobs(settings: Objectives, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     base = settings.base
     final = base.n_initial + base.rounds * base.n_per_round
     static = replace(plain(base), n_initial=final, rounds=0, n_per_round=0, branch_sizes=())

@@ -63,7 +63,7 @@ class OffManifold:
 
 
 def jobs(settings: OffManifold, _: Profile) -> list[Job]:
-    """One result a seed for the measured images, and one a run."""
+    """List one result per seed for the measured images, and one per run."""
     found = []
     for seed in settings.seeds:
         static = replace(settings.base, seed=seed, rounds=0, n_per_round=0, branch_sizes=())  # no rounds, no guidance
@@ -80,13 +80,13 @@ def jobs(settings: OffManifold, _: Profile) -> list[Job]:
 
 
 def name(window: Window) -> str:
-    """A window in a word."""
+    """Return a word for a window of noise levels."""
     low, high = window
     return {(0.0, 1.0): "all", (0.0, 0.4): "late"}.get((low, high), f"{low:g}_{high:g}")
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """What becomes of the same images as omega grows, in each window; omega 0 first."""
+    """Measure what becomes of the same images as omega grows, in each window; omega 0 first."""
     config = settings_of(values)
     generator = bundled_generator(config)
     _, state = run_practice(config, generator, validation_images(), None, initial=plain_pool(config, generator))
@@ -107,7 +107,7 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
 def measure(
     generator: Generator, learner: torch.nn.Module, guidance: GuidanceConfig, images: int, seed: int
 ) -> dict[str, float]:
-    """Percent rejected, far and refused by the generator, mean entropy and percent misclassified by the learner."""
+    """Measure percent rejected, far, refused by the generator and misclassified by the learner, and mean entropy."""
     seeds = [seed_for(STREAM, seed, i) for i in range(images)]
     made = generator.generate(torch.arange(images) % 10, seeds, learner, guidance)
     oracle = bundled_oracle()
@@ -123,7 +123,7 @@ def measure(
 
 
 def far(real: Tensor, generated: Tensor) -> Tensor:
-    """Whether each generated image is farther from the nearest real one than 95% of other real images are.
+    """Return whether each generated image is farther from the nearest real one than 95% of other real images are.
 
     Args:
         real, generated: features, float [N, F] and [M, F]; the first half of `real` is what is compared with.

@@ -42,7 +42,7 @@ class Scaling:
 
 
 def jobs(learners: tuple[Scaling, ...], _: Profile) -> list[Job]:
-    """One result a run, seed by seed."""
+    """List one result per run, seed by seed."""
     found = []
     for each in learners:
         study = f"scaling-equal-{each.learner}"
@@ -59,7 +59,7 @@ def jobs(learners: tuple[Scaling, ...], _: Profile) -> list[Job]:
 
 
 def static_job(study: str, base: PracticeConfig, size: int, seed: int) -> Job:
-    """Static training on `size` plain images."""
+    """Return the job of static training on `size` plain images."""
     run = replace(plain(base), seed=seed, n_initial=size, rounds=0, n_per_round=0)
     return practice_job(study, f"static-{size}-seed{seed}", run)
 

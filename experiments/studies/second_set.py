@@ -61,7 +61,7 @@ class SecondSet:
 
 
 def jobs(settings: SecondSet, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     found = []
     last = settings.presets[-1]
     late = last.apply(plain(settings.base))
@@ -83,7 +83,7 @@ def jobs(settings: SecondSet, _: Profile) -> list[Job]:
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """A run on digits: outcomes, each with its accuracy on the digits of another source; log and additions."""
+    """Compute a run on digits: outcomes, each with its accuracy on the digits of another source; log and additions."""
     config = settings_of(values)
     generator = Generator(bundled_pipeline(FOLDER).to(best_device()), config.guidance_scale, config.inference_steps)
     initial = image_maker(config, generator, 0)(range(config.n_initial))

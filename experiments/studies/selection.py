@@ -39,7 +39,7 @@ class Selection:
 
 
 def jobs(settings: Selection, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     found = []
     for seed in settings.seeds:
         base = replace(settings.base, seed=seed, rounds=1)
@@ -55,12 +55,12 @@ def jobs(settings: Selection, _: Profile) -> list[Job]:
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """A run, with the operations that an image of its initial pool and one of its addition took."""
+    """Compute a run, with the operations that an image of its initial pool and one of its addition took."""
     return compute_practice(values, progress) | {"operations": image_operations(settings_of(values))}
 
 
 def image_operations(config: PracticeConfig) -> dict[str, float]:
-    """Counted floating-point operations of an image: plain, and one of the addition with all its candidates."""
+    """Count floating-point operations per image: a plain one, and one of the addition with all its candidates."""
     generator = bundled_generator(config)
     learner = on_full_images(config, build_learner(config.learner, 10))
     two = Generator(generator.pipe, config.guidance_scale, config.inference_steps, batch_size=2)

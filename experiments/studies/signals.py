@@ -33,7 +33,7 @@ class Signals:
 
 
 def jobs(settings: Signals, _: Profile) -> list[Job]:
-    """One result a run; that with real validation and the schedule is of the scaling study."""
+    """List one result per run; that with real validation and the schedule is of the scaling study."""
     changes: dict[str, dict[str, Any]] = {name: {"signal": name} for name in SIGNALS if name != "real"}
     changes["schedule"] = {"patience": NEVER}
     changes |= {f"{name}_alone": {"signal": name, "backstop": False} for name in SIGNALS}

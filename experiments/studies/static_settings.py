@@ -32,7 +32,7 @@ class StaticSettings:
 
 
 def jobs(settings: StaticSettings, profile: Profile) -> list[Job]:
-    """One result a run, seed by seed; none before the search of a learner is finished."""
+    """List one result per run, seed by seed; none before the search of a learner is finished."""
     compared, search = profile.settings(tuned.STUDY), profile.settings(tuning.STUDY)
     return [
         practice_job("static_settings", f"static-{run.n_initial}-{run.learner}-{name}-seed{run.seed}", run)
@@ -48,7 +48,7 @@ def jobs(settings: StaticSettings, profile: Profile) -> list[Job]:
 
 
 def _runs(ranked: list[PracticeConfig], scales: tuple[float, ...]) -> Iterator[tuple[str, PracticeConfig]]:
-    """The second best that differs from the best at this size, and other scales."""
+    """Return the second best that differs from the best at this size, and other scales."""
     chosen = ranked[0]
     second = next(run for run in ranked if run != chosen)
     yield "second", second

@@ -29,7 +29,7 @@ class Theory:
 
 
 def jobs(settings: Theory, _: Profile) -> list[Job]:
-    """One result a figure."""
+    """List one result per figure."""
     found = []
     for name in FIGURES:
         parameters = inspect.signature(getattr(theory_numbers, name)).parameters
@@ -41,7 +41,7 @@ def jobs(settings: Theory, _: Profile) -> list[Job]:
 
 
 def compute(config: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """The rows of a figure."""
+    """Compute the rows of a figure."""
     settings = {key: value for key, value in config.items() if key != "figure"}
     return {"rows": getattr(theory_numbers, config["figure"])(**settings)}
 

@@ -61,7 +61,7 @@ class TheoryPractice:
 
 
 def jobs(settings: TheoryPractice, profile: Profile) -> list[Job]:
-    """One result a scaling study that has been measured at enough sizes."""
+    """List one result per scaling study that has been measured at enough sizes."""
     found = []
     for study in settings.studies:
         try:
@@ -91,7 +91,7 @@ def jobs(settings: TheoryPractice, profile: Profile) -> list[Job]:
 
 
 def _selection(profile: str) -> list[list[float]]:
-    """N, P, over-sampling and mean test accuracy of pruned additions."""
+    """Return N, P, over-sampling and mean test accuracy of pruned additions."""
     by_ratio: dict[float, list[float]] = {}
     sizes = {}
     for row in rows(profile, "selection", omega=0):
@@ -102,7 +102,7 @@ def _selection(profile: str) -> list[list[float]]:
 
 
 def compute(config: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """The fits, and what they predict at every measured size and over-sampling, as accuracies of ten classes."""
+    """Fit the model, and predict every measured size and over-sampling, as accuracies of ten classes."""
     model = fit_static(config["static"])
     sizes = [(int(n), int(p), int(k)) for n, p, k, _ in config["practice"]]
     measured = np.array([accuracy for *_, accuracy in config["practice"]])
@@ -133,7 +133,7 @@ def compute(config: dict[str, Any], progress: Callable[[float], None]) -> dict[s
 
 
 def fit_static(points: list[list[float]]) -> dict[str, float]:
-    """Dimension, ridge and generator's error whose exact error is nearest to the points (images, accuracy in percent).
+    """Fit dimension, ridge and generator's error to points (images, accuracy in percent) by the exact error.
 
     Least squares from several starts.
     """
@@ -165,7 +165,7 @@ def _static(model: dict[str, float], n: float) -> float:
 
 
 def _practice(model: dict[str, float], size: tuple[int, int, int], kept: float, config: dict[str, Any]) -> float:
-    """Accuracy after the last of `rounds` additions of `hard` rows to `plain` ones; the ridge is that of a kept row."""
+    """Return the accuracy after `rounds` additions of `hard` rows to `plain` ones; the ridge is that of a kept row."""
     plain, hard, rounds = size
     candidates = round(hard / kept)
     grown = [(plain + k * hard, plain + k * candidates) for k in range(rounds + 1)]

@@ -37,7 +37,7 @@ class Transfer:
 
 
 def jobs(settings: Transfer, _: Profile) -> list[Job]:
-    """One result a maker and a seed."""
+    """List one result per maker and seed."""
     found = []
     for seed in settings.seeds:
         for maker in settings.learners:
@@ -50,7 +50,7 @@ def jobs(settings: Transfer, _: Profile) -> list[Job]:
 
 
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-    """What each student reaches on the pool that the maker's practice leaves."""
+    """Compute what each student reaches on the pool that the maker's practice leaves."""
     config, students = settings_of(values), values["students"]
     generator = bundled_generator(config)
     parts = 1 + len(students)

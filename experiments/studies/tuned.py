@@ -39,7 +39,7 @@ class Tuned:
 
 
 def jobs(settings: Tuned, profile: Profile) -> list[Job]:
-    """One result a run, seed by seed; pruned ones are part of the comparison study."""
+    """List one result per run, seed by seed; pruned ones are part of the comparison study."""
     search, found = profile.settings(tuning.STUDY), []
     for learner, ranked in tuning.found(search, profile.name).items():
         study = f"scaling-tuned-{learner}"
@@ -59,7 +59,7 @@ def jobs(settings: Tuned, profile: Profile) -> list[Job]:
 def run_at(
     point: tuning.Point, search: tuning.Tuning, learner: str, method: str, size: int, seed: int
 ) -> PracticeConfig:
-    """The run of a point of the search that ends with `size` images; as long as the longest if these are more."""
+    """Return a search point's run that ends with `size` images; as long as the longest if these are more."""
     longer = {"length": max(tuning.SHARED["length"])} if size > search.size else {}
     return replace(tuning.apply(replace(search.base, learner=learner), method, point | longer, size), seed=seed)
 

@@ -84,7 +84,7 @@ class Tuning:
 
 
 def jobs(settings: Tuning, profile: Profile) -> list[Job]:
-    """One result a trial; the methods in turn, so that a search that is not finished is as far for each.
+    """List one result per trial; the methods in turn, so that a search that is not finished is as far for each.
 
     Trials that depend on what was found are listed once that is recorded.
     """
@@ -92,7 +92,7 @@ def jobs(settings: Tuning, profile: Profile) -> list[Job]:
 
 
 def found(settings: Tuning, profile: str) -> dict[str, dict[str, list[Point]]]:
-    """Learner -> method -> the points tried, the best first; of learners whose searches are all finished."""
+    """Return the points tried by learner and method, the best first; of learners whose searches are all finished."""
     return {learner: ends for learner, ends in _search(settings, profile)[1].items() if ends.keys() == METHODS.keys()}
 
 
@@ -133,7 +133,7 @@ def _trials(settings: Tuning, learner: str, points: dict[str, list[Point]], afte
 def _ranked(
     settings: Tuning, learner: str, points: dict[str, list[Point]], recorded: dict[str, Any], profile: str
 ) -> dict[str, list[Point]]:
-    """The points of each method whose trials are all recorded, the best first; of equals, the first tried."""
+    """Return the points of each method whose trials are all recorded, the best first; of equals, the first tried."""
     found = {}
     base = replace(settings.base, learner=learner)
     for method, each in points.items():
@@ -150,22 +150,22 @@ def _job(base: PracticeConfig, method: str, trial: int, point: Point, size: int)
 
 
 def trial_name(learner: str, method: str, trial: int) -> str:
-    """The name of a trial's result."""
+    """Return the name of a trial's result."""
     return f"{learner}-{method.replace(' = ', '')}-{trial:02d}"
 
 
 def validation_accuracy(result: dict[str, Any]) -> float:
-    """Of the finished run, percent."""
+    """Return the validation accuracy of the finished run, percent."""
     return result["outcomes"][-1]["validation_accuracy"]
 
 
 def draw(method: str, settings: Tuning) -> list[Point]:
-    """The guess and other points of the method's space, `random` in all; the same for every learner."""
+    """Return the guess and other points of the method's space, `random` in all; the same for every learner."""
     return _all(method, settings)[: settings.random]
 
 
 def _all(method: str, settings: Tuning) -> list[Point]:
-    """The method's space: the guess, then the other points in random order."""
+    """Return the method's space: the guess, then the other points in random order."""
     space = SHARED | METHODS[method]
     guess = {axis: GUESS[axis] for axis in space}
     points = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
@@ -177,7 +177,7 @@ def _all(method: str, settings: Tuning) -> list[Point]:
 def beside(
     point: Point, method: str, tried: list[Point], settings: Tuning, count: int, order: Sequence[int] = (0,)
 ) -> list[Point]:
-    """`count` points that differ from `point` by one step on one axis and have not been tried.
+    """Return `count` points that differ from `point` by one step on one axis and have not been tried.
 
     If there are fewer, the rest is drawn at random: every method has the same budget.
 
@@ -202,12 +202,12 @@ def beside(
 
 
 def additions_of(images: int, about: int) -> int:
-    """The number of additions nearest to `about` that divides the images to be added."""
+    """Return the number of additions nearest to `about` that divides the images to be added."""
     return min((k for k in range(1, images) if images % k == 0), key=lambda k: abs(k - about))
 
 
 def apply(base: PracticeConfig, method: str, point: Point, size: int) -> PracticeConfig:
-    """The run at a point of a method's space, ending with `size` images."""
+    """Return the run at a point of a method's space, ending with `size` images."""
     config = replace(
         plain(base),
         guidance_scale=point["guidance_scale"],

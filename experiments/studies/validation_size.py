@@ -29,7 +29,7 @@ class ValidationSize:
 
 
 def jobs(settings: ValidationSize, _: Profile) -> list[Job]:
-    """One result a run."""
+    """List one result per run."""
     return [
         practice_job("validation_size", f"{size}-seed{seed}", replace(settings.base, seed=seed), validation_images=size)
         for seed in settings.seeds

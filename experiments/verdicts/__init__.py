@@ -42,7 +42,7 @@ RULES: dict[str, Callable[[str], Verdict]] = {
 
 
 def verdicts(profile: str) -> list[Verdict]:
-    """One for each claim, in order; a claim whose results cannot be read is untested, and says why."""
+    """Return a verdict for each claim, in order; a claim whose results cannot be read is untested, and says why."""
     found = []
     for id_, rule in RULES.items():
         try:
@@ -53,7 +53,7 @@ def verdicts(profile: str) -> list[Verdict]:
 
 
 def with_spread(found: Verdict) -> Verdict:
-    """The verdict, but that one seed, which has no spread, decides nothing."""
+    """Return the verdict, but that one seed, which has no spread, decides nothing."""
     if found.seeds != 1:
         return found
     return replace(
@@ -62,13 +62,13 @@ def with_spread(found: Verdict) -> Verdict:
 
 
 def claims() -> dict[str, dict[str, Any]]:
-    """The paper's quantitative claims by id: the claim, and the names of the figures and tables that show it."""
+    """Return the paper's quantitative claims by id: the claim, and the names of the figures and tables that show it."""
     with CLAIMS.open(newline="") as file:
         return {row["id"]: {"claim": row["claim"], "shown_in": row["shown_in"].split()} for row in csv.DictReader(file)}
 
 
 def as_json(found: list[Verdict]) -> list[dict[str, Any]]:
-    """JSON values: {id, claim, verdict, effect, unit, interval, seeds, sources, measured, shown_in} and what else.
+    """Return JSON values: id, claim, verdict, effect, unit, interval, seeds, sources, measured, shown_in and more.
 
     What is not finite (the interval of a single seed, a ratio's upper end that is not known) is null.
     """

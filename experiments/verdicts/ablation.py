@@ -10,7 +10,7 @@ MARGIN = 1.0  # points
 
 
 def patience_and_sampling(profile: str) -> Verdict:
-    """C11: growing patience is not worse than fixed, and drawing new images twice as often does not help.
+    """Judge C11: growing patience is not worse than fixed, and drawing new images twice as often does not help.
 
     Both say that something is not better, which few seeds cannot show: they hold where the interval has no gain of a
     point or more in it. How much patience must be tuned is not measured: each rule has one setting.

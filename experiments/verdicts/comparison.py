@@ -10,7 +10,7 @@ from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, in_word
 
 
 def shifted_images(profile: str) -> Verdict:
-    """C5: DP loses less than real data on sketches and renditions: it is better there. Both kinds, each learner."""
+    """Judge C5: DP is better than real data on sketches and renditions. Both kinds, each learner."""
     found: dict[str, dict[str, Any]] = {}
     for learner in LEARNERS:
         dp = rows(profile, f"scaling-tuned-{learner}", method="DP")

@@ -10,7 +10,7 @@ from experiments.verdicts.verdict import Verdict, above, of_all, untested, with_
 
 
 def diverse_generator(profile: str) -> Verdict:
-    """C12: the more diverse generator is the better one to train on (static): best minus least recall, and in rank."""
+    """Judge C12: the more diverse generator is the better one to train on: most minus least recall, and in rank."""
     recall = {name: measured["recall"] for name, measured in diversities(profile).items()}
     found = runs(profile)
     tests, practised = (

@@ -12,7 +12,7 @@ METHODS = ("DP", "omega = 0")
 
 
 def hardness_moves(profile: str) -> Verdict:
-    """C10: images misclassified when added had a lower error before; each learner, at equal settings and tuned.
+    """Judge C10: images misclassified when added had a lower error before; each learner, at equal settings and tuned.
 
     At birth their error is 100% because they were chosen so, and any other learner would do better on them. So the same
     is measured on plain additions (omega = 0), and it holds if the error is below that of the plain ones; only where

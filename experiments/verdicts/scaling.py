@@ -27,7 +27,7 @@ NOT_TUNED = "; each method at its own best settings: no runs yet"
 
 
 def data_efficiency(profile: str) -> Verdict:
-    """C1: DP reaches static's best accuracy with fewer images.
+    """Judge C1: DP reaches static's best accuracy with fewer images.
 
     Each comparison holds if its interval is above 1; until methods are tuned the claim holds in part at most.
     """
@@ -53,7 +53,7 @@ def data_efficiency(profile: str) -> Verdict:
 
 
 def beats_static(profile: str) -> Verdict:
-    """C2: the best DP size is better than the best static size; both are chosen anew in every draw of the interval.
+    """Judge C2: the best DP size is better than the best static size; both are chosen anew in every draw.
 
     Each comparison holds if its interval is above 0; until methods are tuned the claim holds in part at most.
     """
@@ -91,7 +91,7 @@ def beats_static(profile: str) -> Verdict:
 
 
 def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
-    """C3, C4: fewer images than static training at its best, for one learner.
+    """Judge C3 or C4: fewer images than static training at its best, for one learner.
 
     Iterations, the other half of the claim, are set beforehand here: it holds in part at most.
     """
@@ -117,7 +117,7 @@ def less_of_everything(id_: str, learner: str) -> Callable[[str], Verdict]:
 
 
 def timing_alone(profile: str) -> Verdict:
-    """C9: plain images that come late are as good as plain images from the start, at equal size; each learner.
+    """Judge C9: plain images that come late are as good as plain images from the start, at equal size; each learner.
 
     Equal if the interval of the mean difference lies within half a point of 0, not equal if it leaves out 0 otherwise;
     no gain if equal, or if it lies below 0. A seed's differences at several sizes are averaged first; of seeds that
@@ -165,7 +165,7 @@ def timing_alone(profile: str) -> Verdict:
 
 
 def _efficiencies(profile: str) -> dict[str, dict[str, Any]]:
-    """Of every learner and way of choosing settings that has static and DP runs."""
+    """Return the efficiency of every learner and way of choosing settings that has static and DP runs."""
     found: dict[str, dict[str, Any]] = {}
     for setting in ("tuned", "equal"):
         for learner in LEARNERS:
@@ -178,7 +178,7 @@ def _efficiencies(profile: str) -> dict[str, dict[str, Any]]:
 
 
 def _curves(profile: str, setting: str, learner: str) -> tuple[Curve, Curve]:
-    """Of static training and of DP."""
+    """Return the curves of static training and of DP."""
     found = rows(profile, f"scaling-{setting}-{learner}")
     return several(curve(found, "static")), several(curve(found, "DP"))
 

@@ -25,7 +25,7 @@ Strengths = dict[float, Rows]  # strength of a selection -> its runs
 
 
 def guidance_cost(profile: str) -> Verdict:
-    """C6: a guided image costs 1.82 plain ones; holds if the counted ratio of that variant is within a tenth of it."""
+    """Judge C6: a guided image costs 1.82 plain ones; holds if that variant's counted ratio is within a tenth of it."""
     from dp.paper.costs import cost_ratio, sd15_parts, sd15_timesteps  # imports torch
 
     as_published = _guided("unet", "vae", 5, (0.0, 1.0))
@@ -63,7 +63,7 @@ def _guided(gradient: Any, _decoder: str, every: int, interval: tuple[float, flo
 
 
 def cheaper_than_pruning(profile: str) -> Verdict:
-    """C7: at pruning's best accuracy guidance costs less (interval above 1), and its best is better (above 0).
+    """Judge C7: at pruning's best accuracy guidance costs less (interval above 1), and its best is better (above 0).
 
     One addition, with the settings all methods share; guidance is the paper's, exact, and the cheap way is told beside
     it. And whole runs of one size, each method tuned: Deliberate Practice is better than pruning (above 0).
@@ -100,7 +100,7 @@ def cheaper_than_pruning(profile: str) -> Verdict:
 
 
 def pruning_tuned(profile: str) -> dict[str, dict[str, Any]]:
-    """Learner -> test accuracy of DP minus that of pruning, whole runs of as many images, each method tuned."""
+    """Return DP's test accuracy minus that of pruning by learner, whole runs of as many images, each method tuned."""
     found: dict[str, dict[str, Any]] = {}
     for learner in LEARNERS:
         dp = curve(rows(profile, f"scaling-tuned-{learner}"), "DP")
@@ -116,7 +116,7 @@ def pruning_tuned(profile: str) -> dict[str, dict[str, Any]]:
 
 
 def _lead(guided: Strengths, prune: Strengths) -> tuple[float, Interval]:
-    """Mean test accuracy of the best guidance minus that of the best pruning, with its interval, in every draw of which
+    """Return the best guidance's mean test accuracy minus the best pruning's, with its interval, in every draw of which
     both are chosen anew."""
 
     def lead(ours: dict[float, float], theirs: dict[float, float]) -> float:
@@ -128,7 +128,7 @@ def _lead(guided: Strengths, prune: Strengths) -> tuple[float, Interval]:
 
 
 def cost_at_equal_accuracy(prune: Strengths, guided: Strengths) -> tuple[float | None, Interval]:
-    """Operations of an addition at pruning's best mean accuracy, over those of the cheapest guidance as good."""
+    """Return operations at pruning's best mean accuracy over those of the cheapest guidance as good, per addition."""
 
     def ratio(pruned: dict[float, float], as_good: dict[float, float]) -> float:
         best = max(pruned, key=lambda strength: pruned[strength])
@@ -141,7 +141,7 @@ def cost_at_equal_accuracy(prune: Strengths, guided: Strengths) -> tuple[float |
 
 
 def too_much_selection(profile: str) -> Verdict:
-    """C8: an interior optimum over the ratio, over omega and in theory: some selection is best, and more is worse.
+    """Judge C8: some selection is best and more is worse, over the ratio, over omega and in theory.
 
     Each holds if the best strength is better than none (ratio 1 or omega 0) and than the strongest, both leads beyond
     their intervals. Where the best is one of these ends it does not hold if the interval of its lead over the next best
@@ -200,7 +200,7 @@ def too_much_selection(profile: str) -> Verdict:
 
 
 def _is_interior(tests: dict[float, list[float]], best: float) -> Part:
-    """Whether the best strength is beyond its intervals better than both ends; see `too_much_selection`."""
+    """Return whether the best strength is beyond its intervals better than both ends; see `too_much_selection`."""
     ends = {min(tests), max(tests)}
     if best in ends:
         following = max((strength for strength in tests if strength != best), key=lambda s: np.mean(tests[s]))

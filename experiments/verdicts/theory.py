@@ -10,7 +10,7 @@ LOSSES = {"logistic": "cross-entropy", "squared": "ridge"}
 
 
 def linear_model(profile: str) -> Verdict:
-    """C13: with many selected rows and an aligned pruner some selection beats keeping all; simulation agrees; and the
+    """Judge C13: with many selected rows and an aligned pruner some selection beats keeping all; simulation agrees; the
     exponent of the error in selected rows is larger with a fixed share of the hardest (where it has been computed), and
     for classifiers that are trained, of either loss, with a fixed share and with practice."""
     rows = load(profile, "theory").get("figure3", {}).get("rows")

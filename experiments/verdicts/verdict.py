@@ -45,32 +45,32 @@ def untested(id_: str, why: str) -> Verdict:
 
 
 def above(interval: Interval, bound: float) -> Part:
-    """Whether something is above a bound."""
+    """Return whether something is above a bound."""
     low, high = interval
     return True if low > bound else False if high <= bound else None
 
 
 def below(interval: Interval, bound: float) -> Part:
-    """Whether something is below a bound."""
+    """Return whether something is below a bound."""
     low, high = interval
     return above((-high, -low), -bound)
 
 
 def of_all(parts: list[Part]) -> Answer:
-    """All parts of a claim hold, some do, or none; not decided if none was seen to hold and none not to."""
+    """Judge a claim by its parts: all hold, some do, or none; not decided if none was seen to hold and none not to."""
     if any(parts):
         return "holds here" if all(parts) else "holds in part"
     return "does not hold here" if False in parts else "not decided here"
 
 
 def times(ratio: float | None, interval: Interval, at_least: bool = False) -> str:
-    """A ratio in words."""
+    """Return a ratio in words."""
     said = "never reached" if ratio is None else f"{ratio:.1f}x{' or more' * at_least}"
     return f"{said} (95% {between(interval)})"
 
 
 def between(interval: Sequence[float | None]) -> str:
-    """The interval of a ratio in words; 0 stands for what is never reached, infinity (or None) for no upper end."""
+    """Return a ratio's interval in words; 0 stands for what is never reached, infinity (or None) for no upper end."""
     low, high = interval
     if high is None or math.isinf(high):
         return f"{low:.1f} or more" if low else "from never up, without an end"
@@ -78,17 +78,17 @@ def between(interval: Sequence[float | None]) -> str:
 
 
 def with_interval(found: dict[str, Any], digits: int = 2) -> str:
-    """A difference ("gain") and its interval, if it has bounds, in words: "+1.07 (95% +0.04 to +2.10)"."""
+    """Return a difference ("gain") and its interval, if it has bounds, in words: "+1.07 (95% +0.04 to +2.10)"."""
     gain, low, high = (f"{value:+.{digits}f}" for value in (found["gain"], *found["interval"]))
     return gain if math.isinf(found["interval"][0]) else f"{gain} (95% {low} to {high})"
 
 
 def in_words(name: str) -> str:
-    """The key of a comparison, such as "tuned-convnet", as it is printed."""
+    """Return the key of a comparison, such as "tuned-convnet", as it is printed."""
     return name.replace("-", " ").replace("convnet", "ConvNet").replace("vit", "ViT")
 
 
 def several_seeds(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Those comparisons that have several seeds, so that one of a single seed does not keep the others from a verdict;
+    """Return the comparisons that have several seeds, so that one of a single seed does not keep others from a verdict;
     all if none has."""
     return {name: each for name, each in found.items() if each["seeds"] > 1} or found

@@ -24,7 +24,7 @@ SIDE, CLASSES, STEPS = 96, 3, 8  # pixels of a picture; at most as many classes 
 
 
 def make(runs: Runs) -> Exhibit | Missing | None:
-    """Of the first run with a grid.json; None if there is none."""
+    """Make the exhibit of the first run with a grid.json; None if there is none."""
     paths = sorted(runs.folder / each.folder / "grid.json" for each in runs.measured)
     path = next((each for each in paths if each.exists()), None)
     if path is None:
@@ -77,7 +77,7 @@ def _steps(axis: Axes, steps: Rows) -> None:
 
 
 def _hardness(axis: Axes, times: list[int], hardness: dict[str, Any]) -> Rows:
-    """One thin line an addition; returns the plotted numbers."""
+    """Draw one thin line per addition; return the plotted numbers."""
     rows: Rows = []
     for addition, count in enumerate(hardness["misclassified"]):
         if count:

@@ -40,7 +40,7 @@ class _Run:
 
 
 def make(runs: Runs) -> Exhibit | Missing | None:
-    """Of the run with the most additions among those that still have their pool; None if no run made additions."""
+    """Make the exhibit of the run with the most additions among those that have their pool; None without additions."""
     results = {each.folder: runs.folder / each.folder / "result.json" for each in runs.measured}
     additions = {name: read_result(path).get("additions", []) for name, path in results.items()}
     practised = [name for name, found in additions.items() if found]
@@ -84,7 +84,7 @@ def _read(folder: Path, additions: list[dict[str, Any]]) -> _Run:
 
 
 def _first(pool: PoolFolder, round_: int) -> Samples:
-    """The first images of the first classes of a round; it may have far more than are to be read."""
+    """Return the first images of the first classes of a round; it may have far more than are to be read."""
     parts: list[Samples] = []
     for shard in pool.manifest().of_round(round_)[:SHARDS]:
         part = pool.read_shard(shard)

@@ -25,7 +25,7 @@ SCALING = {4: "ImageNet-100, ViT-B", 5: "ImageNet-1k, ViT-B"}
 
 
 def beside(exhibit: Exhibit | Missing, runs: Runs) -> Exhibit | Missing:
-    """The exhibit of a table with the measured accuracies after the published ones of each row; any other as it is."""
+    """Return a table's exhibit with measured accuracies after the published ones of each row; any other as it is."""
     rows = [row for row in ROWS if f"table{row.table}" == exhibit.name]
     measured = [runs.of(row) for row in rows]
     if not any(measured):
@@ -64,7 +64,7 @@ def _remarks(runs: Runs, rows: Sequence[Row]) -> str:
 
 
 def make(runs: Runs) -> Exhibit:
-    """All that was measured, and the scaling curves of figures 1 and 4 where there are points of them."""
+    """Make the exhibit of all that was measured, with curves like those of figures 1 and 4 where there are points."""
     rows = [row for row in ROWS if runs.of(row)]
     panels = [number for number in SCALING if any(row.table == number for row in rows)]
     figure = None
@@ -107,7 +107,7 @@ def _panel(axis: Axes, number: int, runs: Runs) -> None:
 
 
 def _line(each: Measured) -> dict[str, Any]:
-    """A run or branch, for the CSV."""
+    """Return a run or branch as a line of the CSV."""
     printed = {f"published_{name}": value for name, value in asdict(each.row.published).items()}
     return {
         "row": key(each.row),

@@ -43,12 +43,12 @@ class Runs:
     left_out: tuple[str, ...]
 
     def of(self, row: Row) -> list[Measured]:
-        """What was measured of a row, one a seed."""
+        """Return what was measured of a row, one per seed."""
         return [each for each in self.measured if each.row == row]
 
 
 def read(folder: Path) -> Runs:
-    """The finished runs of the paper's rows in the subfolders of a folder.
+    """Read the finished runs of the paper's rows in the subfolders of a folder.
 
     Raises:
         UserError: there are none, or a result.json is not what `dp run` writes.
@@ -72,7 +72,7 @@ def read(folder: Path) -> Runs:
 
 
 def _of_run(path: Path) -> tuple[list[Measured], list[str]]:
-    """What a run and its branches have reached, and why what is left out is."""
+    """Return what a run and its branches have reached, and why what is left out is."""
     result = read_result(path)
     try:
         settings, outcomes = result["settings"], result["outcomes"]
@@ -118,7 +118,7 @@ def _branch(run: Row, size: int) -> Row | None:
 
 
 def _accuracies(outcome: dict[str, Any]) -> Published:
-    """Raises TypeError for what is no accuracy in percent."""
+    """Return the accuracies of an outcome; raises TypeError for what is no accuracy in percent."""
     found = {"real_val": outcome["validation_accuracy"], "real_train": outcome["test_accuracy"]}
     found |= {OUT_OF_DISTRIBUTION[name]: each["accuracy"] for name, each in outcome.get("ood", {}).items()}
     for name, value in found.items():

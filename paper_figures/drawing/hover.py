@@ -28,7 +28,7 @@ class Point:
 
 
 def points(figure: Figure) -> list[Point]:
-    """All points that have a marker, in series of at most `MOST`. The figure must have been drawn."""
+    """Return all points that have a marker, in series of at most `MOST`. The figure must have been drawn."""
     return [point for axis in figure.axes if axis.axison for point in _of_axis(axis)]
 
 
@@ -62,7 +62,7 @@ def _of_axis(axis: Axes) -> Iterator[Point]:
 
 
 def _half_lengths(container: ErrorbarContainer) -> np.ndarray | None:
-    """Of the error bars of an errorbar container: the vertical ones, or else the horizontal ones."""
+    """Return half the lengths of the error bars of a container: the vertical ones, or else the horizontal ones."""
     bars = container.lines[2]
     if not bars:
         return None
@@ -75,7 +75,7 @@ def _number(x: float) -> str:
 
 
 def describe(figure: Figure) -> str:
-    """What is drawn, in words: each panel's title, axes and series."""
+    """Say in words what is drawn: each panel's title, axes and series."""
     panels = []
     for axis in figure.axes:
         series = [text for text in axis.get_legend_handles_labels()[1] if not text.startswith("_")]
@@ -90,6 +90,6 @@ def describe(figure: Figure) -> str:
 
 
 def _plain(text: str) -> str:
-    r"""On one line, and formulas without TeX: of n_{sel}\,k^{-\alpha} stays nsel k^-alpha."""
+    r"""Put a text on one line, and formulas without TeX: of n_{sel}\,k^{-\alpha} stays nsel k^-alpha."""
     words = FORMULA.sub(lambda found: re.sub(r"[\\_{}]", "", found[1].replace(r"\,", " ")), text)
     return " ".join(words.split())

@@ -16,7 +16,7 @@ STEP = SIZE + GAP
 
 
 def grids(profile: str) -> dict[str, Any]:
-    """The result of the grids study.
+    """Return the result of the grids study.
 
     Raises:
         UserError: there is none.
@@ -28,13 +28,13 @@ def grids(profile: str) -> dict[str, Any]:
 
 
 def decode(png: str, size: int | None = None) -> np.ndarray:
-    """The picture, uint8 [H, W] or, of colour, [H, W, 3]; resized to size x size pixels."""
+    """Return the picture, uint8 [H, W] or, of colour, [H, W, 3]; resized to size x size pixels."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     return np.asarray(picture if size in (None, *picture.size) else picture.resize((size, size)))
 
 
 def mosaic(lines: list[list[dict[str, Any]]], below: int = 0, size: int = SIZE) -> np.ndarray:
-    """Pictures in lines, with light gaps and white space below each."""
+    """Return a mosaic of pictures in lines, with light gaps and white space below each."""
     step, across = size + GAP + below, size + GAP
     colours = decode(lines[0][0]["png"]).shape[2:]
     light, white = (255, 255) if colours else (30, 0)  # grey pictures are shown dark on white
@@ -54,7 +54,7 @@ def show(
     note: str | None = None,
     size: int = SIZE,
 ) -> None:
-    """A mosaic, grey pictures dark on white, its lines and columns named; a dot marks what the learner got wrong.
+    """Draw a mosaic, grey pictures dark on white, its lines and columns named; a dot marks what the learner got wrong.
 
     Args:
         axis: where.

@@ -24,19 +24,19 @@ HEADINGS = {  # of the columns in words; others are words already
 
 
 def heading(column: str) -> str:
-    """A column's heading; "... measured" are ours beside the published ones."""
+    """Return a column's heading; "... measured" are ours beside the published ones."""
     name = column.removesuffix(" measured")
     return HEADINGS.get(name, name) + column.removeprefix(name)
 
 
 def table(number: int) -> list[dict[str, Any]]:
-    """The rows of a table of the paper; numbers as floats, dashes as None."""
+    """Read the rows of a table of the paper; numbers as floats, dashes as None."""
     with (REFERENCE / f"table{number}.csv").open(newline="") as file:
         return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
 def curves(number: int) -> dict[str, Curve]:
-    """Method -> final size -> real validation accuracy of table 4 or 5; a size published twice has two."""
+    """Return real validation accuracies of table 4 or 5 by method and final size; a size published twice has two."""
     found: dict[str, Curve] = {"static": {}, "DP": {}}
     for row in sorted(table(number), key=lambda row: row["n_final"]):
         found["DP" if row["omega"] else "static"].setdefault(int(row["n_final"]), []).append(row["real_val"])

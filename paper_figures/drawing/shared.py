@@ -29,12 +29,12 @@ NOT_COMPARABLE = "Absolute accuracies on Fashion-MNIST and on ImageNet are not c
 
 
 def command(study: str, profile: str) -> str:
-    """What makes a study's results."""
+    """Return the command that makes a study's results."""
     return f"python -m experiments run {study}" + (f" --profile {profile}" if profile != "cpu" else "")
 
 
 def missing(study: str, profile: str, what: str = "results") -> UserError:
-    """The error of an exhibit that cannot be made."""
+    """Return the error of an exhibit that cannot be made."""
     return UserError(
         f"{study}: no {what} in {folder(profile).name}/; make them with {command(study.split('-')[0], profile)}"
     )
@@ -63,7 +63,7 @@ def rows_of(profile: str, study: str, **columns: Any) -> Rows:
 
 
 def scaling(profile: str, methods: tuple[str, ...] = ("static",)) -> dict[tuple[str, str], Rows]:
-    """(setting, learner) -> outcomes of the scaling studies that have runs of these methods.
+    """Return the rows of the scaling studies that have runs of these methods, by setting and learner.
 
     Raises:
         UserError: no study has.
@@ -80,7 +80,7 @@ def scaling(profile: str, methods: tuple[str, ...] = ("static",)) -> dict[tuple[
 
 
 def title_of(setting: str, learner: str) -> str:
-    """A scaling study in words."""
+    """Return a scaling study in words."""
     return f"{LEARNERS[learner]}, {SETTINGS[setting]}"
 
 
@@ -90,12 +90,12 @@ def numbers(rows: Rows) -> Rows:
 
 
 def sd(values: Sequence[float]) -> float:
-    """Standard deviation over seeds; 0 for one."""
+    """Return the standard deviation over seeds; 0 for one."""
     return stdev(values) if len(values) > 1 else 0.0
 
 
 def spread(values: Sequence[float | None], digits: int = 2) -> str | None:
-    """Mean and, in brackets, standard deviation."""
+    """Return the mean and, in brackets, the standard deviation."""
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -103,13 +103,13 @@ def spread(values: Sequence[float | None], digits: int = 2) -> str | None:
 
 
 def seeds(counts: Iterable[int]) -> str:
-    """ "5 seeds", or "3 to 5 seeds" where some points have fewer."""
+    """Say "5 seeds", or "3 to 5 seeds" where some points have fewer."""
     low, high = min(found := list(counts)), max(found)
     return f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
 
 
 def grouped(rows: Rows, *columns: str) -> dict[tuple[Any, ...], Rows]:
-    """Rows by their values in some columns, in order of appearance."""
+    """Group rows by their values in some columns, in order of appearance."""
     found: dict[tuple[Any, ...], Rows] = {}
     for row in rows:
         found.setdefault(tuple(row[name] for name in columns), []).append(row)
@@ -117,7 +117,7 @@ def grouped(rows: Rows, *columns: str) -> dict[tuple[Any, ...], Rows]:
 
 
 def draw(axis: Axes, curve: Curve, method: str, line: str = "-", **look: Any) -> None:
-    """Means and standard deviations of a curve, in the method's colour and marker."""
+    """Draw means and standard deviations of a curve, in the method's colour and marker."""
     look = {"label": method, "color": COLOURS[method], "marker": MARKERS[method], "linestyle": line, **look}
     heights = [float(np.mean(values)) for values in curve.values()]
     axis.errorbar(list(curve), heights, [sd(values) for values in curve.values()], capsize=2, elinewidth=0.9, **look)

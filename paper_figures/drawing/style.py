@@ -36,7 +36,7 @@ WIDTH = 6.75  # inches, the text width of the paper; figures are drawn at this s
 
 
 def at_width(width: float, height: float) -> tuple[float, float]:
-    """The size of a figure of that shape, no wider than the text."""
+    """Return the size of a figure of that shape, no wider than the text."""
     share = min(1.0, WIDTH / width)
     return width * share, height * share
 

@@ -19,12 +19,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def pick(rows: Rows, **columns: Any) -> Rows:
-    """The rows with these values in these columns."""
+    """Return the rows with these values in these columns."""
     return [row for row in rows if all(row.get(name) == value for name, value in columns.items())]
 
 
 def values(rows: Rows, column: str) -> list[Any]:
-    """The distinct values of a column, in order of appearance."""
+    """Return the distinct values of a column, in order of appearance."""
     return list(dict.fromkeys(row[column] for row in rows))
 
 
@@ -42,7 +42,7 @@ def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale:
 
 
 def theory_rows(profile: str, figure: str) -> Rows:
-    """The rows that the theory study has recorded for a figure."""
+    """Return the rows that the theory study has recorded for a figure."""
     results = load(profile, "theory")
     if figure not in results:
         raise missing("theory", profile, figure)
@@ -64,7 +64,7 @@ def exhibit(
 
 
 def largest_gap(rows: Rows, x: str, y: str, curves: tuple[str, ...]) -> tuple[float, dict[str, Any]]:
-    """Largest distance of a simulated mean from its exact curve, read off linearly in log `x`, and the row it is at.
+    """Return the largest distance of a simulated mean from its exact curve, linear in log `x`, and the row it is at.
 
     Args:
         rows: rows of series "exact" and "simulation".

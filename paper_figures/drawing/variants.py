@@ -35,7 +35,7 @@ class Variant:
     runs: dict[int, dict[str, Any]]
 
     def accuracies(self) -> dict[int, float]:
-        """Test accuracy by seed."""
+        """Return the test accuracy by seed."""
         return {seed: run["test_accuracy"] for seed, run in self.runs.items()}
 
 
@@ -60,7 +60,7 @@ def variants(profile: str, study: str, names: Mapping[Any, str], column: str = "
 
 
 def baselines(profile: str, found: list[Variant]) -> dict[str, Variant]:
-    """DP, omega = 0 and static of the scaling study at equal settings, of the sizes and seeds of the variants.
+    """Return DP, omega = 0 and static of the scaling study at equal settings, of the sizes and seeds of the variants.
 
     Those that there are.
     """
@@ -97,7 +97,7 @@ def counterparts(profile: str, learner: str, run: dict[str, Any], seeds: set[int
 
 
 def gains(variant: Variant, baseline: Variant | None) -> list[float]:
-    """Test accuracy minus the baseline's, of the seeds that both have."""
+    """Return the test accuracy minus the baseline's, of the seeds that both have."""
     if baseline is None or variant is baseline:
         return []
     mine, theirs = variant.accuracies(), baseline.accuracies()
@@ -105,7 +105,7 @@ def gains(variant: Variant, baseline: Variant | None) -> list[float]:
 
 
 def table(found: list[Variant], baseline: Variant | None) -> Rows:
-    """One line a variant."""
+    """Return one line per variant."""
     lines = []
     for each in found:
         differences = gains(each, baseline)
@@ -131,12 +131,12 @@ def table(found: list[Variant], baseline: Variant | None) -> Rows:
 
 
 def _ends(sizes: list[int]) -> str:
-    """The images that runs end with: one number, or the smallest and the largest."""
+    """Return the images that runs end with: one number, or the smallest and the largest."""
     return f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
 
 
 def points(found: list[Variant]) -> Rows:
-    """One line a run, for the CSV."""
+    """Return one line per run, for the CSV."""
     return [
         {"runs": each.name, "seed": seed, "test_accuracy": accuracy}
         for each in found
@@ -145,7 +145,7 @@ def points(found: list[Variant]) -> Rows:
 
 
 def figure_of(found: list[Variant]) -> Figure:
-    """Runs as small points, means and standard deviations, one line a variant."""
+    """Draw runs as small points, means and standard deviations, one line per variant."""
     with style():
         figure, axis = plt.subplots(figsize=at_width(6.0, 0.8 + 0.24 * len(found)), layout="constrained")
         dots(axis, found)
@@ -154,7 +154,7 @@ def figure_of(found: list[Variant]) -> Figure:
 
 
 def dots(axis: Axes, found: list[Variant]) -> None:
-    """See `figure_of`."""
+    """Draw single runs, means and standard deviations on an axis; see `figure_of`."""
     for line, each in enumerate(found):
         values = list(each.accuracies().values())
         axis.plot(values, [line + 0.18] * len(values), "o", color=each.colour, markersize=2.5, alpha=0.6)
@@ -164,7 +164,7 @@ def dots(axis: Axes, found: list[Variant]) -> None:
 
 
 def clear(found: list[Variant], baseline: Variant | None) -> str:
-    """Which variants differ from the baseline, in words; by Dunnett's test, one for all of them."""
+    """Say which variants differ from the baseline; by Dunnett's test, one for all of them."""
     if baseline is None:
         return "open; the run that the others are compared with is not made yet."
     others = [each for each in found if each is not baseline and len(each.runs) > 1]

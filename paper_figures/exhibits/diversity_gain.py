@@ -24,7 +24,7 @@ MEASURES = {"recall": "recall of real images", "coverage": "coverage of real ima
 
 
 def make(profile: str) -> Exhibit:
-    """From the generators study."""
+    """Make the exhibit from the generators study."""
     found = runs(profile)
     rows = [_row(name, measured, found.get(name, [])) for name, measured in diversities(profile).items()]
     rows = sorted((row for row in rows if row["gaps"]), key=lambda row: row["recall"])

@@ -25,7 +25,7 @@ BARS = {"static, best": ("static", ""), "DP, smallest that is better": ("DP", "/
 
 
 def make(profile: str) -> Exhibit:
-    """From the scaling studies and table 5 of the paper."""
+    """Make the exhibit from the scaling studies and table 5 of the paper."""
     studies = scaling(profile, ("static", "DP"))
     groups = {
         f"{LEARNERS[learner]}\n{SETTINGS[setting]}": bars(curve(rows, "static"), curve(rows, "DP"))
@@ -71,7 +71,7 @@ def make(profile: str) -> Exhibit:
 
 
 def bars(static: Curve, DP: Curve) -> dict[str, dict[str, Any]]:
-    """The bars of a group, by name; the middle one is absent if no DP size is better than static's best."""
+    """Return the bars of a group, by name; the middle one is absent if no DP size is better than static's best."""
     at_best = max(static, key=lambda size: np.mean(static[size]))
     better = [size for size in DP if np.mean(DP[size]) > np.mean(static[at_best])]
     chosen = {
@@ -93,7 +93,7 @@ def bars(static: Curve, DP: Curve) -> dict[str, dict[str, Any]]:
 
 
 def draw(axis: Axes, groups: dict[str, dict[str, dict[str, Any]]], title: str, label: str) -> None:
-    """Three bars a group."""
+    """Draw three bars per group."""
     heights = [bar["accuracy"] for group in groups.values() for bar in group.values()]
     floor = min(heights) - max(2.0, 0.8 * (max(heights) - min(heights)))
     for i, (name, (method, hatch)) in enumerate(BARS.items()):

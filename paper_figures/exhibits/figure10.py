@@ -13,7 +13,7 @@ ENTRY = Entry("figure10", "Figures 10 and 12: every class over training time and
 
 
 def make(profile: str) -> Exhibit:
-    """From the grids study."""
+    """Make the exhibit from the grids study."""
     guided = grids(profile)["guided"]
     cells = grouped(guided, "label", "iteration", "omega")
     times, omegas = (sorted({key[i] for key in cells}) for i in (1, 2))

@@ -13,7 +13,7 @@ ENTRY = Entry("figure11", "Figure 11: entropy-guided images beside pruned ones",
 
 
 def make(profile: str) -> Exhibit:
-    """From the grids study."""
+    """Make the exhibit from the grids study."""
     result = grids(profile)
     last = max(each["iteration"] for each in result["guided"])
     omega = min(
@@ -43,7 +43,7 @@ def _more(found: dict[str, dict[str, float]], name: str) -> str:
 
 
 def side_by_side(sets: dict[str, Rows]) -> plt.Figure:
-    """Sets of pictures one above the other, one column a class."""
+    """Draw sets of pictures one above the other, one column per class."""
     with style():
         deep = min(len(pictures) // len(CLASSES) for pictures in sets.values())
         size = (6.4, (0.62 * deep + 0.35) * len(sets) + 0.6)
@@ -58,13 +58,13 @@ def side_by_side(sets: dict[str, Rows]) -> plt.Figure:
 
 
 def rows_and_diversity(sets: dict[str, Rows], diversity: dict[str, dict[str, float]]) -> Rows:
-    """What is known of each picture, and the measured diversity of each kind of images."""
+    """Return what is known of each picture, and the measured diversity of each kind of images."""
     pictures = [{"kind": "picture", "set": name, **row} for name, shown in sets.items() for row in rows_of(shown)]
     return pictures + [{"kind": "diversity", "set": name, **measured} for name, measured in diversity.items()]
 
 
 def diversity_table(found: dict[str, dict[str, float]]) -> Rows:
-    """One row a set of images."""
+    """Return one row per set of images."""
     return [
         {"images": name} | {measure: round(value, 3) for measure, value in measured.items()}
         for name, measured in found.items()

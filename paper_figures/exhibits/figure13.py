@@ -8,7 +8,7 @@ ENTRY = Entry("figure13", "Figure 13: the initial pool beside the final one", ME
 
 
 def make(profile: str) -> Exhibit:
-    """From the grids study."""
+    """Make the exhibit from the grids study."""
     result = grids(profile)
     additions = len(result["additions"])
     names = {"initial": "initial pool", "final": "final pool", "last": f"addition {additions}"}

@@ -16,7 +16,7 @@ LOOKS = (("-", "s"), ("-", "^"), ("-", "v"), ("-", "o"))
 
 
 def make(profile: str) -> Exhibit:
-    """From the dynamics study."""
+    """Make the exhibit from the dynamics study."""
     results = results_of(profile, "dynamics")
     planned = sorted({result["config"]["rounds"] for result in results.values()})
     by_plan = {k: [r for r in results.values() if r["config"]["rounds"] == k] for k in planned}
@@ -73,7 +73,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _jump(results: Results) -> str:
-    """How the training loss differs between the validations after and before an addition."""
+    """Say how the training loss differs between the validations after and before an addition."""
     jumps = []
     for run in results.values():
         log = run["log"]

@@ -18,7 +18,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "figure3")
     return exhibit(
         ENTRY,
@@ -33,7 +33,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _ends(rows: list[dict[str, Any]]) -> str:
-    """Selection against keeping all, at perfect alignment, with most and with fewest rows."""
+    """Compare selection with keeping all, at perfect alignment, with most and with fewest rows."""
     aligned = max(row["rho"] for row in rows)
     exact = [row for row in rows if row["series"] == "exact" and row["rho"] == aligned]
     parts = []

@@ -25,7 +25,7 @@ METHODS = ("static", "omega = 0", "DP")
 
 
 def make(profile: str) -> Exhibit:
-    """From the scaling studies and tables 4 and 5 of the paper."""
+    """Make the exhibit from the scaling studies and tables 4 and 5 of the paper."""
     studies = scaling(profile)
     lines = -(-len(studies) // 2) + 1
     with style():
@@ -61,7 +61,7 @@ def make(profile: str) -> Exhibit:
 
 
 def measured(axis: Axes, rows: Rows, title: str) -> None:
-    """The methods of a study."""
+    """Draw the methods of a study."""
     for method in METHODS:
         values, full = curve(rows, method), curve(rows, method, branches=False)
         if not values:

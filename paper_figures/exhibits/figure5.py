@@ -18,7 +18,7 @@ WAYS = {"prune": "prune", "exact": "guided, exact", "cheap": "guided, cheap"}
 
 
 def make(profile: str) -> Exhibit:
-    """From the selection study."""
+    """Make the exhibit from the selection study."""
     rows = selection_rows(profile)
     with style():
         figure, ((a, b), (d1, d2)) = plt.subplots(2, 2, figsize=at_width(9.5, 7), sharey="row", layout="constrained")
@@ -58,7 +58,7 @@ def make(profile: str) -> Exhibit:
 
 
 def selection_rows(profile: str) -> Rows:
-    """One row a run: way, strength, seed, accuracy, gain over the mean of ratio 1, and costs."""
+    """Return one row per run: way, strength, seed, accuracy, gain over the mean of ratio 1, and costs."""
     runs = selection_runs(profile)
     if 1 not in runs.get("prune", {}):
         raise missing("selection", profile, "runs with ratio 1, which the others are compared with,")

@@ -14,7 +14,7 @@ ENTRY = Entry("figure5c", "Figure 5c: theory, accuracy against the over-sampling
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "figure5c")
     fixed = [row for row in rows if row["series"] != "tuned"]
     gap, where = largest_gap(fixed, "oversampling_ratio", "test_accuracy", ("rho", "ridge"))
@@ -38,7 +38,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _tuned(rows: list[dict[str, Any]]) -> str:
-    """Exact accuracy at the smallest and largest ratio, the ridge tuned at each."""
+    """Give the exact accuracy at the smallest and largest ratio, the ridge tuned at each."""
     parts = []
     for rho in values(rows, "rho"):
         *_, last = mine = pick(rows, rho=rho, series="tuned")

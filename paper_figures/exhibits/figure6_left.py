@@ -15,7 +15,7 @@ ENTRY = Entry("figure6_left", "Figure 6, left: hardness moves", MEASURED, 6, ("d
 
 
 def make(profile: str) -> Exhibit:
-    """From the dynamics and scaling studies."""
+    """Make the exhibit from the dynamics and scaling studies."""
     panels = {title: runs for title, runs in _panels(profile).items() if runs.get("DP")}
     if not panels:
         raise missing("dynamics", profile, "runs with additions whose learners were kept")
@@ -59,7 +59,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _panels(profile: str) -> dict[str, dict[str, Rows]]:
-    """Title -> method -> runs with stored hardness, those of a study of one final size."""
+    """Return the runs with known hardness by title and method, those of a study of one final size."""
     many = [row for row in read(profile, "dynamics") if row["planned"] > 2 and row["error_before"] is not None]
     panels = {"ConvNet, runs of figure 2": {"DP": many}}
     for setting in SETTINGS:
@@ -69,7 +69,7 @@ def _panels(profile: str) -> dict[str, dict[str, Rows]]:
 
 
 def trajectory(result: dict) -> Rows:
-    """Error of the images misclassified at birth, pooled over additions, by distance from birth in additions."""
+    """Return the error on images misclassified at birth, pooled over additions, by distance from birth in additions."""
     hardness = result["hardness"]
     pooled: dict[int, list[tuple[int, float]]] = {}
     for addition, count in enumerate(hardness["misclassified"]):

@@ -16,7 +16,7 @@ SHOWN = CLASSES.index("shirt")
 
 
 def make(profile: str) -> Exhibit:
-    """From the grids study."""
+    """Make the exhibit from the grids study."""
     guided = grids(profile)["guided"]
     own = [each for each in guided if each["label"] == SHOWN]
     cells = grouped(own, "iteration", "omega")
@@ -51,7 +51,7 @@ def _said(own: Rows, omegas: list[float]) -> str:
 
 
 def by_omega(guided: Rows) -> str:
-    """Mean entropy and the share that the learner gets wrong at each omega, over all classes and times."""
+    """Return the mean entropy and the share that the learner gets wrong at each omega, over all classes and times."""
     parts = [
         f"{omega:g}: {mean(e['entropy'] for e in cell):.2f} nats, {mean(not e['correct'] for e in cell):.0%} wrong"
         for (omega,), cell in sorted(grouped(guided, "omega").items())
@@ -60,5 +60,5 @@ def by_omega(guided: Rows) -> str:
 
 
 def rows_of(pictures: Rows) -> Rows:
-    """What is known of pictures, without the pictures."""
+    """Return what is known of pictures, without the pictures."""
     return [{name: value for name, value in each.items() if name != "png"} for each in pictures]

@@ -13,7 +13,7 @@ ENTRY = Entry("figure7", "Figure 7: theory, simulation against the exact error",
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "figure7")
     away = [row for row in rows if abs(row["kept_fraction"] - row["threshold"]) > 0.05]
     (gap, _), (gap_away, _) = (

@@ -15,7 +15,7 @@ ENTRY = Entry("figure8", "Figure 8: the denoised estimate at every step", MEASUR
 
 
 def make(profile: str) -> Exhibit:
-    """From the grids study."""
+    """Make the exhibit from the grids study."""
     result = grids(profile)
     cells = {key: each[0] for key, each in grouped(result["intermediate"], "omega", "label", "t").items()}
     omegas = sorted({key[0] for key in cells})
@@ -49,7 +49,7 @@ def make(profile: str) -> Exhibit:
 
 
 def differences(cells: dict, omegas: list[float], steps: list[int]) -> Rows:
-    """Mean absolute difference of guided and plain, grey levels a pixel."""
+    """Return the mean absolute difference of guided and plain images, grey levels per pixel."""
     return [
         {"label": label, "t": t, "difference": float(np.mean(np.abs(plain.astype(int) - guided.astype(int))))}
         for label in range(10)

@@ -16,7 +16,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the scaling studies."""
+    """Make the exhibit from the scaling studies."""
     studies = scaling(profile, ("static", "omega = 0"))
     rows = [row for key, each in studies.items() for row in pairs(*key, each)]
     with style():
@@ -47,7 +47,7 @@ def make(profile: str) -> Exhibit:
 
 
 def pairs(setting: str, learner: str, rows: Rows) -> Rows:
-    """omega = 0 minus static, one row a size and seed that both have."""
+    """Return omega = 0 minus static, one row per size and seed that both have."""
     found = {
         method: {(r["images"], r["seed"]): r["test_accuracy"] for r in rows if r["method"] == method}
         for method in ("static", "omega = 0")

@@ -28,7 +28,7 @@ Curves = dict[str, dict[float, Variant]]  # filter -> omega -> runs
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of filters."""
+    """Make the exhibit from the study of filters."""
     curves: Curves = {name: {} for name in FILTERS}
     for (name, omega), runs in grouped(rows_of(profile, "filtering"), "filter", "omega").items():
         shown = Variant(f"{FILTERS[name][0]}, omega {omega:g}", COLOURS["DP"], {run["seed"]: run for run in runs})
@@ -71,7 +71,7 @@ def _draw(axis: Axes, curves: Curves, values: Any, label: str) -> None:
 
 
 def _optimum(curves: Curves) -> str:
-    """Whether a filter moves the omega with the best mean."""
+    """Say whether a filter moves the omega with the best mean."""
     best, parts = {}, []
     for name, curve in curves.items():
         tops = {omega: mean(each.accuracies().values()) for omega, each in curve.items()}
@@ -94,7 +94,7 @@ def _judged(each: Variant) -> dict[str, str | None]:
 
 
 def _by_run(each: Variant) -> list[dict[str, float]]:
-    """Of each run what the table has means of."""
+    """Return for each run what the table has means of."""
     found = []
     for run in each.runs.values():
         tried = run["candidates"] / (run["n_per_round"] * run["rounds"])

@@ -23,7 +23,7 @@ NAMES = {
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of learners and the scaling studies at equal settings."""
+    """Make the exhibit from the study of learners and the scaling studies at equal settings."""
     found = rows_of(profile, "learners")
     names = {learner: NAMES.get(learner, learner) for learner in dict.fromkeys(row["learner"] for row in found)}
     rows = [_row(names[row["learner"]], row) for row in found]

@@ -16,7 +16,7 @@ ENTRY = Entry("length", "Question: does longer training change who wins?", QUEST
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of length and the tuned runs of its sizes and seeds."""
+    """Make the exhibit from the study of length and the tuned runs of its sizes and seeds."""
     longer = read(profile, "length")
     if not longer:
         raise missing("length", profile)
@@ -49,12 +49,12 @@ def make(profile: str) -> Exhibit:
 
 
 def _run(row: dict[str, Any]) -> tuple[str, int, int]:
-    """What a run and its longer one have in common."""
+    """Return what a run and its longer one have in common."""
     return row["method"], row["images"], row["seed"]
 
 
 def _by_length(rows: Rows, method: str) -> Curve:
-    """Test accuracies of a method by iterations, the fewest first."""
+    """Return the test accuracies of a method by iterations, the fewest first."""
     found: Curve = {}
     for row in sorted(rows, key=lambda row: row["iterations"]):
         if row["method"] == method:
@@ -78,7 +78,7 @@ def _line(iterations: int, static: list[float], dp: list[float], rows: Rows) -> 
 
 
 def answer(static: Curve, dp: Curve) -> str:
-    """Whether another method is ahead at the second length than at the first, and what each gains from it.
+    """Say whether another method is ahead at the second length than at the first, and what each gains from it.
 
     Args:
         static, dp: test accuracies by iterations, two lengths.
@@ -102,7 +102,7 @@ def _ahead(static: list[float], dp: list[float]) -> str:
 
 
 def _difference(a: list[float], b: list[float]) -> str:
-    """mean(a) - mean(b) with its interval."""
+    """Say mean(a) - mean(b) with its interval."""
     low, high = difference_interval(a, b)
     interval = f"95% {low:+.2f} to {high:+.2f}" if min(len(a), len(b)) > 1 else "one seed, no interval"
     return f"{mean(a) - mean(b):+.2f} ({interval})"

@@ -14,7 +14,7 @@ ENTRY = Entry("live", "Live run: made on this machine just now", LIVE, 1, ("live
 
 
 def make(profile: str) -> Exhibit:
-    """From the live run; `profile` is not used."""
+    """Make the exhibit from the live run; `profile` is not used."""
     results = load("live", "live")
     if not {"dp", "static"} <= results.keys():
         raise UserError("live: no live run yet; make one with python -m experiments live (make figures does)")
@@ -56,7 +56,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _pictures(figure: SubFigure, samples: Rows) -> None:
-    """Initial images above, those of the last addition below, one column a class."""
+    """Draw initial images above, those of the last addition below, one column per class."""
     rounds = sorted({sample["round"] for sample in samples})
     for axis, round_ in zip(figure.subplots(len(rounds), 1, squeeze=False)[:, 0], rounds, strict=True):
         of_class = [[s for s in samples if (s["round"], s["label"]) == (round_, k)] for k in range(len(CLASSES))]

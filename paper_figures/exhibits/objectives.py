@@ -23,7 +23,7 @@ NAMES = {
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of objectives."""
+    """Make the exhibit from the study of objectives."""
     found = variants(profile, "objectives", NAMES)
     known = baselines(profile, found)
     base = known.get("DP")

@@ -30,7 +30,7 @@ ALLOWED = 10  # points by which the generator may refuse more than of plain imag
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of that name."""
+    """Make the exhibit from the study of that name."""
     found = [result for result in results_of(profile, "off_manifold").values() if "measured" in result]
     measured = [{"seed": result["config"]["seed"], **row} for result in found for row in result["measured"]]
     if not measured:
@@ -145,7 +145,7 @@ def _answer(rows: Rows) -> str:
 
 
 def _rule(rows: Rows) -> str:
-    """What a rule without real labels would choose."""
+    """Say what a rule without real labels would choose."""
     known = _known(rows)
     plain = next(row["refused"] for row in rows if not row["window"])
     parts = []

@@ -19,7 +19,7 @@ SETS = {"test_accuracy": "MNIST test", "other_digits": "digits of another source
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of the second data set."""
+    """Make the exhibit from the study of the second data set."""
     rows = [{name: row[name] for name in ("method", "images", "seed", *SETS)} for row in rows_of(profile, "second_set")]
     rows.sort(key=lambda row: (METHODS.index(row["method"]), row["images"], row["seed"]))
     groups = grouped(rows, "method", "images")
@@ -50,7 +50,7 @@ def make(profile: str) -> Exhibit:
 
 
 def _answer(rows: Rows) -> str:
-    """DP minus static at each size that both have."""
+    """Compare DP with static training at each size that both have."""
     reached = {(row["method"], row["images"], row["seed"]): row for row in rows}
     parts: list[str] = []
     signs: list[tuple[float, float]] = []

@@ -18,7 +18,7 @@ NAMES = {
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of signals."""
+    """Make the exhibit from the study of signals."""
     found = variants(profile, "signals", NAMES)
     base = baselines(profile, found).get("DP")
     shown = [*([base] if base else []), *found]

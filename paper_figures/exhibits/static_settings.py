@@ -24,7 +24,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of static settings and the tuned static runs of its sizes and seeds."""
+    """Make the exhibit from the study of static settings and the tuned static runs of its sizes and seeds."""
     groups: dict[tuple[str, int], dict[str, Variant]] = {}
     for run in rows_of(profile, "static_settings"):
         group = groups.setdefault((run["learner"], run["images"]), {})
@@ -66,7 +66,7 @@ def _variant(run: dict[str, Any], note: str = "") -> Variant:
 
 
 def _searched(profile: str, learner: str, size: int, others: list[Variant]) -> Variant:
-    """The tuned runs of the others' seeds.
+    """Return the tuned runs of the others' seeds.
 
     Raises:
         UserError: there are none.
@@ -89,7 +89,7 @@ def _said(other: Variant, searched: Variant) -> str:
 
 
 def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, Variant]]) -> str:
-    """Data efficiency against static training at its best settings and at its second best; of the same runs of DP."""
+    """Say the data efficiency against static training at its best settings and its second best; of the same DP runs."""
     second = {size: ways["second"] for (of, size), ways in groups.items() if of == learner and "second" in ways}
     used = set.intersection(*(set(each.runs) for each in second.values())) if second else set()
     rows = [row for row in read(profile, f"scaling-tuned-{learner}") if row["seed"] in used]
@@ -104,7 +104,7 @@ def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, 
 
 
 def _lead(profile: str, learner: str, shown: list[Variant]) -> str:
-    """DP at its best size against the best of the static runs, of their seeds; chosen anew in every draw."""
+    """Say the lead of DP at its best size over the best static run, of their seeds; chosen anew in every draw."""
     static = {k: list(each.accuracies().values()) for k, each in enumerate(shown) if len(each.runs) > 1}
     seeds = {seed for each in shown for seed in each.runs}
     dp = several(curve([row for row in read(profile, f"scaling-tuned-{learner}") if row["seed"] in seeds], "DP"))

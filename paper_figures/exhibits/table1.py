@@ -20,7 +20,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the comparison and scaling studies."""
+    """Make the exhibit from the comparison and scaling studies."""
     mask = hard_images(profile, [f"comparison-{learner}" for learner in LEARNERS])
     rows: Rows = []
     best = []
@@ -60,7 +60,7 @@ def make(profile: str) -> Exhibit:
 
 
 def chosen(rows: Rows) -> Rows:
-    """Static at the size of the pruned runs and at its largest, the pruned runs, DP at that size and at its largest."""
+    """Pick static at the size of the pruned runs and its largest, the pruned runs, DP at that size and its largest."""
     small = {row["images"] for row in rows if row["method"] == "prune"}
     found: Rows = []
     for method in ("static", "prune", "DP"):

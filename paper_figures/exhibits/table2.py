@@ -11,7 +11,7 @@ ENTRY = Entry("table2", "Table 2: the choice of the generator", MEASURED, 22, ("
 
 
 def make(profile: str) -> Exhibit:
-    """From the generators study."""
+    """Make the exhibit from the generators study."""
     found, measured = runs(profile), diversities(profile)
     if not (found or measured):
         raise missing("generators", profile)

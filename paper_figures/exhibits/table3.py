@@ -12,7 +12,7 @@ ROWS = ("base", "omega-zero", "omega-small", "omega-large", "patience-fixed", "n
 
 
 def make(profile: str) -> Exhibit:
-    """From the ablation study."""
+    """Make the exhibit from the ablation study."""
     found = grouped(rows_of(profile, "ablation"), "variant")
     groups = {name: found[(name,)] for name in ROWS if (name,) in found}
     table = [_row(runs) for runs in groups.values()]

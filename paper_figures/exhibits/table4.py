@@ -14,7 +14,7 @@ ORDER = ("DP", "omega = 0", "static")
 
 
 def make(profile: str) -> Exhibit:
-    """From the scaling studies."""
+    """Make the exhibit from the scaling studies."""
     rows = []
     for (setting, learner), outcomes in scaling(profile, ()).items():
         groups = sorted(grouped(outcomes, *COLUMNS).items(), key=lambda item: (ORDER.index(item[0][0]), item[0][4]))

@@ -16,7 +16,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the scaling studies and table 5 of the paper."""
+    """Make the exhibit from the scaling studies and table 5 of the paper."""
     rows, counts = [], []
     for (setting, learner), outcomes in scaling(profile, ("static", "DP")).items():
         static, dp = curve(outcomes, "static"), curve(outcomes, "DP")
@@ -44,7 +44,7 @@ def make(profile: str) -> Exhibit:
 
 
 def compare(static: Curve, dp: Curve) -> Rows:
-    """One row a DP size."""
+    """Return one row per DP size."""
     return [
         {
             "DP images": each.dp_size,

@@ -14,7 +14,7 @@ ENTRY = Entry("theory_adaptive", "Adaptive rounds: the theory of practice", THEO
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "adaptive")
     last = max(row["round"] for row in rows)
     ends = pick(rows, round=last, series="exact")

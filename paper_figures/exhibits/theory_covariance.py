@@ -14,7 +14,7 @@ ENTRY = Entry("theory_covariance", "General covariance: what the paper leaves op
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "general_covariance")
     gap, _ = largest_gap(rows, "n_pool", "test_error", ("rho", "ridge"))
     caption = (

@@ -19,7 +19,7 @@ TITLES = {
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "errata")
     lines = []
     for form in values(rows, "series"):

@@ -17,7 +17,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "exponent")
     first, _, rest = answer(rows).partition(". ")
     caption = (

@@ -21,7 +21,7 @@ AXES = {"labels": "pruner's cosine with the labels", "truth": "pruner's cosine w
 
 
 def make(profile: str) -> Exhibit:
-    """From the theory study."""
+    """Make the exhibit from the theory study."""
     rows = theory_rows(profile, "phase")
     first, _, rest = answer(rows).partition(". ")
     caption = (

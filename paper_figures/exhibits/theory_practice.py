@@ -25,7 +25,7 @@ SERIES = {  # of the result -> label, colour, line
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of theory and practice."""
+    """Make the exhibit from the study of theory and practice."""
     results = results_of(profile, "theory_practice")
     shown = {
         title_of(setting, learner): results[f"scaling-{setting}-{learner}"]
@@ -90,7 +90,7 @@ def _sizes(axis: Axes, title: str, result: dict[str, Any]) -> Rows:
 
 
 def _gains(result: dict[str, Any]) -> tuple[list[float], list[float], list[float]]:
-    """Over-sampling ratios, and what each gains over the first, measured and by the model."""
+    """Return over-sampling ratios, and what each gains over the first, measured and by the model."""
     measured = [accuracy for *_, accuracy in result["config"]["selection"]]
     model = result["selection"]
     ratios = [ratio for *_, ratio, _ in result["config"]["selection"]]
@@ -130,7 +130,7 @@ def _line(title: str, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer(results: list[dict[str, Any]], chosen: dict[str, Any] | None) -> str:
-    """No, if the model with its best selection is more than a point off practice, or has no gain where there is one."""
+    """Say no if the model with its best selection is over a point off practice, or lacks a gain where there is one."""
     missed = max(result["practice"]["rms"] for result in results) > 1
     over = ""
     if chosen is not None:

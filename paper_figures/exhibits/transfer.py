@@ -21,7 +21,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of transfer and the scaling studies at equal settings."""
+    """Make the exhibit from the study of transfer and the scaling studies at equal settings."""
     found = rows_of(profile, "transfer")
     rows = [_row(run, f"made for the {LEARNERS[run['maker']]}") for run in found]
     for student in dict.fromkeys(run["learner"] for run in found):

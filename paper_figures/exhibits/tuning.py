@@ -18,7 +18,7 @@ RANGES = {
 
 
 def make(profile: str) -> Exhibit:
-    """From the tuning study."""
+    """Make the exhibit from the tuning study."""
     rows = [_row(run) for run in rows_of(profile, "tuning")]
     searches = grouped(
         sorted(rows, key=lambda r: (list(LEARNERS.values()).index(r["learner"]), r["method"])), "learner", "method"
@@ -56,7 +56,7 @@ def _ends(table: Rows) -> str:
 
 
 def _of_growing(row: dict[str, Any]) -> dict[str, list[int]]:
-    """The numbers N and k that the search chooses from, for a run that grows to this row's size."""
+    """Return the numbers N and k that the search chooses from, for a run that grows to this row's size."""
     if not row["k"]:
         return {}
     added = row["k"] * row["P"]

@@ -16,7 +16,7 @@ ENTRY = Entry(
 
 
 def make(profile: str) -> Exhibit:
-    """From the study of validation sizes."""
+    """Make the exhibit from the study of validation sizes."""
     sizes = sorted({run["validation_images"] for run in rows_of(profile, "validation_size")})
     names = {size: f"{size:,} validation images" for size in sizes}
     named = variants(profile, "validation_size", names, "validation_images")
