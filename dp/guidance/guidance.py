@@ -188,8 +188,9 @@ class Guidance:
         `inputs` and `scale`: what the network was called with for gradient "unet", where that is not x itself, and
         what it was scaled by.
         """
+        value, gradient, eps = self.ascent(x, output, point, inputs, scale)
+        output = output.detach()
         own, rest = output[:, : x.shape[1]], output[:, x.shape[1] :]  # the rest is a learnt variance
-        value, gradient, eps = self.ascent(x, own, point, inputs, scale)
         length = gradient.flatten(1).norm(dim=1)
         usable = length.isfinite() & (length > 0)
         fraction = point.noise / point.norm if self.config.relative else point.noise
@@ -198,11 +199,11 @@ class Guidance:
             omega = omega * self.shares.to(omega).repeat_interleave(len(omega) // len(self.shares))
         guided = point.output_of(x.detach(), guided_eps(eps, gradient, omega, 1.0, self.config.relative))
         # Samples without a usable gradient are replaced, not multiplied by zero: 0 * nan is nan.
-        guided = torch.where(_per_sample(usable, gradient), guided, own.detach().float()).to(output.dtype)
+        guided = torch.where(_per_sample(usable, gradient), guided, own.float()).to(output.dtype)
         self.guided_steps += 1
         self.zero_steps = (0 if self.zero_steps is None else self.zero_steps) + (~usable).long()
         self.before = value if self.before is None else self.before
-        return torch.cat([guided, rest.detach()], dim=1) if rest.shape[1] else guided
+        return torch.cat([guided, rest], dim=1) if rest.shape[1] else guided
 
     def ascent(
         self, x: Tensor, output: Tensor, point: Point, inputs: NetworkInputs | None = None, scale: float = 1.0
@@ -213,6 +214,7 @@ class Guidance:
         with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
             x, output = (each.clone() if each.is_inference() else each for each in (x, output))
             point = Point(*(each.clone() if each.is_inference() else each for each in vars(point).values()))
+            output = output[:, : x.shape[1]]  # cut inside enable_grad: a view made without gradients leads nowhere
             if through_network and not output.requires_grad:
                 raise UserError(
                     'gradient: "unet" needs a network output that was computed with gradients; guide the pipeline by '
