@@ -45,7 +45,13 @@ ELSEWHERE = ("git clone", "cd ", "pip install", "hf download")
 # They take minutes to hours, or are the tests themselves: `make -n`. What they call is run here or in other tests.
 LONG_TARGETS = ("figures", "reproduce", "check", "test", "test-oldest", "docs", "notebooks", "lint")
 # Half an hour, minutes that write the repository's own files anew, a download, minutes with 2 GB of memory: `--help`.
-HELP_ONLY = ("dp train-generator", "dp model-card", "dp.data.fashion_mnist", "benchmarks.theory")
+HELP_ONLY = (
+    "dp train-generator",
+    "dp model-card",
+    "dp.data.fashion_mnist",
+    "experiments.studies.fonts_generator",
+    "benchmarks.theory",
+)
 # It has no options and would write the repository's own files anew, for minutes: imported.
 IMPORTED = ("docs/failures.py",)
 # Further: `experiments run` and `check` compute for hours: all but the computing, and one result in earnest below.

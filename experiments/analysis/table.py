@@ -6,12 +6,12 @@ its file. `python -m experiments table` prints it.
 | column | meaning |
 | --- | --- |
 | study, name | folder and file of the result |
-| method | static, DP, omega = 0, prune, real; reference (judges hard images); transfer (learns from another's pool) |
+| method | static, DP, omega = 0, prune, real, glyphs; reference (judges hard images); transfer (from another's pool) |
 | learner | what was trained |
 | setting | how the settings were chosen: equal, tuned, or second (the search's second best); else empty |
 | variant | what else tells the study's runs apart, in the words of its file's name |
 | seed | of the run |
-| generator | bundled, another of `experiments/studies/generators.py`, or mnist |
+| generator | bundled, another of `experiments/studies/generators.py`, mnist, or fonts |
 | maker | of transfer: the learner whose practice has made the images |
 | guidance_scale, omega, window_low, window_high, gradient | of generation and of its guidance |
 | over_sampling, filter | how additions were selected |
@@ -71,7 +71,7 @@ def _of_result(study: str, name: str, result: dict[str, Any]) -> Iterator[dict[s
 
 def _row(study: str, name: str, result: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
     config, guidance = result["config"], result["config"]["guidance"]
-    real = config.get("source") == "real"
+    real = config.get("source") in ("real", "glyphs")
     made = [each for each in result["additions"] if each["pool_size"] <= outcome["pool_size"]]
     candidates = sum(each["candidates"] for each in made)
     words = name.split("-seed")[0].split("-")
@@ -126,8 +126,8 @@ def _row(study: str, name: str, result: dict[str, Any], outcome: dict[str, Any])
 
 
 def _method(config: dict[str, Any]) -> str:
-    if config.get("source") == "real":
-        return "real"
+    if config.get("source") in ("real", "glyphs"):
+        return config["source"]
     if not config["rounds"]:
         return "static"
     return "DP" if config["guidance"]["omega"] else "prune" if config["over_sampling"] > 1 else "omega = 0"

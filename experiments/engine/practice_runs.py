@@ -24,6 +24,7 @@ from dp.learner.evaluate import accuracy, hardness, logits_of
 from dp.learner.models import CROP, CenterCrop, on_full_images
 from dp.pool.in_memory import Pool
 from dp.practice.additions import image_maker
+from dp.practice.interfaces import ImageGenerator
 from dp.practice.loop import run_practice
 from dp.practice.state import State
 from dp.practice.store import InMemory
@@ -33,6 +34,7 @@ from dp.samples import Samples, concatenate
 from dp.utils.files import atomic
 from experiments.data.shift_sets import shift_sets
 from experiments.engine.results import BUILD, Job
+from experiments.engine.variants import varied
 
 
 def weights_of(folder: Path) -> Path:
@@ -67,7 +69,8 @@ def practice_job(
         source: what is trained on.
         purpose: of the run.
         more: `validation_images`, how many there are of them, all by default; `judged`, whether an oracle says of each
-            addition how many images are what their label says.
+            addition how many images are what their label says; `variant`, how additions are made otherwise than by
+            Algorithm 1 (see `experiments.engine.variants`).
     """
     values = asdict(config) | {"source": source} | ({"purpose": purpose} if purpose != "result" else {}) | more
     files = (*GENERATOR_FILES, BUNDLE)
@@ -99,7 +102,8 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
     generator = bundled_generator(config)
     initial = real_pool(config) if values["source"] == "real" else plain_pool(config, generator)
     real = some_of(validation_images(), values.get("validation_images"), config.seed)
-    result, state = outcomes_of(config, generator, initial, progress, with_test=purpose != "tuning", validation=real)
+    maker = varied(generator, values.get("variant"), real)
+    result, state = outcomes_of(config, maker, initial, progress, with_test=purpose != "tuning", validation=real)
     if values.get("judged"):
         result["label_right"] = label_right(state)
     if purpose == "live":
@@ -148,7 +152,7 @@ def rounds_of(state: State) -> list[Samples]:
 
 def outcomes_of(
     config: PracticeConfig,
-    generator: Generator,
+    generator: ImageGenerator,
     initial: Samples,
     progress: Callable[[float], None],
     with_test: bool = True,
@@ -208,12 +212,19 @@ def examined(learner: nn.Module) -> dict[str, Any]:
     }
 
 
-def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
-    """Return the run's initial images; kept in build/cache, since runs of one seed share them whatever their size."""
+def plain_pool(config: PracticeConfig, generator: Generator, weights: tuple[Path, ...] = GENERATOR_FILES) -> Samples:
+    """Return the run's initial images; kept in build/cache, since runs of one seed share them whatever their size.
+
+    Args:
+        config: settings.
+        generator: makes what is not there yet.
+        weights: its files, which name the images together with guidance scale, steps and seed.
+    """
     make = image_maker(config, generator, 0)
+    folder = _cache_folder(config, weights)
     parts = []
     for first in range(0, config.n_initial, CHUNK):
-        path = _cache_folder(config) / f"{first:07d}.npz"
+        path = folder / f"{first:07d}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
                 part = Samples(**{each.name: torch.from_numpy(file[each.name]) for each in fields(Samples)})
@@ -225,9 +236,9 @@ def plain_pool(config: PracticeConfig, generator: Generator) -> Samples:
     return concatenate(parts)[: config.n_initial]
 
 
-def _cache_folder(config: PracticeConfig) -> Path:
-    weights = Job("", "", {}, compute_practice, GENERATOR_FILES).inputs
-    digest = hashlib.sha256("".join(weights.values()).encode()).hexdigest()[:12]
+def _cache_folder(config: PracticeConfig, weights: tuple[Path, ...]) -> Path:
+    checksums = Job("", "", {}, compute_practice, weights).inputs
+    digest = hashlib.sha256("".join(checksums.values()).encode()).hexdigest()[:12]
     name = f"{digest}-scale{config.guidance_scale}-steps{config.inference_steps}-seed{config.seed}"
     return BUILD / "cache" / "plain-images" / name
 

@@ -72,6 +72,30 @@ CHANGES: dict[str, dict[str, Any]] = {
         "replicates": 2,
     },
     "grids": {"run": SIZES, "omegas": (0.0, 0.3), "learners": 2, "seeds_per_class": 1, "images": 100},
+    "fonts_tuning": {
+        "base": replace(BASE, iterations=100),
+        "learners": ("convnet",),
+        "size": 200,
+        "random": 1,
+        "neighbours": (),
+    },
+    "fonts": {
+        "learners": ("convnet",),
+        "seeds": SEEDS,
+        "static_sizes": (100, 200, 400),
+        "sizes": (200, 300),
+        "real_sizes": (200,),
+        "glyph_sizes": (200,),
+    },
+    "fonts_gap": {"base": BASE, "seeds": SEEDS, "seen": (0,), "scales": (1.25,), "size": 200},
+    "ideas": {
+        "data": ("fonts",),
+        "trial_seeds": (100,),
+        "seeds": SEEDS,
+        "sizes": (200,),
+        "learners": ("convnet",),
+        "ideas": ("filter_round_trip", "views", "confusion"),
+    },
     "live": {"run": replace(BASE, iterations=300, n_initial=200, n_per_round=100, rounds=2)},
 }
 

@@ -60,7 +60,7 @@ def run_at(
     point: tuning.Point, search: tuning.Tuning, learner: str, method: str, size: int, seed: int
 ) -> PracticeConfig:
     """Return a search point's run that ends with `size` images; as long as the longest if these are more."""
-    longer = {"length": max(tuning.SHARED["length"])} if size > search.size else {}
+    longer = {"length": max(search.shared["length"])} if size > search.size else {}
     return replace(tuning.apply(replace(search.base, learner=learner), method, point | longer, size), seed=seed)
 
 

@@ -14,8 +14,8 @@ search is partly luck, so the studies run the settings it ends with on seeds of 
 """
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,11 @@ class Tuning:
         random: the first learner's trials from the whole space, the guess included.
         neighbours: of the first learner's search, trials beside the best point so far, round by round.
         later: the same of a later learner's search, which starts where the first one's has ended.
+        study: name of the folder of results.
+        shared, methods: axes of the spaces, by name their values in order: those that all methods have, and by method
+            those of its own.
+        guess: a value for every axis.
+        job: makes a trial's job, as `practice_job` does.
     """
 
     base: PracticeConfig = replace(STATIC, seed=100)
@@ -81,6 +86,11 @@ class Tuning:
     random: int = 6
     neighbours: tuple[int, ...] = (2, 4)
     later: tuple[int, ...] = (2, 4, 5)
+    study: str = "tuning"
+    shared: dict[str, tuple[Any, ...]] = field(default_factory=lambda: SHARED)
+    methods: dict[str, dict[str, tuple[Any, ...]]] = field(default_factory=lambda: METHODS)
+    guess: Point = field(default_factory=lambda: GUESS)
+    job: Callable[..., Job] = practice_job
 
 
 def jobs(settings: Tuning, profile: Profile) -> list[Job]:
@@ -93,18 +103,19 @@ def jobs(settings: Tuning, profile: Profile) -> list[Job]:
 
 def found(settings: Tuning, profile: str) -> dict[str, dict[str, list[Point]]]:
     """Return the points tried by learner and method, the best first; of learners whose searches are all finished."""
-    return {learner: ends for learner, ends in _search(settings, profile)[1].items() if ends.keys() == METHODS.keys()}
+    ends = _search(settings, profile)[1]
+    return {learner: ranked for learner, ranked in ends.items() if ranked.keys() == settings.methods.keys()}
 
 
 def _search(settings: Tuning, profile: str) -> tuple[list[Job], dict[str, dict[str, list[Point]]]]:
-    recorded = load(profile, "tuning")
+    recorded = load(profile, settings.study)
     listed: list[Job] = []
     ends: dict[str, dict[str, list[Point]]] = {}
     for number, learner in enumerate(settings.learners):
         if number:
             tried = {method: points[:1] for method, points in ends[settings.learners[number - 1]].items()}
         else:
-            tried = {method: draw(method, settings) for method in METHODS}
+            tried = {method: draw(method, settings) for method in settings.methods}
         listed += _trials(settings, learner, tried, 0)
         for round_, count in enumerate(settings.later if number else settings.neighbours):
             centre = _ranked(settings, learner, tried, recorded, profile)
@@ -123,7 +134,7 @@ def _trials(settings: Tuning, learner: str, points: dict[str, list[Point]], afte
     base = replace(settings.base, learner=learner)
     longest = max(map(len, points.values()), default=0)
     return [
-        _job(base, method, after + i, each[i], settings.size)
+        _job(settings, base, method, after + i, each[i])
         for i in range(longest)
         for method, each in points.items()
         if i < len(each)
@@ -137,16 +148,16 @@ def _ranked(
     found = {}
     base = replace(settings.base, learner=learner)
     for method, each in points.items():
-        trials = [_job(base, method, i, point, settings.size) for i, point in enumerate(each)]
+        trials = [_job(settings, base, method, i, point) for i, point in enumerate(each)]
         if all(state(profile, job) == "present" for job in trials):
             accuracies = [validation_accuracy(recorded[job.name]) for job in trials]
             found[method] = [each[i] for i in sorted(range(len(each)), key=lambda i: -accuracies[i])]
     return found
 
 
-def _job(base: PracticeConfig, method: str, trial: int, point: Point, size: int) -> Job:
-    config = apply(base, method, point, size)
-    return practice_job("tuning", trial_name(base.learner, method, trial), config, purpose="tuning")
+def _job(settings: Tuning, base: PracticeConfig, method: str, trial: int, point: Point) -> Job:
+    config = apply(base, method, point, settings.size)
+    return settings.job(settings.study, trial_name(base.learner, method, trial), config, purpose="tuning")
 
 
 def trial_name(learner: str, method: str, trial: int) -> str:
@@ -166,11 +177,11 @@ def draw(method: str, settings: Tuning) -> list[Point]:
 
 def _all(method: str, settings: Tuning) -> list[Point]:
     """Return the method's space: the guess, then the other points in random order."""
-    space = SHARED | METHODS[method]
-    guess = {axis: GUESS[axis] for axis in space}
+    space = settings.shared | settings.methods[method]
+    guess = {axis: settings.guess[axis] for axis in space}
     points = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
     points.remove(guess)
-    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method)])
+    rng = np.random.default_rng([settings.base.seed, list(settings.methods).index(method)])
     return [guess, *(points[i] for i in rng.permutation(len(points)))]
 
 
@@ -188,14 +199,14 @@ def beside(
         count: of the points.
         order: whole numbers that tell rounds of searches apart; each has its own random order.
     """
-    space = SHARED | METHODS[method]
+    space = settings.shared | settings.methods[method]
     found = []
     for axis, values in space.items():
         at = values.index(point[axis])
         found += [point | {axis: values[i]} for i in (at - 1, at + 1) if 0 <= i < len(values)]
     new = [each for each in found if each not in tried]
     first, *rest = order
-    rng = np.random.default_rng([settings.base.seed, list(METHODS).index(method), 1 + first, *rest])
+    rng = np.random.default_rng([settings.base.seed, list(settings.methods).index(method), 1 + first, *rest])
     chosen = [new[i] for i in rng.permutation(len(new))[:count]]
     others = (each for each in _all(method, settings) if each not in tried and each not in chosen)
     return [*chosen, *itertools.islice(others, count - len(chosen))]
@@ -215,7 +226,8 @@ def apply(base: PracticeConfig, method: str, point: Point, size: int) -> Practic
         iterations=round(base.iterations * point["length"]),
     )
     if "omega" in point:
-        guidance = replace(base.guidance, omega=point["omega"], interval=point["window"])
+        gradient = point.get("gradient", base.guidance.gradient)
+        guidance = replace(base.guidance, omega=point["omega"], interval=point["window"], gradient=gradient)
         config = replace(config, guidance=guidance)
     if method == "static":
         return replace(config, n_initial=size, rounds=0, n_per_round=0)

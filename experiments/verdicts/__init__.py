@@ -15,6 +15,7 @@ from typing import Any
 from dp.utils.errors import UserError
 from experiments.verdicts.ablation import patience_and_sampling
 from experiments.verdicts.comparison import shifted_images
+from experiments.verdicts.foreign import foreign_generator
 from experiments.verdicts.generators import diverse_generator
 from experiments.verdicts.hardness import hardness_moves
 from experiments.verdicts.scaling import beats_static, data_efficiency, less_of_everything, timing_alone
@@ -44,9 +45,10 @@ RULES: dict[str, Callable[[str], Verdict]] = {
 def verdicts(profile: str) -> list[Verdict]:
     """Return a verdict for each claim, in order; a claim whose results cannot be read is untested, and says why."""
     found = []
+    foreign = foreign_generator(profile)
     for id_, rule in RULES.items():
         try:
-            found.append(with_spread(rule(profile)))
+            found.append(beside(with_spread(rule(profile)), foreign.get(id_)))
         except UserError as error:
             found.append(untested(id_, str(error)))
     return found
@@ -59,6 +61,11 @@ def with_spread(found: Verdict) -> Verdict:
     return replace(
         found, verdict="not tested here", interval=None, measured=f"{found.measured} (one seed, too few for a verdict)"
     )
+
+
+def beside(found: Verdict, foreign: dict[str, Any] | None) -> Verdict:
+    """Return the verdict with what the runs say whose generator has never seen the target, if there are such runs."""
+    return replace(found, more=(found.more or {}) | {"foreign_generator": foreign}) if foreign else found
 
 
 def claims() -> dict[str, dict[str, Any]]:

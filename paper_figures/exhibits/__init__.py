@@ -12,5 +12,6 @@ from paper_figures.drawing.exhibit import PARTS
 def exhibits() -> dict[str, ModuleType]:
     """Return the modules of all exhibits by name, in the report's order."""
     modules = [import_module(f"{__name__}.{each.name}") for each in iter_modules(__path__)]
+    modules = [module for module in modules if hasattr(module, "ENTRY")]
     order = sorted(modules, key=lambda m: (PARTS.index(m.ENTRY.part), m.ENTRY.number, m.ENTRY.name))
     return {module.ENTRY.name: module for module in order}

@@ -94,7 +94,7 @@ def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:
         found = {"pool_size": size, "branched_at": branched, "validation_accuracy": accuracy + 0.3}
         if config.get("purpose") == "tuning":
             return found | {"test_accuracy": None}
-        if job.study == "second_set":
+        if job.study == "second_set" or config.get("data") == "fonts":
             found["other_digits"] = accuracy - 20
         return found | {
             "test_accuracy": accuracy,
@@ -141,6 +141,8 @@ def run(job: Job, rng: np.random.Generator) -> dict[str, Any]:
     ]
     result = {"outcomes": outcomes, "log": log, "additions": additions}
     result["hardness"] = {"misclassified": [int(rng.integers(10, 60)) for _ in range(rounds)], "error": error}
+    if config.get("data") == "fonts":
+        result["recognised"] = [80.0] + [80 - 40 * omega] * rounds
     if config.get("judged"):
         result["label_right"] = [90.0 - 40 * omega] * rounds
     if job.study == "filtering":
