@@ -64,8 +64,8 @@ def gaps(profile: str) -> dict[int, dict[str, Any]]:
         way, seen, scale, seed = name.split("-")
         by_way = runs.setdefault(int(seen.removeprefix("seen")), {}).setdefault(f"{way}-{scale}", {})
         by_way[int(seed.removeprefix("seed"))] = result["outcomes"][-1]
-    found = {}
-    for seen, ways in sorted(runs.items()):
+    found: dict[int, dict[str, Any]] = {}
+    for share, ways in sorted(runs.items()):
         seeds = sorted(set.intersection(*(set(each) for each in ways.values())))
         best = {}
         for method in ("static", "DP"):
@@ -76,7 +76,8 @@ def gaps(profile: str) -> dict[int, dict[str, Any]]:
             continue
         tests = {method: [ways[way][seed]["test_accuracy"] for seed in seeds] for method, way in best.items()}
         gains = [dp - static for dp, static in zip(tests["DP"], tests["static"], strict=True)]
-        found[seen] = tests | {
+        found[share] = {
+            **tests,
             "gains": gains,
             "gain": float(np.mean(gains)),
             "interval": mean_interval(gains),
