@@ -409,10 +409,10 @@ def test_a_damaged_result_is_named_and_the_rest_is_drawn(chain, drawn, tmp_path,
     report.write(tmp_path / "report.html", "smoke", {"all": [save(found[0], tmp_path), found[1]]}, tmp_path)
     forget()
     text = (tmp_path / "report.html").read_text()
-    assert isinstance(found[1], Missing) and f"{first}: it is not as it was written" in found[1].why
+    assert isinstance(found[1], Missing) and f"{first}: damaged (it is not as it was written" in found[1].why
     assert f"not made yet: 1 of 12 results of this study (ablation/{last.stem})" in text
     assert text.count("(see the remarks there)") == 3  # C11; C1 and C2, since other learners' scaling is absent
-    assert text.count('<div class="figure"><img') == 1 and text.count(f"{first}: it is not as it was written") >= 2
+    assert text.count('<div class="figure"><img') == 1 and text.count(f"{first}: damaged (it is not as it was written") >= 2
 
 
 def test_results_that_nobody_asks_for_are_told(chain, drawn, tmp_path, monkeypatch):
