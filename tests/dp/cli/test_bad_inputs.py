@@ -131,7 +131,7 @@ def test_test_images_of_other_classes(capsys, tiny_pipe, tmp_path):
     (tmp_path / "test" / "cat").mkdir(parents=True)
     own = f"--pipeline {tmp_path}/pipeline --validation {tmp_path} --test {tmp_path}/test --classes cat dog"
     found = refused(capsys, ["run", str(tmp_path / "run"), *own.split()])
-    assert f"{tmp_path}/test: got the subfolders cat, expected one a class: cat, dog" in found
+    assert f"{tmp_path}/test: got the subfolders cat, expected one per class: cat, dog" in found
     assert not (tmp_path / "run").exists()
 
 

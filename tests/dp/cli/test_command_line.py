@@ -140,7 +140,7 @@ def test_a_grid_that_cannot_be_drawn_is_told(run, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             main(["grid", str(run), *words])
-    main(["run", str(tmp_path / "static"), *SHORT, "--rounds", "0"])
+    main(["run", str(tmp_path / "static"), *SHORT, "--rounds", "0", "--n-per-round", "0"])
     with pytest.raises(UserError, match="no additions"):
         main(["grid", str(tmp_path / "static")])
 
