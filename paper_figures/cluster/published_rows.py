@@ -43,7 +43,7 @@ def beside(exhibit: Exhibit | Missing, runs: Runs) -> Exhibit | Missing:
         table.append(line | {"images measured": _sizes(found), "seeds measured": _seeds(found)})
     counts = [len(each) for each in measured if each]
     caption = (
-        f'Columns "measured": runs of these very settings in {runs.folder}, mean (standard deviation) over '
+        f'Columns "measured": runs of these very settings in {runs.folder}, mean ± half its 95% interval over '
         f"{seeds(counts)}, of {len(counts)} of {len(rows)} rows.{_remarks(runs, rows)}"
     )
     return replace(exhibit, published=table, measured=caption)
@@ -78,7 +78,7 @@ def make(runs: Runs) -> Exhibit:
     left_out = f" Not shown: {'; '.join(runs.left_out)}." if runs.left_out else ""
     curves = (
         "Hollow: single runs published in tables 4 and 5 of arXiv 2502.15588v1 (figure 4; its best points are figure "
-        "1's). Filled: measured, mean and standard deviation over seeds, at the images that the run ended with. "
+        "1's). Filled: measured, mean and its 95% interval over seeds, at the images that the run ended with. "
     )
     return Exhibit(
         ENTRY,

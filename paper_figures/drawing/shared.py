@@ -1,7 +1,7 @@
 """What the exhibits share: reading studies, means over seeds, and drawing them."""
 
 from collections.abc import Iterable, Sequence
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from dp.utils.errors import UserError
 from experiments.analysis.efficiency import Curve
+from experiments.analysis.intervals import mean_interval
 from experiments.analysis.table import rows as read
 from experiments.engine.results import folder, load
 from paper_figures.drawing.exhibit import Rows
@@ -89,17 +90,20 @@ def numbers(rows: Rows) -> Rows:
     return [{name: row[column] for name, column in RUN.items()} for row in rows]
 
 
-def sd(values: Sequence[float]) -> float:
-    """Return the standard deviation over seeds; 0 for one."""
-    return stdev(values) if len(values) > 1 else 0.0
+def margin(values: Sequence[float]) -> float:
+    """Return half the 95% interval of the mean over seeds (Student's t); 0 for one seed, which tells nothing of it."""
+    if len(values) < 2:
+        return 0.0
+    low, high = mean_interval(list(values))
+    return (high - low) / 2
 
 
 def spread(values: Sequence[float | None], digits: int = 2) -> str | None:
-    """Return the mean and, in brackets, the standard deviation."""
+    """Return the mean and, behind a ±, half its 95% interval over seeds."""
     known = [value for value in values if value is not None]
     if not known:
         return None
-    return f"{mean(known):.{digits}f}" + (f" ({stdev(known):.{digits}f})" if len(known) > 1 else "")
+    return f"{mean(known):.{digits}f}" + (f" ± {margin(known):.{digits}f}" if len(known) > 1 else "")
 
 
 def seeds(counts: Iterable[int]) -> str:
@@ -117,7 +121,9 @@ def grouped(rows: Rows, *columns: str) -> dict[tuple[Any, ...], Rows]:
 
 
 def draw(axis: Axes, curve: Curve, method: str, line: str = "-", **look: Any) -> None:
-    """Draw means and standard deviations of a curve, in the method's colour and marker."""
+    """Draw the means of a curve with their 95% intervals, in the method's colour and marker."""
     look = {"label": method, "color": COLOURS[method], "marker": MARKERS[method], "linestyle": line, **look}
     heights = [float(np.mean(values)) for values in curve.values()]
-    axis.errorbar(list(curve), heights, [sd(values) for values in curve.values()], capsize=2, elinewidth=0.9, **look)
+    axis.errorbar(
+        list(curve), heights, [margin(values) for values in curve.values()], capsize=2, elinewidth=0.9, **look
+    )

@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import dunnett
 
-from experiments.analysis.intervals import mean_interval
 from experiments.analysis.table import rows
 from paper_figures.drawing.exhibit import Rows
-from paper_figures.drawing.shared import grouped, rows_of, sd, spread
+from paper_figures.drawing.shared import grouped, margin, rows_of, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-DRAWN = "Diamond and bar: mean and standard deviation; dots: single runs."
+DRAWN = "Diamond and bar: mean and its 95% interval; dots: single runs."
 
 
 @dataclass(frozen=True)
@@ -96,20 +95,11 @@ def counterparts(profile: str, learner: str, run: dict[str, Any], seeds: set[int
     return {method: each for method, each in there.items() if each}
 
 
-def gains(variant: Variant, baseline: Variant | None) -> list[float]:
-    """Return the test accuracy minus the baseline's, of the seeds that both have."""
-    if baseline is None or variant is baseline:
-        return []
-    mine, theirs = variant.accuracies(), baseline.accuracies()
-    return [mine[seed] - theirs[seed] for seed in sorted(mine) if seed in theirs]
-
-
 def table(found: list[Variant], baseline: Variant | None) -> Rows:
     """Return one line per variant."""
-    lines = []
+    lines, compared = [], together(found, baseline)
     for each in found:
-        differences = gains(each, baseline)
-        low, high = mean_interval(differences) if len(differences) > 1 else (None, None)
+        gain, low, high = compared.get(each.name, (None, None, None))
         runs = list(each.runs.values())
         additions = sum(run["rounds"] for run in runs)
         first = [run["first_addition"] for run in runs if run["rounds"]]
@@ -122,7 +112,7 @@ def table(found: list[Variant], baseline: Variant | None) -> Rows:
                 else None,
                 "first addition at iteration": round(mean(first)) if first else None,
                 "test %": spread(list(each.accuracies().values())),
-                "difference": f"{mean(differences):+.2f}" if differences else None,
+                "difference": f"{gain:+.2f}" if gain is not None else None,
                 "95% interval": f"{low:+.2f} to {high:+.2f}" if low is not None else None,
                 "seeds": len(runs),
             }
@@ -145,7 +135,7 @@ def points(found: list[Variant]) -> Rows:
 
 
 def figure_of(found: list[Variant]) -> Figure:
-    """Draw runs as small points, means and standard deviations, one line per variant."""
+    """Draw runs as small points, means and 95% intervals, one line per variant."""
     with style():
         figure, axis = plt.subplots(figsize=at_width(6.0, 0.8 + 0.24 * len(found)), layout="constrained")
         dots(axis, found)
@@ -158,35 +148,48 @@ def dots(axis: Axes, found: list[Variant]) -> None:
     for line, each in enumerate(found):
         values = list(each.accuracies().values())
         axis.plot(values, [line + 0.18] * len(values), "o", color=each.colour, markersize=2.5, alpha=0.6)
-        axis.errorbar([mean(values)], [line], xerr=[sd(values)], fmt="D", color=each.colour, capsize=2, label=each.name)
+        axis.errorbar(
+            [mean(values)], [line], xerr=[margin(values)], fmt="D", color=each.colour, capsize=2, label=each.name
+        )
     axis.set_yticks(range(len(found)), [each.name for each in found])
     axis.set_ylim(len(found) - 0.5, -0.5)
 
 
-def clear(found: list[Variant], baseline: Variant | None) -> str:
-    """Say which variants differ from the baseline; by Dunnett's test, one for all of them."""
-    if baseline is None:
-        return "open; the run that the others are compared with is not made yet."
+def together(found: list[Variant], baseline: Variant | None) -> dict[str, tuple[float, float, float]]:
+    """Return each variant's difference from the baseline with its interval; all hold together at 95% (Dunnett's test).
+
+    Variants of one run are left out; empty if the baseline has only one.
+    """
     others = [each for each in found if each is not baseline and len(each.runs) > 1]
-    if not others or len(baseline.runs) < 2:
-        return f"open; differences from {baseline.name} have one seed so far, and no interval."
+    if baseline is None or not others or len(baseline.runs) < 2:
+        return {}
     groups = [list(each.accuracies().values()) for each in others]
     base = list(baseline.accuracies().values())
     bounds = dunnett(*groups, control=base, rng=np.random.default_rng(0)).confidence_interval(0.95)
-    worse: list[str] = []
-    better: list[str] = []
-    same: list[str] = []
-    for each, values, low, high in zip(others, groups, bounds.low, bounds.high, strict=True):
-        said = f"{each.name} {mean(values) - mean(base):+.2f} ({low:+.2f} to {high:+.2f})"
-        (better if low > 0 else worse if high < 0 else same).append(said)
-    widest = max((high - low) / 2 for low, high in zip(bounds.low, bounds.high, strict=True))
+    return {
+        each.name: (mean(values) - mean(base), float(low), float(high))
+        for each, values, low, high in zip(others, groups, bounds.low, bounds.high, strict=True)
+    }
+
+
+def clear(found: list[Variant], baseline: Variant | None) -> str:
+    """Say which variants differ from the baseline; by how much is in the table."""
+    if baseline is None:
+        return "open; the run that the others are compared with is not made yet."
+    compared = together(found, baseline)
+    if not compared:
+        return f"open; differences from {baseline.name} have one seed so far, and no interval."
+    better = [name for name, (_, low, _) in compared.items() if low > 0]
+    worse = [name for name, (_, _, high) in compared.items() if high < 0]
+    same = len(compared) - len(better) - len(worse)
+    widest = max((high - low) / 2 for _, low, high in compared.values())
     told = "; ".join(
-        f"{word} than {baseline.name}, in points: {', '.join(each)}"
-        for word, each in (("better", better), ("worse", worse))
-        if each
+        f"{word} than {baseline.name}: {', '.join(names)}"
+        for word, names in (("better", better), ("worse", worse))
+        if names
     )
-    rest = f"; {len(same)} other{'s' * (len(same) > 1)} cannot be told from it" if told and same else ""
+    rest = f"; {same} other{'s' * (same > 1)} cannot be told from it" if told and same else ""
     return (
-        f"{told or f'none differs from {baseline.name}'}{rest} (intervals hold together at 95%, Dunnett's; "
+        f"{told or f'none differs from {baseline.name}'}{rest} (95% intervals that hold together, Dunnett's; "
         f"the widest is {widest:.1f} points to either side)."
     )

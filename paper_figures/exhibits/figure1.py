@@ -10,7 +10,7 @@ from experiments.analysis.efficiency import Curve
 from experiments.analysis.table import curve
 from paper_figures.drawing import published
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit
-from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, scaling, sd, seeds, title_of
+from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, margin, scaling, seeds, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
 
 ENTRY = Entry(
@@ -56,7 +56,7 @@ def make(profile: str) -> Exhibit:
     every = [bar["seeds"] for group in groups.values() for bar in group.values()]
     return Exhibit(
         ENTRY,
-        f"Mean over {seeds(every)}, with the standard deviation; above each bar its mean and the images trained on. "
+        f"Mean over {seeds(every)}, with its 95% interval; above each bar its mean and the images trained on. "
         "Each method is shown at its best size; hatched: the smallest DP size whose mean is above static's best. Bars "
         "do not start at zero. Where tuned, runs of more images are longer (figure 4). "
         f"{verdict} Stands for the right half of "
@@ -84,7 +84,7 @@ def bars(static: Curve, DP: Curve) -> dict[str, dict[str, Any]]:
         name: {
             "images": int(chosen[name][1]),
             "accuracy": float(np.mean(values := chosen[name][0][chosen[name][1]])),
-            "sd": sd(values),
+            "margin": margin(values),
             "seeds": len(values),
         }
         for name in BARS
@@ -99,7 +99,7 @@ def draw(axis: Axes, groups: dict[str, dict[str, dict[str, Any]]], title: str, l
     for i, (name, (method, hatch)) in enumerate(BARS.items()):
         found = [(place, group[name]) for place, group in enumerate(groups.values()) if name in group]
         x = [place + 0.28 * (i - 1) for place, _ in found]
-        top, spread = ([bar[key] for _, bar in found] for key in ("accuracy", "sd"))
+        top, spread = ([bar[key] for _, bar in found] for key in ("accuracy", "margin"))
         look: dict[str, Any] = {"color": COLOURS[method], "edgecolor": "white", "hatch": hatch}
         axis.bar(
             x,
@@ -114,7 +114,7 @@ def draw(axis: Axes, groups: dict[str, dict[str, dict[str, Any]]], title: str, l
         for at, (_, bar) in zip(x, found, strict=True):
             place: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
             text = f"{bar['accuracy']:.1f}%\n{_short(bar['images'])}"
-            axis.annotate(text, (at, bar["accuracy"] + bar["sd"]), fontsize=6, **place)
+            axis.annotate(text, (at, bar["accuracy"] + bar["margin"]), fontsize=6, **place)
     axis.set_xticks(range(len(groups)), list(groups))
     axis.set(title=title, ylabel=label, ylim=(floor, max(heights) + 0.25 * (max(heights) - floor)))
     axis.grid(False, axis="x")

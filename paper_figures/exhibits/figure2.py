@@ -62,7 +62,7 @@ def make(profile: str) -> Exhibit:
         f"(seed {config['seed']} bold, "
         "others faint). Dashed: when that seed's run added entropy-guided images; "
         f"yellow: warm-up; blue: cool-down; the axes leave out what warm-up does. Real test accuracy, "
-        f"mean (standard deviation): {_reached(by_plan)} Stands for figure 2 "
+        f"mean ± half its 95% interval: {_reached(by_plan)} Stands for figure 2 "
         f"(ImageNet-100, 130k images an addition), which shows a jump of the loss and a lifted plateau; its "
         "curves are not published in numbers. "
         f"{NOT_COMPARABLE}",

@@ -46,7 +46,7 @@ def make(profile: str) -> Exhibit:
     sentences = " ".join(_sentence(title_of(*key), rows) for key, rows in studies.items())
     return Exhibit(
         ENTRY,
-        f"Above, measured here: mean and standard deviation over {seeds(counts)}. Filled markers are full runs, "
+        f"Above, measured here: mean and its 95% interval over {seeds(counts)}. Filled markers are full runs, "
         "hollow ones branch-outs; omega = 0 adds plain images by the same rule. Curves are fits of accuracy = a - b "
         "images^-c to the means (off: root mean square), where there are four sizes or more and all runs are as "
         "long; straight lines only join means. Arrows: from static's best mean to the smallest DP size "

@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator
 
 from experiments.verdicts.selection import selection_runs
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import NOT_COMPARABLE, draw, grouped, missing, sd, seeds
+from paper_figures.drawing.shared import NOT_COMPARABLE, draw, grouped, margin, missing, seeds
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
 
 ENTRY = Entry("figure5", "Figure 5 a, b, d: selection by pruning and by guidance", MEASURED, 5, ("selection",))
@@ -45,7 +45,7 @@ def make(profile: str) -> Exhibit:
         ENTRY,
         "One addition to a run that began on plain images: the hardest of a larger pool (a), or entropy-guided images "
         "(b), exactly (gradient through the U-Net and the autoencoder) or cheaply (U-Net held fixed, small decoder). "
-        f"Mean and standard deviation over {seeds(counts)}. (d) gain over plain images (ratio 1) against "
+        f"Mean and its 95% interval over {seeds(counts)}. (d) gain over plain images (ratio 1) against "
         "what an added image costs, in counted operations and in seconds of generation (of the fastest run: other work "
         f"of the machine only slows one down). Numbers at the points: ratios, and the best omegas. {_best(rows)} "
         "Stands for figure 5 a, b and d (ImageNet-100), where both strengths have an "
@@ -99,7 +99,7 @@ def _costs(axis: Axes, rows: Rows, cost: str, label: str) -> None:
         axis.errorbar(
             x,
             y,
-            [sd(p[2]) for p in points],
+            [margin(p[2]) for p in points],
             linestyle="-" if way == "prune" else "",
             capsize=2,
             elinewidth=0.7,

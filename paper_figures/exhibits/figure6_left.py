@@ -8,7 +8,7 @@ from experiments.analysis.table import rows as read
 from experiments.engine.results import load
 from experiments.verdicts.hardness import hardness_runs
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, SETTINGS, grouped, missing, sd, seeds, spread, title_of
+from paper_figures.drawing.shared import LEARNERS, SETTINGS, grouped, margin, missing, seeds, spread, title_of
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
 
 ENTRY = Entry("figure6_left", "Figure 6, left: hardness moves", MEASURED, 6, ("dynamics", "scaling", "tuned"))
@@ -47,7 +47,7 @@ def make(profile: str) -> Exhibit:
         ENTRY,
         "Error of the learners of a run on the images that were misclassified when they were added (100% at birth, by "
         "choice), aligned at birth: to the left the learners that guided earlier additions, to the right later ones. "
-        f"Mean and standard deviation over {seeds(len(each) for m in panels.values() for each in m.values())}, "
+        f"Mean and its 95% interval over {seeds(len(each) for m in panels.values() for each in m.values())}, "
         "additions pooled; far from birth fewer additions contribute. "
         "Any learner but the one that chose them would do better on such images, so plain additions (omega = 0), "
         "chosen in the same way, are the control; few of them are misclassified. Mean error before birth, and the "
@@ -89,7 +89,7 @@ def _draw(axis: Axes, rows: Rows, title: str) -> None:
             continue
         x = sorted(distance for (distance,) in groups)
         errors = [[row["error"] for row in groups[(distance,)]] for distance in x]
-        middle, spread_ = np.array([np.mean(each) for each in errors]), np.array([sd(each) for each in errors])
+        middle, spread_ = np.array([np.mean(each) for each in errors]), np.array([margin(each) for each in errors])
         colour, name = COLOURS[method], "DP: guided additions" if method == "DP" else "omega = 0: plain additions"
         axis.plot(x, middle, line, color=colour, marker=MARKERS[method], markersize=3.5, label=name)
         axis.fill_between(x, middle - spread_, middle + spread_, color=colour, alpha=0.18, linewidth=0)

@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 
 from experiments.analysis.table import curve
 from paper_figures.drawing.exhibit import MEASURED, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, NOT_COMPARABLE, SETTINGS, draw, grouped, scaling, sd, seeds, title_of
+from paper_figures.drawing.shared import (
+    LEARNERS,
+    NOT_COMPARABLE,
+    SETTINGS,
+    draw,
+    grouped,
+    margin,
+    scaling,
+    seeds,
+    title_of,
+)
 from paper_figures.drawing.style import COLOURS, at_width, style
 
 ENTRY = Entry(
@@ -37,7 +47,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         ENTRY,
         "Static training has all its plain images from the start; omega = 0 adds plain images on the same schedule "
-        f"rule as DP. Mean and standard deviation over {seeds(counts or [0])}; last: differences of runs with one "
+        f"rule as DP. Mean and its 95% interval over {seeds(counts or [0])}; last: differences of runs with one "
         f"seed and one size (small markers) and their mean. {_sentence(rows)} "
         "Stands for figure 9, where the two do not differ and whose curves are not published in numbers. "
         f"{NOT_COMPARABLE}",
@@ -63,9 +73,9 @@ def pairs(setting: str, learner: str, rows: Rows) -> Rows:
 def _gaps(axis: Axes, rows: Rows) -> None:
     groups = grouped(rows, "setting", "learner")
     for i, each in enumerate(groups.values()):
-        gaps = [row["difference"] for row in each]
+        gaps, by_seed = [row["difference"] for row in each], _by_seed(each)
         axis.plot([i - 0.12] * len(gaps), gaps, "o", color=COLOURS["omega = 0"], markersize=3, alpha=0.6)
-        axis.errorbar([i + 0.1], [mean(gaps)], [sd(gaps)], fmt="^", color=COLOURS["omega = 0"], capsize=3)
+        axis.errorbar([i + 0.1], [mean(by_seed)], [margin(by_seed)], fmt="^", color=COLOURS["omega = 0"], capsize=3)
     names = [f"{LEARNERS[learner]}\n{SETTINGS[setting].split()[-1]}" for setting, learner in groups]
     axis.axhline(0, color="#555555", linestyle=":", linewidth=1)
     axis.set_xticks(range(len(groups)), [name.replace("settings", "equal") for name in names], fontsize=6)
@@ -73,11 +83,16 @@ def _gaps(axis: Axes, rows: Rows) -> None:
     axis.set_title("omega = 0 minus static, at equal size")
 
 
+def _by_seed(rows: Rows) -> list[float]:
+    """Return the mean difference of each seed over its sizes."""
+    return [mean(row["difference"] for row in each) for each in grouped(rows, "seed").values()]
+
+
 def _sentence(rows: Rows) -> str:
     if not rows:
         return "No size and seed was run in both ways yet."
     parts = []
     for key, each in grouped(rows, "setting", "learner").items():
-        gaps = [row["difference"] for row in each]
-        parts.append(f"{title_of(*key)}: {mean(gaps):+.2f} points (sd {sd(gaps):.2f}, {len(gaps)} pairs)")
+        by_seed = _by_seed(each)
+        parts.append(f"{title_of(*key)}: {mean(by_seed):+.2f} ± {margin(by_seed):.2f} points ({len(each)} pairs)")
     return f"omega = 0 minus static: {'; '.join(parts)}."

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
-from paper_figures.drawing.shared import grouped, rows_of, sd, seeds, spread
+from paper_figures.drawing.shared import grouped, margin, rows_of, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 from paper_figures.drawing.variants import Variant, clear, points, table
 
@@ -64,7 +64,7 @@ def _draw(axis: Axes, curves: Curves, values: Any, label: str) -> None:
     for name, (shown, colour, marker, line) in FILTERS.items():
         of_omega = {omega: values(each) for omega, each in sorted(curves[name].items())}
         if of_omega:
-            heights, spreads = [mean(each) for each in of_omega.values()], [sd(each) for each in of_omega.values()]
+            heights, spreads = [mean(each) for each in of_omega.values()], [margin(each) for each in of_omega.values()]
             axis.errorbar(list(of_omega), heights, spreads, color=colour, marker=marker, linestyle=line, capsize=2,
                           label=shown)  # fmt: skip
     axis.set(xlabel="omega", ylabel=label)

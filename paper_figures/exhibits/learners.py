@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from experiments.analysis.intervals import mean_interval
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS as SCALED
-from paper_figures.drawing.shared import grouped, rows_of, sd, seeds, spread
+from paper_figures.drawing.shared import grouped, margin, rows_of, seeds, spread
 from paper_figures.drawing.style import COLOURS, MARKERS, at_width, style
 from paper_figures.drawing.variants import counterparts
 
@@ -38,7 +38,7 @@ def make(profile: str) -> Exhibit:
             line = learners.index(learner) + {"static": -0.22, "omega = 0": 0.0, "DP": 0.22}[method]
             values = [row["test_accuracy"] for row in each]
             axis.errorbar(
-                [mean(values)], [line], xerr=[sd(values)], fmt=MARKERS[method], color=COLOURS[method], capsize=2,
+                [mean(values)], [line], xerr=[margin(values)], fmt=MARKERS[method], color=COLOURS[method], capsize=2,
                 label=f"{learner}, {method}",
             )  # fmt: skip
         axis.set_yticks(range(len(learners)), learners)
@@ -53,7 +53,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         ENTRY,
         f"Static training, practice and late plain images (omega = 0), {final:,} images each, at the settings of the "
-        f"ConvNet's scaling study for every learner. Means and standard deviations over "
+        f"ConvNet's scaling study for every learner. Means and 95% intervals over "
         f"{seeds(map(len, groups.values()))}.",
         rows,
         figure,

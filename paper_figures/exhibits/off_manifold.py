@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from experiments.analysis.table import rows as read
 from experiments.studies.off_manifold import name as name_of
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import grouped, missing, results_of, sd, seeds, spread
+from paper_figures.drawing.shared import grouped, margin, missing, results_of, seeds, spread
 from paper_figures.drawing.style import COLOURS, PLATE, at_width, style
 
 ENTRY = Entry(
@@ -49,7 +49,7 @@ def make(profile: str) -> Exhibit:
         ENTRY,
         f"Shares of {images:,} images of the same seeds over omega, guided by a learner trained for half as long as "
         "the runs, on their initial images, cool-down included (omega 0: "
-        "plain images), and the test accuracy of full runs at these settings; means and standard deviations over "
+        "plain images), and the test accuracy of full runs at these settings; means and 95% intervals over "
         f"{seeds(map(len, settings.values()))}. Rejected: a classifier of real images sees another class than the "
         "label. Far: farther from the nearest real image, in the features of that classifier, than 95% of other "
         "real images are. Refused: the generator's own errors of noise prediction are smaller for another class. "
@@ -95,7 +95,7 @@ def _shares(axis: Axes, measured: Rows, measure: str, label: str) -> None:
         }
         if len(points) > 1:
             heights = [mean(values) for values in points.values()]
-            spreads = [sd(values) for values in points.values()]
+            spreads = [margin(values) for values in points.values()]
             axis.errorbar(list(points), heights, spreads, color=colour, marker=marker, capsize=2, label=name)
     axis.set(xlabel="omega", ylabel=label)
 
@@ -105,7 +105,7 @@ def _accuracies(axis: Axes, rows: Rows) -> None:
         mine = [row for row in rows if row["window"] == window and row["accuracies"]]
         if mine:
             heights = [mean(row["accuracies"]) for row in mine]
-            spreads = [sd(row["accuracies"]) for row in mine]
+            spreads = [margin(row["accuracies"]) for row in mine]
             axis.errorbar([row["rejected"] for row in mine], heights, spreads, color=colour, marker=marker, capsize=2,
                           label=name)  # fmt: skip
             for row, height in zip(mine, heights, strict=True):

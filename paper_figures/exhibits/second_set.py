@@ -41,7 +41,7 @@ def make(profile: str) -> Exhibit:
         ENTRY,
         "MNIST: a generator of the same design trained on 3,000 of its images, all methods at the settings chosen on "
         "Fashion-MNIST; tested on 1,000 held-out images and on scikit-learn's 1,797 digits, by other writers and "
-        f"another scanner. ConvNet. Means and standard deviations over {seeds(map(len, groups.values()))}.",
+        f"another scanner. ConvNet. Means and 95% intervals over {seeds(map(len, groups.values()))}.",
         rows,
         figure,
         table=table,

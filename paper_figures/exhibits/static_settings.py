@@ -5,14 +5,14 @@ from statistics import mean
 from typing import Any
 
 from experiments.analysis.efficiency import Efficiency, efficiency, several
-from experiments.analysis.intervals import drawn_interval, mean_interval
+from experiments.analysis.intervals import drawn_interval
 from experiments.analysis.table import curve
 from experiments.analysis.table import rows as read
 from experiments.verdicts.verdict import times
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import LEARNERS, missing, rows_of, seeds
 from paper_figures.drawing.style import COLOURS
-from paper_figures.drawing.variants import DRAWN, Variant, figure_of, gains, points, table
+from paper_figures.drawing.variants import DRAWN, Variant, figure_of, points, table, together
 
 ENTRY = Entry(
     "static_settings",
@@ -34,7 +34,8 @@ def make(profile: str) -> Exhibit:
     for (learner, size), others in sorted(groups.items()):
         searched = _searched(profile, learner, size, list(others.values()))
         lines += table([searched, *others.values()], searched)
-        said += [_said(each, searched) for way, each in others.items() if way != "second"]
+        compared = together(list(others.values()), searched)
+        said += [_said(each.name, compared) for way, each in others.items() if way != "second"]
         shown.setdefault(learner, []).extend([searched, *others.values()])
     ratios = [_ratios(profile, learner, groups) for learner in shown]
     leads = [_lead(profile, learner, each) for learner, each in shown.items()]
@@ -43,9 +44,9 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         ENTRY,
         f"{DRAWN} Static training at the settings that the search found (one run a trial, fewer images), and at "
-        "others: the search's second best, and another guidance scale for the largest set. Differences are of runs "
-        f"with one seed, {seeds(len(each.runs) for each in drawn)}. Data efficiency: runs of DP as in table 5, of the "
-        "static sizes and the seeds that are here.",
+        "others: the search's second best, and another guidance scale for the largest set. Intervals of one size "
+        f"hold together (Dunnett's), {seeds(len(each.runs) for each in drawn)}. Data efficiency: runs of DP as in "
+        "table 5, of the static sizes and the seeds that are here.",
         points(drawn),
         figure_of(drawn),
         table=[{name: line[name] for name in kept} for line in lines],
@@ -80,12 +81,11 @@ def _searched(profile: str, learner: str, size: int, others: list[Variant]) -> V
     return found
 
 
-def _said(other: Variant, searched: Variant) -> str:
-    differences = gains(other, searched)
-    if len(differences) < 2:
-        return f"{other.name}: open, it has no two seeds yet"
-    low, high = mean_interval(differences)
-    return f"{other.name} instead of the searched {mean(differences):+.2f} (95% {low:+.2f} to {high:+.2f})"
+def _said(name: str, compared: dict[str, tuple[float, float, float]]) -> str:
+    if name not in compared:
+        return f"{name}: open, it has no two seeds yet"
+    gain, low, high = compared[name]
+    return f"{name} instead of the searched {gain:+.2f} (95% {low:+.2f} to {high:+.2f})"
 
 
 def _ratios(profile: str, learner: str, groups: dict[tuple[str, int], dict[str, Variant]]) -> str:

@@ -44,7 +44,7 @@ def make(profile: str) -> Exhibit:
     )
     return Exhibit(
         ENTRY,
-        f"Accuracies in percent, mean (standard deviation) over {seeds(map(len, groups.values()))}. Generated counts "
+        f"Percent, mean ± half its 95% interval over {seeds(map(len, groups.values()))}. Generated counts "
         "images made, those pruned away too. Outline, rendition, corruption and geometric are the mean over sets of "
         "changed test images, which stand for ImageNet-Sketch, -R and -V2; hard, which stands for ImageNet-A: "
         f"{hard if mask.any() else 'no reference learners yet'}. Equal: one guidance scale and one set of settings; "

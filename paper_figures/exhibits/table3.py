@@ -21,7 +21,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         ENTRY,
         "The first row has patience that grows, as the paper's table has; the others change one part of it. The other "
-        "studies here have fixed patience, the fifth row. Mean (standard deviation) over "
+        "studies here have fixed patience, the fifth row. Mean ± half its 95% interval over "
         f"{seeds(row['seeds'] for row in table)}, percent of real images. Omegas are in the paper's proportions. Best "
         f"test accuracy here: {best.replace('-', ' ')}. Stands for table 3 "
         f"(ImageNet-100), below, whose held-out test is the real training set. {NOT_COMPARABLE}",

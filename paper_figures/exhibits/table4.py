@@ -21,7 +21,7 @@ def make(profile: str) -> Exhibit:
         rows += [{"learner": LEARNERS[learner], "settings": setting, **_summary(group)} for _, group in groups]
     return Exhibit(
         ENTRY,
-        f"Every row is the mean (standard deviation) over its {seeds(row['seeds'] for row in rows)}; Fashion-MNIST, "
+        f"Every row is the mean ± half its 95% interval over its {seeds(row['seeds'] for row in rows)}; Fashion-MNIST, "
         "percent of real images, which are never trained on. N initial images, P an addition, k additions. By "
         "patience: share of the additions that patience triggered; an even schedule made the overdue ones. Branch-out: "
         "mean iteration at which the branch stopped adding images; empty for full runs. "

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 
 from experiments.analysis.intervals import difference_interval
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, grouped, rows_of, sd, seeds, spread
+from paper_figures.drawing.shared import LEARNERS, grouped, margin, rows_of, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 from paper_figures.drawing.variants import counterparts
 
@@ -38,7 +38,9 @@ def make(profile: str) -> Exhibit:
             }
             for line, (images, values) in enumerate(sorted(mine.items())):
                 colour = COLOURS["static"] if images == "plain, from the start" else COLOURS["DP"]
-                axis.errorbar([mean(values)], [line], xerr=[sd(values)], fmt="D", color=colour, capsize=2, label=images)
+                axis.errorbar(
+                    [mean(values)], [line], xerr=[margin(values)], fmt="D", color=colour, capsize=2, label=images
+                )
                 axis.plot(values, [line + 0.2] * len(values), "o", color=colour, markersize=2.5, alpha=0.6)
             axis.set_yticks(range(len(mine)), sorted(mine))
             axis.set(
@@ -52,7 +54,7 @@ def make(profile: str) -> Exhibit:
     return Exhibit(
         ENTRY,
         "Test accuracy of a learner trained from the start on the final pool that another's practice has left, beside "
-        "as many plain images and practice of its own. Means and standard deviations over "
+        "as many plain images and practice of its own. Means and 95% intervals over "
         f"{seeds(map(len, groups.values()))}.",
         rows,
         figure,

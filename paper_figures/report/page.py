@@ -201,7 +201,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float) and value == int(value):
         value = int(value)
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value).replace(" ± ", "\u00a0±\u00a0")
 
 
 def _origin(found: Source) -> dict[str, str]:

@@ -28,9 +28,13 @@ CURVES: dict[str, Callable[[float], float]] = {
 def write(profile: str, job: Job) -> None:
     """Write a made-up result of the job; what it says depends on the job alone."""
     rng = np.random.default_rng(list(job.study.encode() + job.name.encode()))
-    made = {"grids": grids, "generators": generator, "theory_practice": fitted, "transfer": transfer}.get(
-        job.study, run
-    )(job, rng)
+    made = {
+        "grids": grids,
+        "generators": generator,
+        "theory_practice": fitted,
+        "linear_practice": fitted,
+        "transfer": transfer,
+    }.get(job.study, run)(job, rng)
     if job.name.startswith("measured-"):
         made = {
             "measured": [

@@ -80,8 +80,8 @@ def test_measured_accuracies_are_beside_the_published_ones_of_their_rows(runs):
     assert found.table == [{"learner": "ConvNet"}] and f"runs of these very settings in {runs}" in found.measured
     lines = {(line["n_initial"], line["rounds"] or 0): line for line in found.published}
     measured = {at: line["real_val measured"] for at, line in lines.items() if line["real_val measured"]}
-    expected = {(64_000, 18): "65.00 (1.41)", (64_000, 6): "61.00 (1.41)", (64_000, 8): "62.00 (1.41)"}
-    assert measured == expected | {(64_000, 11): "63.00 (1.41)", (130_000, 0): "59.50"}
+    expected = {(64_000, 18): "65.00 ± 12.71", (64_000, 6): "61.00 ± 12.71", (64_000, 8): "62.00 ± 12.71"}
+    assert measured == expected | {(64_000, 11): "63.00 ± 12.71", (130_000, 0): "59.50"}
     names = list(lines[64_000, 18])
     assert names.index("real_val measured") == names.index("real_val") + 1
     assert (lines[64_000, 18]["real_val"], lines[64_000, 18]["n_final"]) == (67.80, 640_000)
@@ -125,8 +125,8 @@ def test_the_report_shows_them_even_where_our_own_results_are_missing(runs, tmp_
     shown = [*(save(each, tmp_path / "figures") for each in exhibits[:2]), exhibits[2]]
     report.write(tmp_path / "report.html", "cpu", {"all": shown}, tmp_path / "figures")
     text = (tmp_path / "report.html").read_text()
-    assert text.count("<h4>Published, and measured at the paper's scale</h4>") == 2
-    assert "<td>65.00 (1.41)</td>" in text and "not made yet: not yet" in text
+    assert text.count("<summary>Published, and measured at the paper") == 2
+    assert ">65.00\u00a0±\u00a012.71</td>" in text and "not made yet: not yet" in text
     with (tmp_path / "figures" / "paper_scale.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 13
