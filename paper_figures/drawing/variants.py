@@ -144,7 +144,7 @@ def figure_of(found: list[Variant]) -> Figure:
 
 
 def dots(axis: Axes, found: list[Variant]) -> None:
-    """Draw single runs, means and standard deviations on an axis; see `figure_of`."""
+    """Draw single runs, means and 95% intervals on an axis; see `figure_of`."""
     for line, each in enumerate(found):
         values = list(each.accuracies().values())
         axis.plot(values, [line + 0.18] * len(values), "o", color=each.colour, markersize=2.5, alpha=0.6)

@@ -78,7 +78,7 @@ def make(profile: str) -> Exhibit:
         "glyphs it was trained on, plain and guided images of the same seeds, and handwriting of MNIST, dark on white; "
         "a dot marks what the guiding learner gets wrong. Curves: test accuracy on MNIST (2,500 images) and, out of "
         "distribution, on scikit-learn's 1,797 digits, beside training on real handwriting and on the glyphs "
-        f"themselves. Means and standard deviations over {seeds(counts)}. Settings were chosen on 1,000 validation "
+        f"themselves. Means and 95% intervals over {seeds(counts)}. Settings were chosen on 1,000 validation "
         "images of MNIST; recognised: by a classifier of handwriting, of which nothing was chosen.",
         rows,
         figure,
