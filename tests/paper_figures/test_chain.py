@@ -470,7 +470,7 @@ def test_variants_are_compared_with_the_run_of_their_sizes_and_seeds(chain, draw
     named = [row["runs"] for row in drawn["objectives"].table]
     assert named[:3] == ["DP", "omega = 0", "static"] and len(named) == 10
     filtered = {row["runs"]: row["label right %"] for row in drawn["filtering"].table}
-    assert filtered["round trip, omega 0.6"] == "66.0 (0.0)" and len(filtered) == 8
+    assert filtered["round trip, omega 0.6"] == "66.0 ± 0.0" and len(filtered) == 8
     costs = {row["runs"]: row["cost (candidates)"] for row in drawn["filtering"].table}
     assert costs["no filter, omega 0.6"] == "1.00" and costs["round trip, omega 0.6"] == "1.50"
 
@@ -513,8 +513,8 @@ def test_longer_runs_are_beside_the_tuned_ones_of_their_seeds(chain, drawn, tmp_
     monkeypatch.setattr(results, "folder", lambda name: tmp_path / name)
     (tmp_path / "smoke" / "scaling-tuned-convnet" / "DP-80-seed1.json").unlink()
     [fewer] = make_all([EXHIBITS["length"]], "smoke")
-    assert [line["static %"].count("(") for line in fewer.table] == [1, 1]  # both seeds of static training
-    assert [(line["DP %"].count("("), line["95% interval"]) for line in fewer.table] == [(0, None)] * 2
+    assert [line["static %"].count("±") for line in fewer.table] == [1, 1]  # both seeds of static training
+    assert [(line["DP %"].count("±"), line["95% interval"]) for line in fewer.table] == [(0, None)] * 2
     shutil.rmtree(tmp_path / "smoke" / "scaling-tuned-convnet")
     [missing] = make_all([EXHIBITS["length"]], "smoke")
     assert "python -m experiments run tuned --profile smoke" in missing.why
