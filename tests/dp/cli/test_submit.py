@@ -83,7 +83,7 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
         (["--", "run", "X", "--rounds", "-3"], "command: rounds: got -3, expected"),
         (["--", "evaluate", "X"], "command: got evaluate X, expected"),
         (["--sbatch", "gpu", "--", "run", "X"], "sbatch: got gpu, expected name=value"),
-        (["--nodes", "0", "--", "run", "X"], "nodes: got 0, expected more than 0"),
+        (["--nodes", "0", "--", "run", "X"], "nodes: got 0, expected a number greater than or equal to 1"),
         (["--nodes", "3", "--", "run", "X"], "batch_size: got 64 for 24 processes, expected a multiple of 24"),
         (
             ["--nodes", "3", "--", "run", "X", "--micro-batch", "2", "--deterministic", "True"],
