@@ -92,7 +92,9 @@ class NetworkInputs:
         leaves = [each.detach().requires_grad_() for each in ([given] if single else given)]
         self.leaves += leaves
         self._calls.append(len(leaves))
-        return leaves[0] if single else leaves
+        # Given on as views: what counts a network's operations cannot watch the gradient of a leaf.
+        views = [leaf.view_as(leaf) for leaf in leaves]
+        return views[0] if single else views
 
     @torch.compiler.disable
     def _after(self, network: nn.Module, args: tuple, output: Any) -> None:
