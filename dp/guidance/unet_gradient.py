@@ -49,9 +49,11 @@ class NetworkInputs:
 
     def remove(self) -> None:
         """Watch no longer."""
+        enabled = torch.is_grad_enabled()  # a run that was broken off has left the modes in which it began
         for hook in self._hooks:
             hook.remove()
         self.close()
+        torch.set_grad_enabled(enabled)
 
     def close(self) -> None:
         """Forget the leaves, and put gradients back to what they were before the first of them."""
