@@ -65,7 +65,7 @@ def train_generator(work: Path) -> None:
         oracle_iterations=3,
         oracle_batch=4,
     )
-    command.train_generator(work / "generator", small)
+    command.train_generator(work / "generator", config=small)
 
 
 def value(config: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:

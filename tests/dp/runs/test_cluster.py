@@ -102,7 +102,7 @@ def test_one_process_and_two_leave_the_same_run(pipeline, tiny_decoder, imagenet
     ("folder", "words", "message"),
     [
         ("new", "", "processes: got 2, but a batch has 1 parts (batch_size / micro_batch) to share; start 1"),
-        ("full", "--micro-batch 32", "full: not a run's folder (no settings.json) and not empty"),  # the first one's
+        ("full", "--micro-batch 32", "full: not a folder of this run and not empty"),  # the first one's
     ],
 )
 def test_one_process_tells_a_mistake_for_all(tmp_path, folder, words, message):
