@@ -1,4 +1,4 @@
-"""What entropy guidance gains and costs, for every way of computing it, and which is the cheapest that will do.
+"""Measure what entropy guidance gains and costs in every way of computing it, and which is the cheapest that will do.
 
 Command   python benchmarks/guidance.py                       (measures; writes benchmarks/results/guidance.*)
           python benchmarks/guidance.py --recorded [--json]   (prints what is recorded there)

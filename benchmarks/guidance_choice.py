@@ -36,7 +36,7 @@ class Curve:
         return self.entropy - self.entropy[0]
 
     def summary(self) -> dict[str, list[float]]:
-        """Of each strength: the mean gain, half of its 95% interval, and the recognised fraction."""
+        """Return for each strength the mean gain, half of its 95% interval, and the recognised fraction."""
         spread = 1.96 * self.gain.std(axis=1, ddof=1) / self.gain.shape[1] ** 0.5
         return {
             "omega": self.omega.tolist(),

@@ -1,4 +1,4 @@
-"""What each way of guiding costs: time, operations and memory on the bundled pipeline, operations at full size."""
+"""Measure each way of guiding: time, operations and memory on the bundled pipeline, operations at full size."""
 
 import statistics
 import time
@@ -80,7 +80,7 @@ def middle(ratios: list[float]) -> dict[str, Any]:
 def variant_costs(
     variants: list[Variant], learner: nn.Module, guidance_scale: float, turns: int, n: int = 64
 ) -> list[dict[str, Any]]:
-    """Of each variant, guided over plain: operations at full size; operations, time and memory on the bundled one."""
+    """Return, guided over plain, operations at full size; operations, time and memory on the bundled one."""
     timed, counted = Bundled(learner, guidance_scale, n), Bundled(learner, guidance_scale, 2)
     timed.sample(None)  # warm up
     plain_operations = operations(lambda: counted.sample(None))

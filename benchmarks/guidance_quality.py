@@ -1,4 +1,4 @@
-"""What each way of guiding does to finished images: the learner's entropy, and whether the oracle recognises them."""
+"""Measure finished images of each way of guiding: the learner's entropy, and whether the oracle recognises them."""
 
 import itertools
 import time
@@ -62,7 +62,7 @@ class Variant:
 
     @property
     def exact(self) -> bool:
-        """Whether it takes the gradient as it is, at every step."""
+        """True if it takes the gradient as it is, at every step."""
         return self.gradient == "unet" and self.decoder == "vae" and self.every == 1
 
     @property
@@ -72,7 +72,7 @@ class Variant:
         return tuple(round(factor * omega, 3) for omega in OMEGAS[self.interval])
 
     def config(self, omega: float) -> GuidanceConfig:
-        """At one strength."""
+        """Return the settings of guidance at one strength."""
         return GuidanceConfig(omega, self.interval, self.every, gradient=self.gradient)
 
 
@@ -108,7 +108,7 @@ def new_learner(seed: int = 0) -> nn.Module:
 
 
 def train(learner: nn.Module, generator: Generator, seed: int = 0) -> None:
-    """To where a classifier is in mid-practice: 600 iterations on 1,000 plain images, those of that seed."""
+    """Train a classifier to mid-practice: 600 iterations on 1,000 plain images, those of that seed."""
     labels = torch.arange(1000) % 10
     seeds = [seed_for(1 + 10 * seed, i) for i in range(1000)]
     images = normalise(generator.generate(labels, seeds, progress="pool").images)
@@ -154,7 +154,7 @@ class Study:
         self.plain = [self._trajectory(rows) for rows in self._batches()]
 
     def seeds(self) -> list[int]:
-        """Of each image, as `dp.generation.generator` takes them."""
+        """Seed of each image, as `dp.generation.generator` takes them."""
         return [seed_for(3, self.stage, i) for i in range(self.n)]
 
     def labels(self) -> Tensor:
@@ -240,7 +240,7 @@ class Study:
         return right.float().mean().item()
 
     def cosines(self) -> list[dict[str, Any]]:
-        """How near each cheap gradient is to the exact one (U-Net and VAE) on the plain trajectories.
+        """Measure how near each cheap gradient is to the exact one (U-Net and VAE) on the plain trajectories.
 
         For each noise level and each way, the mean and the 10th percentile over seeds of their cosine.
         """

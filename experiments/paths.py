@@ -1,4 +1,4 @@
-"""Where the repository is, and where it builds what it makes."""
+"""Paths of the repository and of what it builds."""
 
 from pathlib import Path
 

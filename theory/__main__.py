@@ -280,7 +280,7 @@ def _write(options: argparse.Namespace, rows: Row | list[Row]) -> None:
 
 
 def _in_words(row: Row) -> Row:
-    """What JSON has no number for: the norm at the interpolation threshold, the standard error of one replicate."""
+    """Put in words what JSON has no number for: the norm at the interpolation threshold, a lone replicate's error."""
     words = {"nan": "undefined", "inf": "infinite"}
     return {name: words.get(str(value), value) for name, value in row.items()}
 

@@ -1,4 +1,4 @@
-"""How the error falls with data: best kept fraction, best ridge, and local exponents.
+"""Find how the error falls with data: best kept fraction, best ridge, and local exponents.
 
 Two budgets are told apart. A budget of ``"selected"`` rows fixes what is trained on, the pool being as large as the
 rule needs; a budget of a ``"pool"`` fixes what is searched, a selective rule training on less.

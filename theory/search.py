@@ -101,7 +101,7 @@ def search(sweep: Sweep, fractions: Sequence[float], ridges: Sequence[float], ea
     trust = len(p) > 1  # nothing to leave out where one fraction is asked for
 
     def errors(tried: Array) -> Array:
-        """For ridges [points or 1, ends F, K]."""
+        """Return the errors of ridges [points or 1, ends F, K]."""
         parts = np.split(tried, len(ends), axis=-2)
         found = [sweep.errors(end, p[:, None], mine, points, trust) for end, mine in zip(ends, parts, strict=True)]
         return np.concatenate(found, axis=-2)

@@ -1,4 +1,4 @@
-"""cli.data."""
+"""Check the class folders of ImageNet and of other sets, and show what was found."""
 
 import json
 from collections.abc import Sequence

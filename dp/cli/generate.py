@@ -1,4 +1,4 @@
-"""cli.generate."""
+"""Generate a pool of images: plain ones, or guided by the learner of a finished run."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -41,7 +41,7 @@ def grid(
     judged: Count = 1000,
     seed: Seed = 0,
 ) -> None:
-    """What a run's learners make of the same seeds, and how hard what was added is to them; FOLDER/grid.json.
+    """Draw what a run's learners make of the same seeds, and measure how hard additions are to them; FOLDER/grid.json.
 
     Pictures over training time and omega (of the kind of figures 6 right, 10 and 12), the denoised estimate at every
     step (figure 8), and the error of each learner on the images that were misclassified when they were added (figure

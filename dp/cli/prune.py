@@ -1,4 +1,4 @@
-"""cli.prune."""
+"""Prune a pool: keep the images that are hardest for a learner."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -38,7 +38,7 @@ Folder = tyro.conf.Positional[Path]
 
 @dataclass(frozen=True)
 class Storage(Settings):
-    """How a run keeps its images."""
+    """Say how a run keeps its images."""
 
     memory: bool = True  # train on a pool that is held in memory; else on one that is read from disk as it goes
     encoding: Encoding = "PNG"  # of the images kept: PNG (lossless), JPEG or WEBP
@@ -196,7 +196,7 @@ def settings_in(file: Path) -> dict[str, Any]:
 
 
 def in_words(result: Path) -> str:
-    """What a finished run came to: its additions, a line an outcome, and where the rest is; UserError if damaged."""
+    """Tell what a finished run came to: its additions, its outcomes, and where the rest is; UserError if damaged."""
     try:
         return _in_words(result, read_result(result))
     except (KeyError, TypeError, AttributeError, IndexError) as error:

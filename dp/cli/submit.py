@@ -38,7 +38,7 @@ PORTS = range(20_000, 30_000)  # of the meeting point, by the job's number
 
 
 class Launch:
-    """What submitit calls on every node: the command under torchrun.
+    """The command under torchrun, which submitit calls on every node.
 
     Attributes:
         command: arguments of `python -m dp`.
@@ -52,7 +52,7 @@ class Launch:
         self._code: int | None = None
 
     def __call__(self) -> None:
-        """Until the command ends; where it fails, srun ends the other nodes, which would wait for this one for long."""
+        """Run the command until it ends; if it fails, srun ends the other nodes, which would wait for long."""
         from submitit import JobEnvironment
 
         job = JobEnvironment()
@@ -165,7 +165,7 @@ def submit(
 
 
 def _try(command: tuple[str, ...], gpus: int) -> None:
-    """What can be told to be wrong shall be told now, not when the job starts."""
+    """Try the command, so that a mistake is told now and not when the job starts."""
     from dp.config import config_from  # not before they are needed: they wait for torch
     from dp.utils.distributed import check_even, check_share
 

@@ -103,7 +103,7 @@ def folders_of(name: SetName, classes: ClassSet) -> dict[int, str]:
 
 
 def folder_of(name: SetName, root: Path) -> Path:
-    """Where the class folders are: ROOT/train and ROOT/val of ImageNet, else ROOT itself."""
+    """Return the folder that holds the class folders: ROOT/train or ROOT/val of ImageNet, else ROOT itself."""
     return root / name if name in ("train", "val") else root
 
 

@@ -15,7 +15,7 @@ from dp.data.imagenet import PUBLISHED_IMAGES, ClassSet, SetName, class_list, fo
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one set.
+    """One set's classes, images and faults, as they were found.
 
     Attributes:
         name: the set.

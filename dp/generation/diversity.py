@@ -1,4 +1,4 @@
-"""How faithful and how diverse generated images are, measured in a feature space against real ones."""
+"""Measure in a feature space how faithful and how diverse generated images are beside real ones."""
 
 from dataclasses import dataclass
 

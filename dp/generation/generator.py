@@ -268,7 +268,7 @@ class Generator:
 
 @torch.no_grad()
 def shares_of(guidance: GuidanceConfig, seeds: list[int]) -> Tensor:
-    """What of omega the image of each seed gets: float [n], see `GuidanceConfig.strengths`."""
+    """Return the share of omega that the image of each seed gets: float [n], see `GuidanceConfig.strengths`."""
     if guidance.strengths == "same":
         return torch.ones(len(seeds))
     drawn = torch.stack([torch.rand((), generator=stream(seed, STRENGTH)) for seed in seeds])

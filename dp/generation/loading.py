@@ -71,7 +71,7 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Without warnings and the progress bars of loading: what goes wrong is told in one line afterwards."""
+    """Silence warnings and the progress bars of loading: what goes wrong is told in one line afterwards."""
     levels = logging.get_verbosity(), hub_logging.get_verbosity()
     logging.set_verbosity_error()
     hub_logging.set_verbosity_error()

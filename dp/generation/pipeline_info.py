@@ -1,4 +1,4 @@
-"""generation.pipeline_info."""
+"""Read off a diffusers pipeline how large its images are, how it is conditioned and what classes it has."""
 
 import inspect
 import math
@@ -18,7 +18,7 @@ MEMORY_PER_IMAGE_BYTE = 1000
 
 
 def own_classes(pipe: Any) -> int:
-    """How many classes a pipeline that takes class labels has; 0 for another."""
+    """Return how many classes a pipeline that takes class labels has; 0 for another."""
     if "class_labels" not in inspect.signature(type(pipe).__call__).parameters:
         return 0
     return getattr(pipe, "null_class", None) or pipe.transformer.config.num_embeds_ada_norm

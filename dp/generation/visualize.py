@@ -1,4 +1,4 @@
-"""What the learners of a run make of the same seeds: over omega, over training time and step by step (figures 6 to 12).
+"""Draw what the learners of a run make of the same seeds: over omega, time and steps (figures 6 to 12).
 
 Pictures are kept as base64 PNG, so that they go into JSON with what is known of them.
 """

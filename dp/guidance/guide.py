@@ -37,12 +37,12 @@ class GuidedPipeline:
 
     @property
     def guided_steps(self) -> int:
-        """How many steps of the last run were guided."""
+        """Number of steps of the last run that were guided."""
         return self.guidance.guided_steps
 
     @property
     def zero_steps(self) -> Tensor | None:
-        """How many guided steps of each image had no usable gradient: int64 [B]; None before the first run."""
+        """Number of guided steps of each image that had no usable gradient: int64 [B]; None before the first run."""
         return self.guidance.zero_steps
 
     @property

@@ -1,4 +1,4 @@
-"""What guidance raises: how hard an image is for a learner.
+"""Objectives that guidance raises: how hard an image is for a learner.
 
 An objective is any callable of images, float [B, C, H, W] in [-1, 1] -> float32 [B], differentiable. `Entropy` is the
 paper's; the others are there to compare it with. To steer toward easy images, negate one.
@@ -33,7 +33,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor) -> Tensor:
-    """How near the two likeliest classes are: log p2 - log p1, float32 [B], from logits [B, K]; <= 0."""
+    """Return how near the two likeliest classes are: log p2 - log p1, float32 [B], from logits [B, K]; <= 0."""
     first, second = logits.float().topk(2).values.unbind(-1)
     return second - first
 

@@ -265,7 +265,7 @@ class EntropyGuidedDDIMScheduler(guided_class(DDIMScheduler)):  # type: ignore[m
 
     @classmethod
     def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
-        """As for any scheduler; UserError if the configuration is of a model that has no DDIM steps."""
+        """Make it as any scheduler; UserError if the configuration is of a model that has no DDIM steps."""
         return _converted(cls, config, kwargs)
 
 
@@ -282,5 +282,5 @@ class EntropyGuidedDPMSolverScheduler(guided_class(DPMSolverMultistepScheduler))
 
     @classmethod
     def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
-        """As for any scheduler; UserError if the configuration is of a model that has no such steps."""
+        """Make it as any scheduler; UserError if the configuration is of a model that has no such steps."""
         return _converted(cls, config, kwargs)

@@ -1,4 +1,4 @@
-"""What training does to images before the learner sees them; every draw is made for the whole batch, by one generator.
+"""Augment images before the learner sees them; every draw is made for the whole batch, by one generator.
 
 So it does not matter which process applies it to which part of the batch.
 """
@@ -27,7 +27,7 @@ class Shift:
 
     @classmethod
     def draw(cls, images: int, shape: tuple[int, int], size: int, rng: torch.Generator) -> "Shift":
-        """For `images` images of shape (H, W)."""
+        """Draw what happens to each of `images` images of shape (H, W)."""
         top = torch.randint(shape[0] - size + 1, (images, 1, 1), generator=rng)
         return cls(size, top, torch.randint(shape[1] - size + 1, (images, 1, 1), generator=rng))
 
@@ -51,7 +51,7 @@ class ResizedCrop:
 
     @classmethod
     def draw(cls, images: int, shape: tuple[int, int], size: int, rng: torch.Generator) -> "ResizedCrop":
-        """For `images` images."""
+        """Draw what happens to each of `images` images."""
         return cls(size, torch.rand((images, 5), generator=rng))
 
     def __call__(self, images: Tensor, part: slice) -> Tensor:

@@ -141,7 +141,7 @@ def measured(learner: nn.Module, sets: Sequence[RealSet]) -> dict[str, dict[str,
 
 
 def hardness(learners: Sequence[nn.Module], added: Sequence[Samples]) -> dict[str, Any]:
-    """How hard the images that were misclassified at birth are to the learners of a run (figure 6 left).
+    """Return how hard the images that were misclassified at birth are to the learners of a run (figure 6 left).
 
     Args:
         learners: learner k guided addition k + 1; the last one may be the final learner.

@@ -1,4 +1,4 @@
-"""What guidance costs on full-size models: counted floating-point operations, without weights, memory or a GPU.
+"""Count the operations of guidance on full-size models, without weights, memory or a GPU.
 
 The modules are built on torch's meta device from their public configurations, so only tensor shapes flow through them.
 A multiplication and an addition count as two operations; what is counted is matrix products, convolutions and
@@ -213,7 +213,7 @@ def cost_ratio(
 
 
 def guidance_costs() -> list[dict[str, Any]]:
-    """What each way of guiding costs: Stable Diffusion 1.5, 512 pixels, 50 DDIM steps, guided by a ViT-B/16.
+    """Count what each way of guiding costs: Stable Diffusion 1.5, 512 pixels, 50 DDIM steps, guided by a ViT-B/16.
 
     Every gradient, decoder and `every` over all noise levels, then late windows. `cost_ratio` is a guided image's
     operations over a plain one's, both with classifier-free guidance, where gradient "unet" differentiates through one

@@ -1,4 +1,4 @@
-"""What starts each row of the paper's tables: a shell script to read, and to run line by line.
+"""Write what starts each row of the paper's tables: a shell script to read, and to run line by line.
 
 python -m dp plan --profile imagenet100 --table 4 --commands
 """
@@ -34,7 +34,7 @@ def folder_name(row: Row) -> str:
 
 
 def is_run(row: Row) -> bool:
-    """Whether a row is started; prior work is not, and a branch comes with its run."""
+    """Return whether a row is started; prior work is not, and a branch comes with its run."""
     return not row.by_others and row.branch_of is None
 
 

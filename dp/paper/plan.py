@@ -1,4 +1,4 @@
-"""What the paper's rows cost, before anything is run: images, operations, GPU-hours and storage.
+"""Plan the paper's rows before anything is run: images, operations, GPU-hours and storage.
 
     python -m dp plan --profile imagenet100 --table 4 --gpu H100 --gpus 32
     python -m dp plan --profile imagenet100 --table 4 --commands      # what starts each row
@@ -181,7 +181,7 @@ def rows_of(profile: Task, table: int | None = None, figure: int | None = None) 
 
 
 def added_gpu_hours(row: Row, each: Plan) -> float:
-    """What a row adds to the rows it comes with: a branch the training after it left its run, prior work nothing."""
+    """Return what a row adds to the rows it comes with: a branch its training after it left, prior work nothing."""
     if row.by_others:
         return 0.0
     return each.training_gpu_hours * (1 - row.branch_fraction) if row.branch_of else each.gpu_hours

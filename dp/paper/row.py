@@ -108,7 +108,7 @@ class Row:
 
     @property
     def place(self) -> str:
-        """Where it is in the paper, such as "table 4" or "figure 5"."""
+        """Its place in the paper, such as "table 4" or "figure 5"."""
         return f"table {self.table}" if self.table is not None else f"figure {self.figure}"
 
     @property

@@ -1,4 +1,4 @@
-"""What a run is given, checked before it costs anything."""
+"""Check what a run is given before it costs anything."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What makes the training of a learner faster."""
+"""Settings that make the training of a learner faster."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +13,7 @@ from dp.utils.validation import Settings
 
 @dataclass(frozen=True)
 class Compute(Settings):
-    """How the learner is trained faster. Changes results by rounding only: a run may go on with another choice."""
+    """Make the training faster. Changes results by rounding only: a run may go on with another choice."""
 
     compile: bool = False  # torch.compile; needs a C++ compiler
     channels_last: bool = False  # images in the memory layout that convolutions on GPUs are fastest with
@@ -23,7 +23,7 @@ class Compute(Settings):
 
     @property
     def ordered(self) -> bool:
-        """Whether gradients are added in that order; else torch's DistributedDataParallel adds them."""
+        """True if gradients are added in that order; else torch's DistributedDataParallel adds them."""
         return best_device().type != "cuda" if self.deterministic is None else self.deterministic
 
     def check(self) -> None:

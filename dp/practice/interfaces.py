@@ -1,4 +1,4 @@
-"""What the loop asks of a generator and of a pool."""
+"""Interfaces: what the loop asks of a generator and of a pool."""
 
 from typing import Protocol
 

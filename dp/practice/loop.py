@@ -80,7 +80,7 @@ def train(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run, or one of its branches, has reached; accuracies in percent, of the averaged weights."""
+    """The end of a finished run, or of one of its branches; accuracies in percent, of the averaged weights."""
 
     pool_size: int
     branched_at: int | None  # iteration at which the branch left the run; None for the run itself

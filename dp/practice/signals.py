@@ -24,11 +24,11 @@ class Signal(Protocol):
 
     @property
     def name(self) -> str:
-        """For logs and error messages."""
+        """Name in logs and error messages."""
 
     @property
     def of_pool(self) -> bool:
-        """Whether it is measured on the training pool: then an addition shifts it, and `Patience.forget` is due."""
+        """True if it is measured on the training pool: then an addition shifts it, and `Patience.forget` is due."""
 
     def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[Tensor]) -> float:
         """The value at a validation.

@@ -1,4 +1,4 @@
-"""Where a run is kept while it goes on: in memory, or in a folder."""
+"""Keep a run while it goes on: in memory, or in a folder."""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dp.samples import Samples
 
 
 class Store(Protocol):
-    """Where a run keeps what it must not lose; `InMemory`, or a folder (`dp.runs.folder`)."""
+    """The place of what a run must not lose: `InMemory`, or a folder (`dp.runs.folder`)."""
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
         """Return the samples of a round: those there are already, and `make(slots)` of the missing ones.

@@ -28,7 +28,7 @@ from dp.utils.validation import partial_settings
 
 
 class Addition(TypedDict):
-    """What is needed of an addition; more is kept (see `dp.practice.loop.add_images`)."""
+    """The part of an addition's record that readers need; more is kept (see `dp.practice.loop.add_images`)."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     iteration: int
@@ -48,7 +48,7 @@ class KeptPatience(TypedDict):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a checkpoint has beside its tensors, as JSON values; see `dp.practice.state.State`."""
+    """The part of a checkpoint that is no tensor, as JSON values; see `dp.practice.state.State`."""
 
     format: int
     iteration: int

@@ -183,7 +183,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What filling some slots took; the sums over parts of the slots are the sums over the whole.
+    """Counts of what filling some slots took; the sums over parts of the slots are the sums over the whole.
 
     Attributes:
         candidates: images made.

@@ -1,4 +1,4 @@
-"""Where files are kept that can be fetched or made again."""
+"""Keep files that can be fetched or made again."""
 
 import os
 from pathlib import Path

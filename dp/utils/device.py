@@ -1,4 +1,4 @@
-"""Where and how the arithmetic runs: device, number format, and what makes a learner's training faster."""
+"""Choose the device and the number format of the arithmetic, and what makes a learner's training faster."""
 
 import platform
 

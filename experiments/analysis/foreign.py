@@ -1,4 +1,4 @@
-"""What the runs with a generator that has never seen the target have reached: curves, references, gains."""
+"""Read the runs with a generator that has never seen the target: curves, references, gains."""
 
 from typing import Any
 

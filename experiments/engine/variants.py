@@ -20,7 +20,7 @@ LABEL, SECOND = 101, 102  # random streams of an image's seed
 
 @dataclass(frozen=True)
 class Variant:
-    """What is changed; nothing by default. Initial images are as they always are.
+    """Changes of how additions are made; none by default. Initial images are as they always are.
 
     Attributes:
         harder_of: guided images made for each that is kept, the one with the highest entropy.

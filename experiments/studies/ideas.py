@@ -35,7 +35,7 @@ FILTERS = ("diffusion_classifier", "round_trip", "disagreement")
 
 @dataclass(frozen=True)
 class Idea:
-    """What an idea changes: fields of a run's settings, of its guidance, and of how additions are made."""
+    """Changes that an idea makes: fields of a run's settings, of its guidance, and of how additions are made."""
 
     config: tuple[tuple[str, Any], ...] = ()
     guidance: tuple[tuple[str, Any], ...] = ()

@@ -1,4 +1,4 @@
-"""What a verdict is, and what the rules share."""
+"""Define a verdict, and what the rules share."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MAIN = "convnet"  # whose effect is a verdict's; the other learner's stands besi
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was measured of a claim.
+    """The measurement of a claim and what it comes to.
 
     Attributes:
         id: C1 to C13.

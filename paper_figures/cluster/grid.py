@@ -1,4 +1,4 @@
-"""What `dp grid` has drawn of a cluster's run: its images over training time and omega, step by step, and hardness."""
+"""Show what `dp grid` has drawn of a cluster's run: images over training time and omega, step by step, and hardness."""
 
 from statistics import mean
 from typing import Any

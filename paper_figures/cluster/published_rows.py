@@ -1,4 +1,4 @@
-"""What runs of the paper's rows have reached on a cluster, beside the published numbers."""
+"""Set runs of the paper's rows on a cluster beside the published numbers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace

@@ -15,7 +15,7 @@ OUT_OF_DISTRIBUTION = {"v2": "in_v2", "sketch": "in_sketch", "r": "in_r", "a": "
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run, or a branch of one, has reached.
+    """The end of a run, or of a branch of one.
 
     Attributes:
         row: what was run.

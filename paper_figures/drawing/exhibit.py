@@ -27,7 +27,7 @@ PARTS = (MEASURED, QUESTIONS, THEORY, LIVE, CLUSTER)  # headings of the report, 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of an exhibit before it is made.
+    """Facts of an exhibit that are known before it is made.
 
     Attributes:
         name: file stem, also that of its module.

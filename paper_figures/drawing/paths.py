@@ -1,4 +1,4 @@
-"""Where the figure layer reads and writes."""
+"""Paths that the figure layer reads and writes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the exhibits share: reading studies, means over seeds, and drawing them."""
+"""Read studies, take means over seeds and draw them: what the exhibits share."""
 
 from collections.abc import Iterable, Sequence
 from statistics import mean

@@ -1,4 +1,4 @@
-"""What the theory figures share: exact curves with simulated points on them."""
+"""Draw exact curves with simulated points on them, for the theory figures."""
 
 from collections.abc import Callable
 from typing import Any

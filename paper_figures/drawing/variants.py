@@ -1,4 +1,4 @@
-"""What the open questions' figures share: variants of one run, and what they gain over it."""
+"""Draw variants of one run and what they gain over it, for the open questions' figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

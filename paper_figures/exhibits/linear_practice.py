@@ -22,7 +22,7 @@ NAMES = {"logistic": "cross-entropy", "squared": "ridge"}
 
 
 def make(profile: str) -> Exhibit:
-    """From the linear_practice study."""
+    """Draw the linear_practice study."""
     results = results_of(profile, "linear_practice")
     rows = []
     for _, result in sorted(results.items()):

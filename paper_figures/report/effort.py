@@ -1,4 +1,4 @@
-"""What it would take to measure an exhibit at the paper's scale: runs, GPU-hours, and the command that lists them."""
+"""Say what an exhibit at the paper's scale would take: runs, GPU-hours, and the command that lists them."""
 
 import re
 from typing import Final, get_args

@@ -1,4 +1,4 @@
-"""What the report lets one look at: the same seeds as guidance grows, and a pool as it grows."""
+"""Pictures to move through: the same seeds as guidance grows, and a pool as it grows."""
 
 import base64
 import io

@@ -42,7 +42,7 @@ class Source:
 
 @cache
 def source(study: str, profile: str) -> Source:
-    """What there is of a study."""
+    """The results that there are of a study."""
     if study == "live":
         return _of("make figures", "live", [])
     try:
@@ -107,7 +107,7 @@ def _asked_for(profile: str) -> set[str]:
 
 
 def remarks(sources: Iterable[Source]) -> list[str]:
-    """What a reader must know of the results behind an exhibit: what is absent, stale or damaged."""
+    """Tell a reader which of the results behind an exhibit are absent, stale or damaged."""
     lines = []
     for each in sources:
         if each.absent:
