@@ -6,7 +6,7 @@
 Every node runs torchrun, which runs the command in one process a GPU. Before its time is over (or when it is preempted,
 where SLURM is set up to send the job's signal then), the job is told, its processes write a checkpoint together, and it
 queues again. SIGTERM ends it in the same way but does not queue it again: after a preemption SLURM does that itself,
-and after `scancel` nobody shall.
+and after `scancel` the job is meant to end.
 
 submitit hands the job to the nodes as a pickle of its own in the folder of the logs; it holds the command alone.
 """
@@ -66,7 +66,7 @@ class Launch:
             "shutdown-timeout": SHUTDOWN_SECONDS,
         }
         flags = [f"--{name}={value}" for name, value in arguments.items()]
-        # In a session of its own: SLURM signals a task's whole process group, and torchrun shall hear of it from here.
+        # In a session of its own: SLURM signals a task's whole process group, and torchrun is to hear of it from here.
         self._torchrun = subprocess.Popen(
             [sys.executable, "-m", "torch.distributed.run", *flags, "-m", "dp", *self.command], start_new_session=True
         )
@@ -78,7 +78,7 @@ class Launch:
         sys.exit(self._code)
 
     def checkpoint(self) -> Any:
-        """submitit calls this when the time is nearly over: stop with a checkpoint; returns what shall queue again."""
+        """Stop with a checkpoint; return what is to queue again. submitit calls this when the time is nearly over."""
         from submitit.helpers import DelayedSubmission
 
         self._stop()
