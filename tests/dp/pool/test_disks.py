@@ -2,11 +2,9 @@
 
 import errno
 import os
-import resource
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
 from dp.utils.errors import UserError
+from tests.dp.full_disk import limited
 from tests.dp.pool.example import CLASSES, SHAPE, SIZE, made, rounds, same
 
 
@@ -58,17 +57,6 @@ def test_a_file_system_without_locks_is_told_from_a_full_one(folder, tmp_path, m
     place = tmp_path / "new" if open_it == PoolFolder.create else folder
     with pytest.raises(UserError, match=r"\.lock: the file system has no locks \(Function not .*mount it with flock"):
         open_it(place, CLASSES, SHAPE)
-
-
-@contextmanager
-def limited(size: int) -> Iterator[None]:
-    """No file may have more bytes: a write that would make it longer fails, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(

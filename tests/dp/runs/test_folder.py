@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -33,6 +34,7 @@ from dp.samples import Samples, concatenate
 from dp.utils.errors import Stopped, UserError
 from dp.utils.folders import read_settings
 from tests.dp.forked import CONTEXT, holds, wait_for
+from tests.dp.full_disk import limited
 from tests.dp.small import small_generator, small_pipeline
 
 CLASSES = tuple("abcdefghij")
@@ -368,6 +370,32 @@ def test_without_the_checkpoint_of_its_additions_a_run_is_refused(uninterrupted,
         run(folder)
     assert content(folder) == before
     shutil.copy(uninterrupted / "checkpoint.safetensors", folder)
+    run(folder)
+    assert_same(folder, uninterrupted)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_that_has_lost_its_pool_says_so(uninterrupted, tmp_path, finished):
+    """It would make an empty pool and call itself finished."""
+    folder = shutil.copytree(uninterrupted, tmp_path / "run")
+    if not finished:
+        (folder / "result.json").unlink()
+    shutil.rmtree(folder / "pool")
+    before = content(folder)
+    told = "is finished" if finished else "has begun to train"
+    with pytest.raises(UserError, match=f"^{folder / 'pool'}: missing, though the run {told}.*start in a new folder"):
+        run(folder)
+    assert content(folder) == before
+
+
+def test_a_disk_that_fills_while_a_checkpoint_is_written_loses_nothing(uninterrupted, tmp_path):
+    """The line names the file and the remedy; with room again the same command ends as if nothing had happened."""
+    folder = tmp_path / "run"
+    size = (uninterrupted / "checkpoint.safetensors").stat().st_size
+    with limited(size // 2), pytest.raises(UserError) as told:
+        run(folder)
+    assert re.fullmatch(rf"{folder}/\S*checkpoint.safetensors: cannot be written: File too large; .*", str(told.value))
+    assert not list(folder.rglob("*.partial"))
     run(folder)
     assert_same(folder, uninterrupted)
 
