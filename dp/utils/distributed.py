@@ -179,7 +179,8 @@ def pairwise_sum(mine: Iterable[Gradients]) -> Gradients:
 def from_first(values: list[Tensor]) -> list[Tensor]:
     """Return the first process's values, in every process."""
     if world() > 1 and values:
-        for kind in {value.dtype for value in values}:  # one message for each format, not for each value
+        # One message for each format, not for each value; in an order that all processes share, which a set has not.
+        for kind in dict.fromkeys(value.dtype for value in values):
             alike = [value for value in values if value.dtype == kind]
             flat = torch.cat([value.flatten() for value in alike])
             dist.broadcast(flat, 0)
