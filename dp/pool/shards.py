@@ -142,11 +142,6 @@ def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
     return _parquet(pa.Table.from_arrays(columns, schema=_schema(layout)))
 
 
-def without_images(samples: Samples) -> Samples:
-    """Return samples without their images: uint8 [n, 0, 0, 0]."""
-    return replace(samples, images=samples.images.new_empty((len(samples), 0, 0, 0)))
-
-
 def decode(table: pa.Table, name: str, layout: Layout, images: bool = True) -> Samples:
     """Return the samples of a shard.
 
@@ -154,7 +149,7 @@ def decode(table: pa.Table, name: str, layout: Layout, images: bool = True) -> S
         table: of `records`.
         name: says in errors which file that is.
         layout: the pool's.
-        images: decode them too; else only their records (see `without_images`).
+        images: decode them too; else only their records, with no images
 
     Raises:
         UserError: an image that cannot be decoded, or has another shape.
