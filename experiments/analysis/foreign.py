@@ -6,9 +6,9 @@ import numpy as np
 
 from experiments.analysis.efficiency import Curve
 from experiments.analysis.intervals import Interval, mean_interval
-from experiments.engine.results import load
+from experiments.analysis.table import Rows, curve, rows
 
-METHODS = {"static": "static", "DP": "DP", "omega0": "omega = 0", "prune": "prune"}
+METHODS = ("static", "DP", "omega = 0", "prune")
 SETTINGS = ("tuned", "equal")
 TARGETS = {"test_accuracy": "MNIST", "other_digits": "scikit-learn's digits"}
 
@@ -22,21 +22,17 @@ def curves(profile: str, setting: str, learner: str, target: str = "test_accurac
         learner: "convnet" or "vit".
         target: a key of `TARGETS`.
     """
-    found: dict[str, Curve] = {}
-    for result in _in_order(load(profile, f"fonts-{setting}-{learner}")):
-        method = METHODS[result["name"].split("-")[0]]
-        outcome = result["outcomes"][-1]
-        found.setdefault(method, {}).setdefault(outcome["pool_size"], []).append(outcome[target])
-    return {method: dict(sorted(found[method].items())) for method in METHODS.values() if method in found}
+    return _curves(rows(profile, f"fonts-{setting}-{learner}"), METHODS, target)
 
 
 def references(profile: str, learner: str, target: str = "test_accuracy") -> dict[str, Curve]:
     """Return the accuracies of training on real handwriting ("real") and on printed digits ("glyphs"), by size."""
-    found: dict[str, Curve] = {}
-    for result in _in_order(load(profile, f"fonts-reference-{learner}")):
-        source, size, _ = result["name"].split("-")
-        found.setdefault(source, {}).setdefault(int(size), []).append(result["outcomes"][-1][target])
-    return found
+    return _curves(rows(profile, f"fonts-reference-{learner}"), ("real", "glyphs"), target)
+
+
+def _curves(found: Rows, methods: tuple[str, ...], target: str) -> dict[str, Curve]:
+    each = {method: curve(found, method, column=target) for method in methods}
+    return {method: by_size for method, by_size in each.items() if by_size}
 
 
 def recognised(profile: str, setting: str, learner: str) -> dict[str, tuple[float, float]]:
@@ -45,10 +41,9 @@ def recognised(profile: str, setting: str, learner: str) -> dict[str, tuple[floa
     Of the first images, and of the additions.
     """
     parts: dict[str, list[tuple[float, float]]] = {}
-    for name, result in load(profile, f"fonts-{setting}-{learner}").items():
-        first, *added = result["recognised"]
-        if added:
-            parts.setdefault(METHODS[name.split("-")[0]], []).append((first, float(np.mean(added))))
+    for row in rows(profile, f"fonts-{setting}-{learner}"):
+        if row["recognised_added"] is not None:
+            parts.setdefault(row["method"], []).append((row["recognised_initial"], row["recognised_added"]))
     return {method: tuple(map(float, np.mean(each, axis=0))) for method, each in parts.items()}  # type: ignore[misc]
 
 
@@ -59,17 +54,16 @@ def gaps(profile: str) -> dict[int, dict[str, Any]]:
     The values: "static" and "DP", test accuracies by seed, "gain", its "interval" (of the seeds' differences) and the
     names of what was chosen. Generators without runs of both, all seeds in common, are left out.
     """
-    runs: dict[int, dict[str, dict[int, dict[str, Any]]]] = {}
-    for name, result in load(profile, "fonts_gap").items():
-        way, seen, scale, seed = name.split("-")
-        by_way = runs.setdefault(int(seen.removeprefix("seen")), {}).setdefault(f"{way}-{scale}", {})
-        by_way[int(seed.removeprefix("seed"))] = result["outcomes"][-1]
+    runs: dict[int, dict[tuple[str, str], dict[int, dict[str, Any]]]] = {}
+    for row in rows(profile, "fonts_gap"):
+        way = row["method"], row["variant"]
+        runs.setdefault(row["seen"], {}).setdefault(way, {})[row["seed"]] = row
     found: dict[int, dict[str, Any]] = {}
     for share, ways in sorted(runs.items()):
         seeds = sorted(set.intersection(*(set(each) for each in ways.values())))
         best = {}
         for method in ("static", "DP"):
-            mine = [way for way in ways if way.startswith(method)]
+            mine = [way for way in ways if way[0] == method]
             if mine and seeds:
                 best[method] = max(mine, key=lambda w: np.mean([ways[w][s]["validation_accuracy"] for s in seeds]))
         if len(best) < 2:
@@ -81,10 +75,15 @@ def gaps(profile: str) -> dict[int, dict[str, Any]]:
             "gains": gains,
             "gain": float(np.mean(gains)),
             "interval": mean_interval(gains),
-            "chosen": best,
+            "chosen": {method: _in_words(ways[way][seeds[0]]) for method, way in best.items()},
             "seeds": len(seeds),
         }
     return found
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    guided = f", {row['gradient']}, t <= {row['window_high']:g} T" if row["method"] == "DP" else ""
+    return f"{row['method']}, scale {row['guidance_scale']:g}{guided}"
 
 
 def equal_size_gain(ours: Curve, theirs: Curve) -> tuple[float, Interval, int] | None:
@@ -98,7 +97,3 @@ def equal_size_gain(ours: Curve, theirs: Curve) -> tuple[float, Interval, int] |
         return None
     by_seed = [float(np.mean([ours[n][i] - theirs[n][i] for n in sizes])) for i in range(seeds)]
     return float(np.mean(by_seed)), mean_interval(by_seed), seeds
-
-
-def _in_order(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(results.values(), key=lambda result: result["config"]["seed"])

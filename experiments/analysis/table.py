@@ -12,6 +12,7 @@ its file. `python -m experiments table` prints it.
 | variant | what else tells the study's runs apart, in the words of its file's name |
 | seed | of the run |
 | generator | bundled, another of `experiments/studies/generators.py`, mnist, or fonts |
+| seen | of fonts: percent of handwriting among the generator's training images |
 | maker | of transfer: the learner whose practice has made the images |
 | guidance_scale, omega, window_low, window_high, gradient | of generation and of its guidance |
 | over_sampling, filter | how additions were selected |
@@ -25,6 +26,7 @@ its file. `python -m experiments table` prints it.
 | outline, rendition, corruption, geometric | mean test accuracy on each kind of shifted images, percent |
 | error_before, misclassified | percent error of earlier learners on images misclassified when added, and how many |
 | label_right | percent of the additions that are what their label says, as an oracle sees it |
+| recognised_initial, recognised_added | percent that a classifier of handwriting reads, of first images and additions |
 | operations_initial, operations_addition, operations_judging | floating-point operations per image |
 | seconds_addition | of generation, the last addition |
 | test_predictions | a digit for each test image (not printed) |
@@ -76,6 +78,7 @@ def _row(study: str, name: str, result: dict[str, Any], outcome: dict[str, Any])
     candidates = sum(each["candidates"] for each in made)
     words = name.split("-seed")[0].split("-")
     operations = result.get("operations") or {}
+    recognised = result.get("recognised") or []
     error_before, misclassified = _hardness(result)
     return {
         "study": study,
@@ -86,6 +89,7 @@ def _row(study: str, name: str, result: dict[str, Any], outcome: dict[str, Any])
         "variant": "-".join(word for word in words if word not in WORDS | {config["learner"]}),
         "seed": config["seed"],
         "generator": config.get("generator", config.get("data", "bundled")),
+        "seen": config.get("seen"),
         "maker": None,
         "guidance_scale": None if real else config["guidance_scale"],
         "omega": guidance["omega"],
@@ -117,6 +121,8 @@ def _row(study: str, name: str, result: dict[str, Any], outcome: dict[str, Any])
         "error_before": error_before,
         "misclassified": misclassified,
         "label_right": mean(result["label_right"]) if result.get("label_right") else None,
+        "recognised_initial": recognised[0] if recognised else None,
+        "recognised_added": float(np.mean(recognised[1:])) if len(recognised) > 1 else None,
         "operations_initial": operations.get("initial"),
         "operations_addition": operations.get("addition", operations.get("candidate")),
         "operations_judging": operations.get("judging"),
@@ -157,13 +163,14 @@ def _hardness(result: dict[str, Any]) -> tuple[float | None, int]:
     return total / weight if weight else None, sum(hardness["misclassified"][1:])
 
 
-def curve(rows: Rows, method: str, branches: bool | None = None) -> Curve:
+def curve(rows: Rows, method: str, branches: bool | None = None, column: str = "test_accuracy") -> Curve:
     """Return the test accuracies of a method by the final number of images, one per seed, seeds in order.
 
     Args:
         rows: of one study.
         method: which rows.
         branches: whether branches or full runs are meant; None for both. A size that has both keeps the full runs.
+        column: which accuracy.
     """
     chosen = [row for row in rows if row["method"] == method]
     full = {row["images"] for row in chosen if row["branch_iteration"] is None}
@@ -172,5 +179,5 @@ def curve(rows: Rows, method: str, branches: bool | None = None) -> Curve:
         is_branch = row["branch_iteration"] is not None
         wanted = is_branch == branches if branches is not None else not (is_branch and row["images"] in full)
         if wanted:
-            found.setdefault(row["images"], []).append(row["test_accuracy"])
+            found.setdefault(row["images"], []).append(row[column])
     return {size: found[size] for size in sorted(found)}
