@@ -364,7 +364,7 @@ def test_the_report_in_a_browser(chain, drawn):
                 page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 assert page.evaluate(CUT_OFF) == [], (width, scheme, every)
-            if (width, scheme) in ((390, "light"), (1280, "dark")):  # each width and each scheme once: it takes its time
+            if (width, scheme) in ((390, "light"), (1280, "dark")):  # each once: it is slow
                 violations = Axe().run(page).response["violations"]
                 assert [(each["id"], each["nodes"][0]["html"]) for each in violations] == [], (width, scheme)
             slider(page)
