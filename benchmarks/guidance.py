@@ -71,12 +71,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     path = ROOT / "build" / "guidance-small" / "guidance.json" if options.small else RESULTS
-    if options.robust:
+    if options.recorded and not path.is_file():
+        raise UserError(f"{path}: nothing recorded; run the same command without --recorded")
+    if options.robust and not options.recorded:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"robust": robust()}, indent=1) + "\n")
     elif not options.recorded:
         record(path, options.small)
-    elif not path.is_file():
-        raise UserError(f"{path}: nothing recorded; run the same command without --recorded")
     results = json.loads(path.read_text())
     print(json.dumps(results, indent=1) if options.json else table(results))
 

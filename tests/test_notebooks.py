@@ -44,6 +44,7 @@ SMALLER: dict[str, dict[str, str]] = {
     "01_theory": {},
     "02_guidance": {
         "1000": "20",
+        "(0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)": "(0.0, 0.3)",
         "range(600)": "range(2)",
         "arange(200) % 10, list(range(5000, 5200))": "arange(10) % 10, list(range(5000, 5010))",
         "range(200)": "range(10)",
@@ -52,8 +53,9 @@ SMALLER: dict[str, dict[str, str]] = {
         "n_initial=400": "n_initial=20",
         "n_per_round=100": "n_per_round=20",
         "iterations=1000": "iterations=40",
-        "validate_every=20": "validate_every=2",
+        "validate_every=20": "validate_every=4",
         "n_initial=1000": "n_initial=140",
+        "validation_images(), test_images": "validation_images(), validation_images",
     },
     "04_bring_your_own": {
         "[:200, 0]": "[:20, 0]",
