@@ -333,6 +333,7 @@ def test_links_and_pictures_are_there(page):
 # Fewer images and iterations; 5,000 images instead of 60,000 in the end.
 SMALLER = {
     "n_initial=200, n_per_round=100, rounds=3, iterations=400": "n_initial=20, n_per_round=10, rounds=3, iterations=40",
+    "n_initial=200, n_per_round=50, rounds=2, iterations=200": "n_initial=20, n_per_round=10, rounds=2, iterations=40",
     "validation_images(), test_images": "validation_images(), validation_images",
 }
 
