@@ -451,7 +451,12 @@ def kandinsky(n: int) -> Built:
         up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
         vq_embed_dim=4,
     ).eval()
-    pipe = d.KandinskyV22Pipeline(net, d.DDPMScheduler(variance_type="learned_range", clip_sample=False), movq)
+    with torch.no_grad():  # its norms multiply by the latents, which a network of random weights leaves large
+        movq.decoder.conv_out.weight *= 0.02
+    scheduler = d.DDPMScheduler(
+        beta_start=0.00085, beta_end=0.012, variance_type="learned_range", clip_sample=False
+    )  # the noise levels that Kandinsky was trained with
+    pipe = d.KandinskyV22Pipeline(net, scheduler, movq)
     rng = torch.Generator().manual_seed(0)
     return pipe, {
         "image_embeds": torch.randn(1, 16, generator=rng).expand(n, -1),
@@ -555,5 +560,7 @@ def built(name: str, n: int) -> Built:
 def sampled(pipe: Any, arguments: dict[str, Any], n: int, steps: int = 8, first: int = 0) -> Tensor:
     """Return n images float [n, C, H, W] in [0, 1], each from its own random generator."""
     rngs = [torch.Generator().manual_seed(first + seed) for seed in range(n)]
-    made = pipe(**arguments, num_inference_steps=steps, generator=rngs, output_type="pt", return_dict=False)[0]
-    return torch.as_tensor(made)
+    # Kandinsky and DeepFloyd IF, which have no processor of images, give tensors in [-1, 1] and not clamped.
+    kind = "pt" if hasattr(pipe, "image_processor") else "np"
+    made = pipe(**arguments, num_inference_steps=steps, generator=rngs, output_type=kind, return_dict=False)[0]
+    return made if isinstance(made, Tensor) else torch.from_numpy(made).permute(0, 3, 1, 2)

@@ -236,10 +236,10 @@ class Generator:
                 **count,
                 num_inference_steps=self.steps,
                 generator=rngs,
-                output_type="pt",
+                output_type="np" if self._is_raw else "pt",
                 return_dict=False,
             )[0]
-        if not isinstance(images, Tensor):  # some pipelines know no "pt": an array [B, H, W, C]
+        if not isinstance(images, Tensor):  # an array [B, H, W, C]; some pipelines know no "pt"
             images = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.pipe._execution_device)
         return self.finished(images)
 
@@ -256,6 +256,11 @@ class Generator:
         if self.resize is not None:
             images = self.resize(images.float()).clamp(0, 1)
         return to_bytes(images)
+
+    @property
+    def _is_raw(self) -> bool:
+        """Whether the tensors of the pipeline may be in [-1, 1], not clamped (Kandinsky, DeepFloyd IF)."""
+        return type(self.pipe).__module__.startswith("diffusers.") and not hasattr(self.pipe, "image_processor")
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
         if not self.classes:

@@ -1,5 +1,7 @@
 import copy
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,10 @@ from dp.runs.inputs import Source
 from dp.samples import concatenate
 from dp.utils.errors import UserError
 from dp.utils.seeding import stream
+
+sys.path.append(str(Path(__file__).parents[3]))  # benchmarks/ is not installed
+
+from benchmarks.tiny_pipelines import built
 
 LABELS = torch.arange(7) % 10
 SEEDS = [11, 22, 33, 44, 55, 66, 77]
@@ -153,6 +159,17 @@ def test_prompts_name_the_classes(stable_diffusion, arithmetic):
     # diffusers' own call is in float32
     difference = (images[0].permute(1, 2, 0).int() - torch.tensor(np.array(stock.images[0])).int()).abs().max()
     assert difference <= 1 if arithmetic == torch.float32 else 0 < difference <= 8
+
+
+def test_pixels_of_deepfloyd_are_those_of_its_pictures(monkeypatch):
+    """Its tensors are in [-1, 1], where other pipelines give [0, 1]."""
+    pipe, arguments = built("DeepFloyd IF", 2)
+    given = arguments.pop("prompt_embeds"), arguments.pop("negative_prompt_embeds")
+    monkeypatch.setattr(pipe, "encode_prompt", lambda *_, **__: given)
+    rngs = [stream(1), stream(2)]
+    pictures = pipe(["a cat", "a dog"], num_inference_steps=3, generator=rngs, output_type="np").images
+    samples = Generator(pipe, 7.0, 3, batch_size=2, classes=("a cat", "a dog")).generate([0, 1], [1, 2])
+    assert torch.equal(samples.images, torch.from_numpy(pictures).permute(0, 3, 1, 2).mul(255).round().byte())
 
 
 def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):
