@@ -158,7 +158,9 @@ def run(
                     **({} if held_out else {"note": "no test: the learner was trained on ImageNet's training split"}),
                     "additions": last.additions,
                     "settings": settings,
-                    "made_by": provenance() | {"processes": processes.world()} | asdict(compute),
+                    "made_by": provenance()
+                    | {"processes": processes.world(), "sampler": getattr(generator, "sampler", None)}
+                    | asdict(compute),
                 }
             )
     if processes.rank() == 0:

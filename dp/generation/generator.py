@@ -173,6 +173,11 @@ class Generator:
         """Classes of the images; None for a pipeline without."""
         return len(self.classes) or None
 
+    @property
+    def sampler(self) -> str:
+        """Class of the pipeline's own sampler, such as "DDIMScheduler"."""
+        return type(self.pipe.scheduler).__name__
+
     def _batch(
         self,
         labels: Tensor,

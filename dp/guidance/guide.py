@@ -50,6 +50,11 @@ class GuidedPipeline:
         """The objective on each x0_hat at the first guided step, before guidance: float32 [B]; None before it."""
         return self.guidance.before
 
+    @property
+    def sampler(self) -> str:
+        """Class of the pipeline's own sampler, which takes the guided steps too, such as "PNDMScheduler"."""
+        return type(self.scheduler).__name__
+
     def remove(self) -> None:
         """Put the pipeline's own scheduler back; the record stays."""
         if getattr(self.pipe.scheduler, "guidance", None) is self.guidance:
@@ -65,7 +70,7 @@ class GuidedPipeline:
     def __repr__(self) -> str:
         c = self.guidance.config
         return (
-            f"guide({type(self.pipe).__name__}, {type(self.scheduler).__name__}, omega={c.omega:g}, "
+            f"guide({type(self.pipe).__name__}, {self.sampler}, omega={c.omega:g}, "
             f"interval={c.interval}, every={c.every}, gradient={c.gradient!r}, guided_steps={self.guided_steps})"
         )
 

@@ -96,6 +96,7 @@ def test_a_finished_run_says_what_it_came_to(capsys, run):
     said, recorded = capsys.readouterr().out, json.loads(written)
     (outcome,) = recorded["outcomes"]
     by_patience = sum(each["trigger"] == "patience" for each in recorded["additions"])
+    assert recorded["made_by"]["sampler"] == "DDIMScheduler"
     assert f"{run} is finished; additions: 1, {by_patience} of them asked for by patience" in said
     assert f"30 images: validation {outcome['validation_accuracy']:.2f}%, test {outcome['test_accuracy']:.2f}%" in said
     assert str(run / "result.json") in said and (run / "result.json").read_text() == written

@@ -230,6 +230,7 @@ def test_the_generator_keeps_the_users_sampler(dit, classifier, gradient):
     guided = generator.generate(labels, [1, 2, 3], classifier, GuidanceConfig(0.5, gradient=gradient))
     assert (guided.entropy > plain.entropy).all()
     assert type(dit.scheduler) is DPMSolverMultistepScheduler
+    assert generator.sampler == guide(dit, classifier).sampler == "DPMSolverMultistepScheduler"
 
 
 @pytest.mark.parametrize("every", [1, 7])
