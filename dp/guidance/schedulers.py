@@ -102,7 +102,9 @@ class Guided:
             result = self._first_order_step(kind, guided, output, t, x, args, kwargs)
         else:
             averaged = self._is_runge_kutta()
+            self._begin_anew()
             result = kind.step(self, guided, t, x, *args, **kwargs)
+            self._begin_anew()
             if averaged and len(self.ets) and self.ets[-1] is guided:
                 self.ets[-1] = output
         self._warn_if_nothing_was_guided(t)
@@ -146,6 +148,16 @@ class Guided:
             return (previous, *result[1:])
         result.prev_sample = previous
         return result
+
+    def _begin_anew(self) -> None:
+        """Have a multistep solver take its next step at first order, without past outputs, and correct none.
+
+        It would go half a step too far along a change, and take that half back at the next step.
+        """
+        if hasattr(self, "lower_order_nums"):
+            self.lower_order_nums = 0
+        if hasattr(self, "last_sample"):
+            self.last_sample = None
 
     def _advance(self, t: Any) -> None:
         self._asked_at = None

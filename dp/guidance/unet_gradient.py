@@ -5,8 +5,9 @@ switches gradients on; they stay on until the scheduler's `step`, so the pipelin
 the graph too. There the gradient in x is the direct one plus the leaves', summed over the halves or calls of
 classifier-free guidance and scaled by what the scheduler scales the network's input with.
 
-Costs a backward pass of the network per guided step, and as much memory as its graph; where that is too much, switch
-gradient checkpointing on in the network (`pipe.unet.enable_gradient_checkpointing()`), which works at these steps only.
+Costs a backward pass of the network per guided step, and as much memory as its graph. Once a graph has taken half of
+the memory that a GPU had left, the network's gradient checkpointing is switched on, which keeps less of it, computes
+the rest again and changes no image; it stays on until the guidance is removed.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ class NetworkInputs:
         self._modes: ExitStack | None = None
         self._flags: list[ExitStack] = []
         self._hooks: list[Any] = []
+        self._switched: list[Any] = []  # networks whose gradient checkpointing was switched on here
         for network in self.networks:
             self._hooks.append(network.register_forward_pre_hook(self._before, with_kwargs=True))
             self._hooks.append(network.register_forward_hook(self._after, always_call=True))
@@ -52,6 +54,9 @@ class NetworkInputs:
         enabled = torch.is_grad_enabled()  # a run that was broken off has left the modes in which it began
         for hook in self._hooks:
             hook.remove()
+        for network in self._switched:
+            network.disable_gradient_checkpointing()
+        self._switched = []
         self.close()
         torch.set_grad_enabled(enabled)
 
@@ -85,8 +90,29 @@ class NetworkInputs:
         flags = ExitStack()
         flags.enter_context(without_parameter_gradients(network))
         flags.enter_context(keeping_weights(network))
+        left = memory_left(self.leaves[-1].device)
+        if left is not None and getattr(network, "_supports_gradient_checkpointing", False):
+            flags.enter_context(self._checkpointed_beyond(network, left // 2))
         self._flags.append(flags)
         return args, kwargs
+
+    def _checkpointed_beyond(self, network: Any, limit: int) -> torch.autograd.graph.saved_tensors_hooks:
+        """Have a network checkpoint its gradients from where its graph inside has more bytes than the limit."""
+        known = {p.untyped_storage().data_ptr() for p in network.parameters()}
+        taken = 0
+
+        def count(tensor: Tensor) -> Tensor:
+            nonlocal taken
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in known:
+                known.add(storage.data_ptr())
+                taken += storage.nbytes()
+            if taken > limit and not network.is_gradient_checkpointing:
+                network.enable_gradient_checkpointing()
+                self._switched.append(network)
+            return tensor.detach()
+
+        return torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
 
     def _leaf(self, given: Any) -> Any:
         """Return the tensor, or the list of one for each sample, as leaves."""
@@ -164,6 +190,14 @@ def networks_of(pipe: Any) -> list[nn.Module]:
             f'pipe: {type(pipe).__name__} has none of {", ".join(NETWORKS)} to differentiate; take gradient "x0"'
         )
     return found
+
+
+def memory_left(device: torch.device) -> int | None:
+    """Return the bytes of a GPU's memory that tensors can still take; None for other devices, which have swap."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
 
 
 def _usable(each: Any) -> Any:

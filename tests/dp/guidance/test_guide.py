@@ -223,6 +223,24 @@ def test_gradient_checkpointing_changes_nothing(made, classifier):
         assert torch.allclose(sampled(pipe, arguments, N, STEPS), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "part"), [("Stable Diffusion 1", "unet"), ("FLUX", "transformer")])
+def test_a_network_that_takes_half_of_the_memory_left_is_checkpointed(made, classifier, monkeypatch, name, part):
+    pipe, arguments, plain = made(name)
+    network, room, calls = getattr(pipe, part), 10**9, []
+    block = network.up_blocks[-1].resnets[0] if part == "unet" else network.transformer_blocks[0]
+    block.register_forward_pre_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    monkeypatch.setattr("dp.guidance.unet_gradient.memory_left", lambda device: room)
+    guided = dp.guide(pipe, classifier, omega=0.5, interval=(0.0, 0.6), gradient="unet")
+    expected, once = sampled(pipe, arguments, N, STEPS), sum(calls)
+    assert once == guided.guided_steps and not network.is_gradient_checkpointing
+    room = 0
+    images = sampled(pipe, arguments, N, STEPS)
+    assert sum(calls) > 2 * once and network.is_gradient_checkpointing  # the backward pass computes it again
+    assert torch.allclose(images, expected, atol=1e-4)
+    guided.remove()
+    assert not network.is_gradient_checkpointing and torch.equal(sampled(pipe, arguments, N, STEPS), plain)
+
+
 def test_a_callable_with_a_length_is_an_objective(made, classifier):
     """torch.compile's modules have one; `a or b` asks for it."""
     pipe, arguments, plain = made("Stable Diffusion 1")
