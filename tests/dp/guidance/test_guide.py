@@ -22,6 +22,7 @@ from dp.guidance.preprocessing import with_own_preprocessing
 
 sys.path.append(str(Path(__file__).parents[3]))  # benchmarks/ is not installed
 
+from benchmarks.guidance_cost import peak_memory
 from benchmarks.tiny_pipelines import built, sampled
 
 N, STEPS = 4, 6
@@ -221,6 +222,18 @@ def test_gradient_checkpointing_changes_nothing(made, classifier):
     pipe.vae.enable_gradient_checkpointing()
     with dp.guide(pipe, Checkpointed(), gradient="unet"):
         assert torch.allclose(sampled(pipe, arguments, N, STEPS), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_memory_does_not_grow_with_the_guided_steps(made, classifier, gradient):
+    pipe, arguments, _ = made("Stable Diffusion 1")
+    with dp.guide(pipe, classifier, interval=(0.0, 1.0), gradient=gradient) as guided:
+        few = peak_memory(lambda: sampled(pipe, arguments, N, 3))
+        assert guided.guided_steps == 3  # of which PNDM corrects the first one in a call of its own
+        many = peak_memory(lambda: sampled(pipe, arguments, N, 12))
+        assert guided.guided_steps == 12
+    plain = peak_memory(lambda: sampled(pipe, arguments, N, 3))
+    assert few > 1.2 * plain and many < 1.05 * few
 
 
 @pytest.mark.parametrize(("name", "part"), [("Stable Diffusion 1", "unet"), ("FLUX", "transformer")])
