@@ -141,7 +141,7 @@ def of_scheduler(name: str, settings: dict[str, Any], learner: nn.Module) -> dic
 
 
 def on_more_seeds(name: str, settings: dict[str, Any], learner: nn.Module) -> dict[str, Any]:
-    """Return what the oracle recognises of 256 images, and by how much less of the guided ones, with standard errors."""
+    """Return what the oracle recognises of 256 images, and how much less of the guided ones, with standard errors."""
     hardness, oracle, pipe = Entropy(learner), bundled_oracle(), pipeline(scheduler_of(name, settings))
     labels = torch.arange(MORE) % 10
 
@@ -323,7 +323,7 @@ def main() -> None:
     """Measure, record, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--recorded", action="store_true", help="write the tables of the recorded result")
-    parser.add_argument("--only", nargs="+", help="measure these schedulers and pipelines alone, into the recorded result")
+    parser.add_argument("--only", nargs="+", help="measure these rows alone, into the recorded result")
     options = parser.parse_args()
     if not options.recorded:
         torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The bundled network as a network of any path: under every scheduler, with every kind of prediction.
+"""Sample the bundled network on any path: under every scheduler, with every kind of prediction.
 
 A denoiser knows one function, the noise in a sample at a ratio of noise to signal. Scaled to the network's own
 variance-preserving path and asked at the time of that ratio, the bundled U-Net gives it for any sampler; its answer is

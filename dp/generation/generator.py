@@ -175,7 +175,7 @@ class Generator:
 
     @property
     def sampler(self) -> str:
-        """Class of the pipeline's own sampler, such as "DDIMScheduler"."""
+        """Return the class of the pipeline's own sampler, such as "DDIMScheduler"."""
         return type(self.pipe.scheduler).__name__
 
     def _batch(
@@ -264,7 +264,7 @@ class Generator:
 
     @property
     def _is_raw(self) -> bool:
-        """Whether the tensors of the pipeline may be in [-1, 1], not clamped (Kandinsky, DeepFloyd IF)."""
+        """Return whether the pipeline's tensors may be in [-1, 1], not clamped (Kandinsky, DeepFloyd IF)."""
         return type(self.pipe).__module__.startswith("diffusers.") and not hasattr(self.pipe, "image_processor")
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From latents to the images a learner sees, for guidance: exact or cheap.
+"""Decode latents into the images that a learner sees, for guidance: exactly or cheaply.
 
 Guidance needs only the gradient's direction, so a decoder far cheaper than the pipeline's VAE will do:
   the pipeline's VAE      exact; at 512 px three quarters of guidance's cost
@@ -141,7 +141,7 @@ def pixels(x: Tensor) -> Tensor:
 
 
 def autoencoder_of(pipe: Any) -> Any:
-    """Return what makes images of a pipeline's latents: its `vae`, or what others call theirs; None without."""
+    """Return the autoencoder of a pipeline, whatever the pipeline calls it; None if it has none."""
     parts = (getattr(pipe, name, None) for name in AUTOENCODERS)
     return next((part for part in parts if part is not None), None)
 

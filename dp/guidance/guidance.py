@@ -1,4 +1,4 @@
-"""Entropy guidance: steer diffusion sampling toward images a learner is unsure of (equation 7).
+"""Steer diffusion sampling toward images that a learner is unsure of: entropy guidance (equation 7).
 
 The learner's entropy H plays the part of log pi in the paper's pruned distribution dQ = pi dP: adding omega grad H to
 the score samples the hard images directly. `guided_eps` is that formula; `Guidance` applies it to one sampling run,

@@ -37,22 +37,22 @@ class GuidedPipeline:
 
     @property
     def guided_steps(self) -> int:
-        """Number of steps of the last run that were guided."""
+        """Return how many steps of the last run were guided."""
         return self.guidance.guided_steps
 
     @property
     def zero_steps(self) -> Tensor | None:
-        """Number of guided steps of each image that had no usable gradient: int64 [B]; None before the first run."""
+        """Return how many guided steps of each image had no usable gradient: int64 [B]; None before the first run."""
         return self.guidance.zero_steps
 
     @property
     def entropy_before(self) -> Tensor | None:
-        """The objective on each x0_hat at the first guided step, before guidance: float32 [B]; None before it."""
+        """Return the objective on each x0_hat before the first guided step: float32 [B]; None before the first run."""
         return self.guidance.before
 
     @property
     def sampler(self) -> str:
-        """Class of the pipeline's own sampler, which takes the guided steps too, such as "PNDMScheduler"."""
+        """Return the class of the pipeline's own sampler, which takes the guided steps too, such as "PNDMScheduler"."""
         return type(self.scheduler).__name__
 
     def remove(self) -> None:
@@ -121,7 +121,7 @@ def guide(
 
 @contextmanager
 def guided_by(pipe: Any, guidance: Guidance | None) -> Iterator[None]:
-    """Have a pipeline guided so inside, or not at all; afterwards as it was, guidance that it had before included."""
+    """Have a pipeline guided so inside, or not at all; put back what it had before, guidance included."""
     before = pipe.scheduler
     if guidance is not None or isinstance(before, Guided):
         _install(pipe, getattr(before, "stock", before), guidance)

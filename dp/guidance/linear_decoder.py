@@ -1,4 +1,4 @@
-"""A linear map in the place of a VAE, for guidance: one convolution, fitted by least squares."""
+"""Take a linear map in the place of a VAE, for guidance: one convolution, fitted by least squares."""
 
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class LinearDecoder(ModelMixin, ConfigMixin):
-    """A linear map from latents to pixels: a 3 x 3 convolution whose outputs are blocks of `factor` x `factor` pixels.
+    """Map latents to pixels by a 3 x 3 convolution whose outputs are blocks of `factor` x `factor` pixels.
 
     It stands where a VAE stands: `decode(latents).sample`, latents [B, c, h, w] in the pipeline's scaling ->
     images [B, C, factor h, factor w] in [-1, 1]. `save_pretrained` and `from_pretrained` as for any diffusers model.
@@ -22,5 +22,5 @@ class LinearDecoder(ModelMixin, ConfigMixin):
         self.map = nn.Conv2d(latent_channels, out_channels * factor**2, 3, padding=1)
 
     def decode(self, latents: Tensor) -> DecoderOutput:
-        """Latents [B, c, h, w] -> images [B, C, factor h, factor w]."""
+        """Return images [B, C, factor h, factor w] of latents [B, c, h, w]."""
         return DecoderOutput(sample=F.pixel_shuffle(self.map(latents), self.config.factor))

@@ -1,4 +1,4 @@
-"""Objectives that guidance raises: how hard an image is for a learner.
+"""Measure how hard an image is for a learner, which is what guidance raises.
 
 An objective is any callable of images, float [B, C, H, W] in [-1, 1] -> float32 [B], differentiable. `Entropy` is the
 paper's; the others are there to compare it with. To steer toward easy images, negate one.
@@ -20,7 +20,7 @@ Objective = Callable[[Tensor], Tensor]
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Shannon entropy of softmax(logits) in nats, float32 [B], from logits [B, K]; 0 .. log K.
+    """Return the Shannon entropy of softmax(logits) in nats, float32 [B], from logits [B, K]; 0 .. log K.
 
     Example:
         >>> import torch
@@ -39,14 +39,14 @@ def margin(logits: Tensor) -> Tensor:
 
 
 def divergence(logits: Tensor, others: Tensor) -> Tensor:
-    """Jensen-Shannon divergence of two learners' softmaxes in nats, float32 [B], from logits [B, K]; 0 .. log 2."""
+    """Return the Jensen-Shannon divergence of two softmaxes in nats, float32 [B], from logits [B, K]; 0 .. log 2."""
     log_mean = torch.logaddexp(logits.float().log_softmax(-1), others.float().log_softmax(-1)) - math.log(2)
     # Logarithms of probabilities are logits; rounding may leave a tiny negative number where both are equal.
     return (entropy(log_mean) - (entropy(logits) + entropy(others)) / 2).clamp_min(0)
 
 
 class Entropy:
-    """The learner's entropy in nats (Section 3): the paper's objective.
+    """Raise the learner's entropy in nats (Section 3): the paper's objective.
 
     Example:
         >>> import torch
@@ -60,12 +60,12 @@ class Entropy:
         self.learner = learner
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
+        """Return nats, float32 [B], of images float [B, C, H, W] in [-1, 1]."""
         return entropy(checked_logits(self.learner, images))
 
 
 class Margin:
-    """Minus the gap between the learner's two likeliest classes, in nats of log-probability.
+    """Close the gap between the learner's two likeliest classes, in nats of log-probability.
 
     Example:
         >>> import torch
@@ -79,12 +79,12 @@ class Margin:
         self.learner = learner
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B], <= 0."""
+        """Return nats, float32 [B], <= 0, of images float [B, C, H, W] in [-1, 1]."""
         return margin(checked_logits(self.learner, images))
 
 
 class LabelLoss:
-    """The learner's cross-entropy to the label each image is generated for, in nats.
+    """Raise the learner's cross-entropy to the label that each image is generated for, in nats.
 
     Takes int64 labels [B] of B images, or of k B: k images per prompt, which lie side by side (A A B B).
     """
@@ -94,7 +94,7 @@ class LabelLoss:
         self.labels = labels
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B]."""
+        """Return nats, float32 [B], of images float [B, C, H, W] in [-1, 1]."""
         logits = checked_logits(self.learner, images)
         labels = self.labels
         if len(labels) and len(logits) % len(labels) == 0:
@@ -108,14 +108,14 @@ class LabelLoss:
 
 
 class Disagreement:
-    """Jensen-Shannon divergence between two learners' predictions, in nats."""
+    """Raise the Jensen-Shannon divergence between two learners' predictions, in nats."""
 
     def __init__(self, learner: Learner, other: Learner):
         self.learner = learner
         self.other = other
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images float [B, C, H, W] in [-1, 1] -> nats, float32 [B], 0 .. log 2."""
+        """Return nats, float32 [B], 0 .. log 2, of images float [B, C, H, W] in [-1, 1]."""
         return divergence(checked_logits(self.learner, images), checked_logits(self.other, images))
 
 
@@ -140,7 +140,7 @@ class Robust:
         self.objective, self.draws, self.shift, self.noise, self.seed = objective, draws, shift, noise, seed
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images float [B, C, H, W] in [-1, 1] -> float32 [B]."""
+        """Return the mean objective, float32 [B], of images float [B, C, H, W] in [-1, 1]."""
         rng = torch.Generator().manual_seed(self.seed)
         height, width = images.shape[-2:]
         padded = F.pad(images, [self.shift] * 4, mode="replicate")
@@ -166,7 +166,7 @@ def objective_of(name: str, learner: Learner, labels: Tensor, other: Learner | N
 
 @contextmanager
 def frozen(*parts: Any) -> Iterator[None]:
-    """Modules among `parts` are in eval mode and ask for no parameter gradients inside; afterwards as they were.
+    """Keep the modules among `parts` in eval mode and without parameter gradients inside; put them back afterwards.
 
     Every submodule's own mode and every parameter's own flag come back, so a partly frozen model stays partly frozen.
     """
@@ -184,7 +184,7 @@ def frozen(*parts: Any) -> Iterator[None]:
 
 @contextmanager
 def without_parameter_gradients(*parts: Any) -> Iterator[None]:
-    """Have the parameters of the modules among `parts` ask for no gradients inside; afterwards as they were."""
+    """Have the parameters of the modules among `parts` ask for no gradients inside; put their flags back afterwards."""
     asking = [p for part in parts if isinstance(part, nn.Module) for p in part.parameters() if p.requires_grad]
     try:
         for p in asking:
@@ -207,7 +207,7 @@ def keeping_weights(*parts: Any) -> AbstractContextManager[Any]:
 
 
 def checked_logits(learner: Learner, images: Tensor) -> Tensor:
-    """The learner's logits [B, K] on float images in [-1, 1], in eval mode, checked; differentiable in the images.
+    """Return the learner's logits [B, K] on float images in [-1, 1], in eval mode, checked and differentiable.
 
     HuggingFace classifiers (an output with `.logits`) and half-precision modules are served as they are.
 

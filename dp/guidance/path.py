@@ -1,4 +1,4 @@
-"""Where a sampler's sample stands on its way from noise to an image: x = signal x0 + noise n.
+"""Locate a sampler's sample on its way from noise to an image: x = signal x0 + noise n.
 
 Every sampler with such a path is guided by one formula: guidance moves the noise prediction n, and n is a linear
 function of the sample and the network's output. A `Point` holds the two scales and that function:
@@ -31,7 +31,7 @@ NO_SIGNAL = 1e-6
 
 @dataclass(frozen=True)
 class Point:
-    """One noise level of a sampler; float32 tensors [] or, where each sample has its own level, [B, 1, 1, 1].
+    """Describe one noise level of a sampler: float32 tensors [], or [B, 1, 1, 1] where each sample has its own.
 
     Attributes:
         signal, noise: the scales in x = signal x0 + noise n; x0 in the scale that the decoder takes.
@@ -63,13 +63,13 @@ class Point:
 
     @property
     def time(self) -> float:
-        """Stable Diffusion's time step, 0 .. 999 and between, that has the same ratio of noise to signal."""
+        """Return Stable Diffusion's time step, 0 .. 999 and between, that has the same ratio of noise to signal."""
         ratio = float(self.noise.flatten()[0].double() / self.signal.flatten()[0].double())
         return float(np.interp(ratio, _RATIOS, np.arange(len(_RATIOS))))
 
     @property
     def all_noise(self) -> bool:
-        """Whether the sample holds next to nothing of an image."""
+        """Return whether the sample holds next to nothing of an image."""
         return bool((self.signal / self.norm).square().min() < NO_SIGNAL)
 
 

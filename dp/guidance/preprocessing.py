@@ -15,7 +15,7 @@ from dp.utils.errors import UserError
 
 
 class Resize(nn.Module):
-    """Images [B, C, H, W] -> [B, C, side, side]: bicubic, antialiased, differentiable. Those of that size stay.
+    """Resize images [B, C, H, W] to [B, C, side, side]: bicubic, antialiased, differentiable. Those of that size stay.
 
     Gives the dtype it takes, but computes in float32 at least: not every device resizes in half formats.
     """
@@ -25,7 +25,7 @@ class Resize(nn.Module):
         self.side = side
 
     def forward(self, images: Tensor) -> Tensor:
-        """See the class."""
+        """Return images [B, C, side, side]."""
         if images.shape[-2:] == (self.side, self.side):
             return images
         resized = F.interpolate(_wide(images), (self.side, self.side), mode="bicubic", antialias=True)
@@ -92,7 +92,7 @@ class Preprocess(nn.Module):
         return cls(config["input_size"][-1], mean, std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, C, H, W] in [-1, 1] -> [B, C, size, size], normalised."""
+        """Return images [B, C, size, size], normalised, of images [B, C, H, W] in [-1, 1]."""
         if self.size is not None:
             images = Resize(self.size)(images)
         return (((_wide(images) + 1) / 2 - self.mean) / self.std).to(images.dtype)

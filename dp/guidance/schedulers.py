@@ -1,4 +1,4 @@
-"""A guided copy of any scheduler: its step sees x_t, the network's output and t, and lets guidance change the output.
+"""Copy any scheduler so that it guides: its step sees x_t, the network's output and t, and changes the output.
 
 A copy is an instance of a subclass of the scheduler's class that has the same name and module, so a guided pipeline is
 saved as the user's own, and loads where this package is not installed. With no guidance, or omega 0, its steps are the
@@ -277,7 +277,7 @@ class EntropyGuidedDDIMScheduler(guided_class(DDIMScheduler)):  # type: ignore[m
 
     @classmethod
     def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
-        """Make it as any scheduler; UserError if the configuration is of a model that has no DDIM steps."""
+        """Return a scheduler; UserError if the configuration is of a model that has no DDIM steps."""
         return _converted(cls, config, kwargs)
 
 
@@ -294,5 +294,5 @@ class EntropyGuidedDPMSolverScheduler(guided_class(DPMSolverMultistepScheduler))
 
     @classmethod
     def from_config(cls, config: Any = None, **kwargs: Any) -> Any:
-        """Make it as any scheduler; UserError if the configuration is of a model that has no such steps."""
+        """Return a scheduler; UserError if the configuration is of a model that has no such steps."""
         return _converted(cls, config, kwargs)

@@ -1,4 +1,4 @@
-"""The exact gradient, through the network: U-Net or transformer of any pipeline, in the pipeline's own loop.
+"""Differentiate through the network, U-Net or transformer of any pipeline, in the pipeline's own loop.
 
 A scheduler never sees the network. So a hook makes the tensor that the network is called with a leaf of the graph and
 switches gradients on; they stay on until the scheduler's `step`, so the pipeline's own classifier-free guidance is in
