@@ -17,6 +17,7 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from benchmarks.guidance_cost import in_turns, middle
 from benchmarks.guidance_quality import new_learner, train
 from benchmarks.reparametrised import pipeline, sampled
 from dp import Entropy, Generator, Preprocess, bundled_oracle, bundled_pipeline, guide
+from dp.guidance.guidance import Gradient
 from dp.utils.provenance import provenance
 from dp.utils.seeding import stream
 
@@ -140,23 +142,28 @@ def of_scheduler(name: str, settings: dict[str, Any], learner: nn.Module) -> dic
     return row
 
 
-def on_more_seeds(name: str, settings: dict[str, Any], learner: nn.Module) -> dict[str, Any]:
+def on_more_seeds(
+    name: str,
+    settings: dict[str, Any],
+    learner: nn.Module,
+    steps: int = STEPS,
+    omega: float = OMEGA,
+    gradients: Sequence[Gradient] = ("x0", "unet"),
+) -> dict[str, Any]:
     """Return what the oracle recognises of 256 images, and how much less of the guided ones, with standard errors."""
     hardness, oracle, pipe = Entropy(learner), bundled_oracle(), pipeline(scheduler_of(name, settings))
     labels = torch.arange(MORE) % 10
 
     def made() -> tuple[Tensor, Tensor]:
-        parts = []
-        for first in range(0, MORE, 64):
-            seeds = list(range(first, first + 64))
-            parts.append(sampled(pipe, labels[first : first + 64], seeds, STEPS))
-        images = torch.cat(parts)
+        parts = [range(first, first + 64) for first in range(0, MORE, 64)]
+        images = torch.cat([sampled(pipe, labels[part.start : part.stop], list(part), steps) for part in parts])
         return (oracle(images).argmax(1) == labels).float(), hardness(images)
 
     right, before = made()
-    row = {"scheduler": name, "settings": settings, "seeds": MORE, "recognised": round(right.mean().item(), 3)}
-    for gradient in ("x0", "unet"):
-        with guide(pipe, learner, omega=OMEGA, gradient=gradient):  # type: ignore[arg-type]
+    row = {"scheduler": name, "settings": settings, "seeds": MORE, "steps": steps, "omega": omega}
+    row["recognised"] = round(right.mean().item(), 3)
+    for gradient in gradients:
+        with guide(pipe, learner, omega=omega, gradient=gradient):
             still, after = made()
         row[gradient] = gain(before, after) | {"falls": gain(still, right)}
     return row
@@ -359,7 +366,13 @@ def main() -> None:
         result = {
             "made_by": provenance() | {"seconds": round(time.time() - start)},
             "schedulers": there,
-            "more_seeds": [on_more_seeds(row["scheduler"], row["settings"], learner) for row in missed],
+            "more_seeds": [on_more_seeds(row["scheduler"], row["settings"], learner) for row in missed]
+            + [
+                on_more_seeds("EulerDiscreteScheduler", {"use_beta_sigmas": True}, learner, steps=2 * STEPS),
+                on_more_seeds("LCMScheduler", {}, learner, omega=0.3, gradients=["unet"]),
+                on_more_seeds("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}, learner, gradients=["unet"]),
+                on_more_seeds("SASolverScheduler", {}, learner, gradients=["unet"]),
+            ],
             "left_out": [name for (name, _), row in zip(SCHEDULERS, rows, strict=True) if row is None],
             "monotone": curves,
             "swaps": swaps(),

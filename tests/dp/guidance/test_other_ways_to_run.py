@@ -49,13 +49,14 @@ def disk(pipe, folder):
 def sliced(pipe, _folder):
     pipe.enable_attention_slicing(1)
     pipe.vae.enable_slicing()
+    pipe.unet.to(memory_format=torch.channels_last)
 
 
 SAME_IMAGES = {
     "model offload": ("Stable Diffusion 1", lambda pipe, _: pipe.enable_model_cpu_offload(device="cpu")),
     "group offload": ("FLUX", lambda pipe, _: pipe.enable_group_offload(CPU, num_blocks_per_group=1)),
     "group offload to disk": ("Stable Diffusion 1", disk),
-    "slicing": ("Stable Diffusion 1", sliced),
+    "slicing and channels-last": ("Stable Diffusion 1", sliced),
 }
 
 

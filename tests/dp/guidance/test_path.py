@@ -7,6 +7,7 @@ import diffusers
 import pytest
 import torch
 
+from dp.guidance.guidance import Guidance, GuidanceConfig
 from dp.guidance.path import SCHEDULERS, Point, check_path, extrapolates, next_point_of, point, point_of, preserving
 from dp.guidance.schedulers import guided_copy
 from dp.utils.errors import UserError
@@ -136,6 +137,29 @@ def test_the_first_order_step_is_the_solvers_own_first_step(name):
     expected = scheduler.step(output, t, x).prev_sample
     scale = max(1.0, float(expected.abs().max()))
     assert torch.allclose(there.x_of(here.x0_of(x, n), n), expected, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("name", ["DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
+def test_guided_steps_of_a_solver_that_predicts_data_are_those_of_first_order(name):
+    """It would extrapolate a change, and take half of it back; history and corrector are left out."""
+    scheduler = guided_copy(made(name, {"final_sigmas_type": "sigma_min"}))
+    settings = {"solver_order": 1, "final_sigmas_type": "sigma_min"}
+    settings |= {"disable_corrector": list(range(10))} if name.startswith("UniPC") else {}
+    first = made(name, settings)
+    nothing = GuidanceConfig(1e-12, interval=(0.0, 0.4))
+    scheduler.guidance = Guidance(lambda images: images.flatten(1).sum(1), lambda latents: latents.float(), nothing)
+    for each in (scheduler, first):
+        each.set_timesteps(10)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 4, 4, generator=rng)
+    same = []
+    for t in scheduler.timesteps:
+        output = torch.randn(x.shape, generator=rng)
+        following, expected = scheduler.step(output, t, x).prev_sample, first.step(output, t, x).prev_sample
+        same.append(torch.allclose(following, expected, atol=1e-5))
+        x = following
+    guided = scheduler.guidance.guided_steps
+    assert guided >= 3 and same[-guided:] == [True] * guided and not all(same[1:-guided])
 
 
 def test_one_noise_level_has_one_time_on_every_path():
