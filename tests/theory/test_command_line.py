@@ -46,6 +46,8 @@ def test_an_error_of_either_loss_with_noise_and_agreement_prints_one_object(caps
         "simulate --d 30 --n 100 --loss logistic --ridge 0.01 --label-noise 0.1 --agreeing --replicates 2",
         "sweep --d 50 --n 100,200 --policy 0.5 --loss logistic --ridge 0.01 --label-noise 0.1 --agreeing",
         "simulate --d 50 --n 100 --decay 1 --generator-alignment 0.8",
+        "error --d 50 --n 100 --ridge 0.01 --real 30 --generator-alignment 0.7",
+        "simulate --d 30 --n 100 --ridge 0.01 --real 30 --decay 1 --test-decay 0.5 --loss logistic --replicates 2",
         "sweep --d 50 --n 100,200,400 --tune-ridge",
         "sweep --d 50 --n 100 --policy 0.5 --budget selected --json",
         "sweep --d 500 --n 1000,2000,4000 --policy adaptive --rounds 3",
