@@ -17,10 +17,11 @@ NUMBERS = {
     "covariance": figures.general_covariance,
     "adaptive": figures.adaptive,
     "phase": figures.phase,
+    "label_aware": figures.label_aware,
     "exponent": figures.exponent,
 }
 DRAWN_BY = {"3": "figure3", "5c": "figure5c", "7": "figure7"} | {
-    name: f"theory_{name}" for name in ("errata", "covariance", "adaptive", "phase", "exponent")
+    name: f"theory_{name}" for name in ("errata", "covariance", "adaptive", "phase", "label_aware", "exponent")
 }
 SMALL = {
     "3": dict(log2_selected=(6, 8), replicates=3),
@@ -30,6 +31,7 @@ SMALL = {
     "covariance": dict(d=60, pools=(100, 200), replicates=2),
     "adaptive": dict(d=40, n_selected=160, rounds=3, replicates=3, ridges=(1e-3,)),
     "phase": dict(points=6, replicates=2),
+    "label_aware": dict(points=4, replicates=2, generator_alignments=(0.7,)),
     "exponent": dict(d=40, isotropic_d=200, decays=(1.0,), rounds=2, replicates=2),
 }
 
