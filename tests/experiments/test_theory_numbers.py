@@ -31,7 +31,7 @@ SMALL = {
     "covariance": dict(d=60, pools=(100, 200), replicates=2),
     "adaptive": dict(d=40, n_selected=160, rounds=3, replicates=3, ridges=(1e-3,)),
     "phase": dict(points=6, replicates=2),
-    "label_aware": dict(points=4, replicates=2, generator_alignments=(0.7,)),
+    "label_aware": dict(points=3, replicates=2, generator_alignments=(0.7,), label_noises=(0.2,)),
     "exponent": dict(d=40, isotropic_d=200, decays=(1.0,), rounds=2, replicates=2),
 }
 
