@@ -58,7 +58,7 @@ class TheoryFeatures:
     ridge: float = 0.01
     kept_fractions: tuple[float, ...] = (1.0, 0.5)
     pruner_rows: int = 200
-    replicates: int = 20
+    replicates: int = 10
 
 
 def jobs(settings: TheoryFeatures, _: Profile) -> list[Job]:
