@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--budget", choices=BUDGETS, help="what n counts (default pool; selected if adaptive)")
     sweep.add_argument("--policy", default="best", help="a kept fraction, best (default), or adaptive")
     sweep.add_argument("--rounds", type=int, help="rounds of the adaptive policy (default 4)")
+    sweep.add_argument("--plot", type=Path, metavar="FILE", help="also draw error and exponents (needs matplotlib)")
     sweep.add_argument("--tune-ridge", action="store_true", help="tune the ridge at every size instead of --ridge")
     sweep.set_defaults(run=_sweep)
     return parser
@@ -257,7 +258,7 @@ def _sweep(options: argparse.Namespace) -> None:
         ) from None
     if options.policy == "adaptive":
         history = best_rounds(d=options.d, n=sizes, rounds=options.rounds)
-        _write(options, [row for k, best in enumerate(history) for row in _sweep_rows(options, sizes, best, k + 1)])
+        _finish(options, [row for k, best in enumerate(history) for row in _sweep_rows(options, sizes, best, k + 1)])
         return
     search: dict[str, Any] = {} if fractions is None else {"fractions": fractions, "easy": False}
     if not options.tune_ridge:
@@ -273,7 +274,39 @@ def _sweep(options: argparse.Namespace) -> None:
         loss=options.loss,
         **search,
     )
-    _write(options, _sweep_rows(options, sizes, best, 1))
+    _finish(options, _sweep_rows(options, sizes, best, 1))
+
+
+def _finish(options: argparse.Namespace, rows: list[Row]) -> None:
+    if options.plot is not None:
+        _plot(options.plot, rows)
+    _write(options, rows)
+
+
+def _plot(path: Path, rows: list[Row]) -> None:
+    """Draw errors and, where there are any, local exponents over n, a line for each round."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ArgumentError("plot: found no matplotlib, expected it installed. Run pip install matplotlib.") from None
+    columns = ["test_error", *(["exponent"] if "exponent" in rows[0] else [])]
+    figure = Figure(figsize=(4 * len(columns), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(columns), squeeze=False)[0]
+    rounds = list(dict.fromkeys(row["round"] for row in rows))
+    for axis, column in zip(axes, columns, strict=True):
+        for k in rounds:
+            mine = [row for row in rows if row["round"] == k]
+            axis.plot([row["n"] for row in mine], [row[column] for row in mine], "o-", markersize=3, label=f"round {k}")
+        axis.set(xscale="log", xlabel=f"rows of the budget ({rows[0]['budget']})", ylabel=column.replace("_", " "))
+        axis.grid(alpha=0.25)
+    axes[0].set_yscale("log")
+    axes[0].set_title(f"d = {rows[0]['d']}, {rows[0]['loss']} loss, policy {rows[0]['policy']}", fontsize=9)
+    if len(rounds) > 1:
+        axes[0].legend(fontsize=7)
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise ArgumentError(f"plot: found {path.name!r}, expected the name of a picture. {error}.") from None
 
 
 def _sweep_rows(options: argparse.Namespace, sizes: np.ndarray, best: Best, rounds: int) -> list[Row]:

@@ -59,6 +59,23 @@ def test_commands_run(arguments, capsys):
     assert "test_error" in out and "nan" not in out.lower()
 
 
+def test_a_sweep_is_drawn(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    for name, policy in (("one.png", "0.5"), ("rounds.pdf", "adaptive --rounds 2")):
+        assert main(f"sweep --d 500 --n 1000,2000,4000 --policy {policy} --plot {tmp_path / name} --json".split()) == 0
+        assert (tmp_path / name).stat().st_size > 3000 and json.loads(capsys.readouterr().out)
+    assert main(f"sweep --d 50 --n 100 --policy 0.5 --plot {tmp_path / 'a.nothing'}".split()) == 2
+    assert capsys.readouterr().err.startswith("theory: plot: found 'a.nothing', expected the name of a picture.")
+
+
+def test_without_matplotlib_a_plot_is_refused_in_a_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(f"sweep --d 50 --n 100 --policy 0.5 --plot {tmp_path / 'a.png'}".split()) == 2
+    assert capsys.readouterr().err == (
+        "theory: plot: found no matplotlib, expected it installed. Run pip install matplotlib.\n"
+    )
+
+
 def test_error_says_how_far_the_limit_is(capsys):
     assert main("error --d 350 --n 100000 --alignment 0.9 --rule keep-hard --kept-fraction 0.01 --json".split()) == 0
     assert json.loads(capsys.readouterr().out)["finite_size"] > 1

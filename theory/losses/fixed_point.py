@@ -33,7 +33,8 @@ from theory.losses.loss import LargestMargin, Logistic, Loss
 COARSE = (3, 6)  # nodes per panel while the ridge is lowered, the second where the first fail
 FINE = 8  # nodes per panel at the end
 TOP = 10.0  # ridge, in units of the covariance, at which all margins are small
-BOTTOMS = (1e-7, 1e-9, 1e-11, 1e-13)  # ridges at which it is seen whether rows are separable, one after the other
+BOTTOMS = tuple(10.0**-k for k in range(3, 14))  # ridges at which it is seen whether rows are separable, in turn
+SETTLED = 1e-6  # ridge from which on a leverage that does not grow has reached its limit
 STRIDE = 10.0  # by which the ridge is lowered at a time
 STEPS = 40
 PATIENCE = 8  # steps without halving the gap after which a search is given up
@@ -88,25 +89,30 @@ class _Search:
 
     def limit(self) -> Solution:
         """Return the limit of small ridges."""
+        last = np.inf
         for bottom in BOTTOMS:
             low = bottom * self.inputs.scale
-            points = [self._descend(low * 10), self._descend(low)]
-            leverages = [self._leverages(point, ridge)[0] for point, ridge in zip(points, (low * 10, low), strict=True)]
-            growth = leverages[1] / leverages[0]
+            point = self._descend(low)
+            leverage = self._leverages(point, low)[0]
+            growth, last = leverage / last, leverage
             if growth > 3:  # it grows as 1 / ridge where the rows are separable
-                return self._largest_margin(points[1], low, leverages[1])
-            if growth < 1.1 and any(row.label_noise > 0 for row in self.rows):  # and has a limit where they are not
-                break
-        return self._solution(self._logistic(0.0, points[1], FINE), 0.0)
+                try:
+                    return self._largest_margin(point, low, leverage)
+                except RuntimeError:  # the ridge is still too large, or the rows are hardly separable
+                    continue
+            if bottom <= SETTLED and growth < 1.1 and any(row.label_noise > 0 for row in self.rows):
+                break  # it has a limit where they are not
+        return self._solution(self._logistic(0.0, point, FINE), 0.0)
 
     def _largest_margin(self, near: Array, ridge: float, leverage: float) -> Solution:
         """Return the largest margin's fixed point, from logistic loss's at a small ridge."""
-        unit = np.log(leverage) + 1  # margins grow as the logarithm
+        unit = np.log1p(leverage) + 1  # margins grow as the logarithm
         push, square, curvature = self._split(near)
         logs = square + 2 * np.log(leverage / unit), curvature + np.log(leverage), [np.log(ridge * leverage)]
         point = np.concatenate([push.ravel() * leverage / unit, *logs])
         self.jacobian = None
-        point = self._root(lambda x: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, FINE), point, FINE)
+        for count in (COARSE[-1], FINE):
+            point = self._root(lambda x, at=count: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, at), point, count)
         return self._solution(point[:-1], float(np.exp(point[-1])))
 
     def _descend(self, ridge: float) -> Array:
@@ -197,11 +203,13 @@ class _Search:
             if (size := float(np.abs(value).max())) < tolerance:
                 return x * scale
             best, since = (size, 0) if size < best / 2 else (best, since + 1)
-            if since > PATIENCE:
+            if since > PATIENCE and count != FINE:
                 break
             if self.jacobian is None:
                 moved = [gap((x + step) * scale) for step in 1e-5 * np.eye(len(x))]
                 self.jacobian, fresh = np.column_stack(moved) / 1e-5 - value[:, None] / 1e-5, True
+            if not np.all(np.isfinite(self.jacobian)):
+                break
             step = -np.linalg.lstsq(self.jacobian, value)[0]
             step *= min(1.0, 1.0 / np.abs(step).max())
             new = gap((x + step) * scale)
