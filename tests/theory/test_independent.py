@@ -50,9 +50,9 @@ def test_simulation_by_hand():
 
 
 def test_the_equations_derived_anew():
-    """ridge a = E[kept y G s], ridge b = E[kept y H s], (ridge + nu) r = sqrt(E[kept s^2] d / n), k (ridge + nu) = d / n.
+    """ridge a = E[kept y G s], ridge b = E[kept y H s], ((ridge + nu) r)^2 = E[kept s^2] d / n, k (ridge + nu) = d / n.
 
-    With s = expit(-u) at the proximal point u - k s(u) = y (a G + b H + r Z); by Sobol points, and iterated with damping.
+    With s = expit(-u) at the proximal point u - k s(u) = y (a G + b H + r Z); by Sobol points, iterated with damping.
     """
     g, h, z, u = np.clip(qmc.Sobol(4, seed=1).random_base2(15), 1e-12, 1 - 1e-12).T
     g, h, z = ndtri(g), ndtri(h), ndtri(z)
