@@ -17,8 +17,8 @@ from experiments.engine.study import Profile, Study
 from experiments.studies import theory_numbers
 
 FIGURES = (
-    "figure3", "figure5c", "finite_optimum", "figure7", "errata", "general_covariance", "adaptive", "phase",
-    "label_aware", "exponent",
+    "figure3", "figure5c", "finite_optimum", "figure7", "errata", "errata_sizes", "general_covariance", "adaptive",
+    "phase", "label_aware", "exponent",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.studies.theory_errata import errata_sizes
 from experiments.studies.theory_label_aware import label_aware
 from experiments.studies.theory_open_questions import adaptive, answer, exponent, phase
 from theory.error import general_error, isotropic_error
@@ -25,6 +26,7 @@ __all__ = [
     "adaptive",
     "answer",
     "errata",
+    "errata_sizes",
     "exponent",
     "figure3",
     "figure5c",

@@ -112,7 +112,11 @@ class _Search:
         point = np.concatenate([push.ravel() * leverage / unit, *logs])
         self.jacobian = None
         for count in (COARSE[-1], FINE):
-            point = self._root(lambda x, at=count: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, at), point, count)
+
+            def gap(x: Array, count: int = count) -> Array:
+                return self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, count)
+
+            point = self._root(gap, point, count)
         return self._solution(point[:-1], float(np.exp(point[-1])))
 
     def _descend(self, ridge: float) -> Array:
