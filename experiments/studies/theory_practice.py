@@ -11,7 +11,8 @@ Expected   the static curve and an interior optimum of selection; no gain beyond
 The model is that of arXiv 2502.15588, Section 3: isotropic inputs, labels of a generator at an angle to the truth. Its
 static training is exact. Its practice is simulated (`theory.practice.accumulated_rounds`): each round's rows are the
 hardest fraction of a fresh pool to the classifier that all rows so far have trained. Ten classes are not two: errors
-are multiplied by 5/9, so that chance is chance.
+are multiplied by 5/9, so that chance is chance. Its first limitation is its loss, which is squared where the learners'
+is cross-entropy: the two behave oppositely where rows of several rounds are accumulated (study `linear_practice`).
 
 The measured numbers are part of a result's configuration: new measurements make it stale.
 """

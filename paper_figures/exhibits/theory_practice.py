@@ -53,6 +53,7 @@ def make(profile: str) -> Exhibit:
     table = [_line(title, result) for title, result in shown.items()]
     return Exhibit(
         ENTRY,
+        "Its first limitation: the model's loss is squared, the learners' is cross-entropy. "
         "The linear model's dimension, ridge and generator's error are fitted to static training (grey); the strength "
         "of selection, a kept fraction, to practice (dashed); and, in the solid line, also a generator that is nearer "
         "to the truth for practice than for static training. Last panel: gain of one addition of pruned images over "
