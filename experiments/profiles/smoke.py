@@ -71,6 +71,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "kept_fractions": (1.0, 0.3),
         "ceilings": (1.0, 0.8),
         "replicates": 2,
+        "logistic": (),
     },
     "grids": {"run": SIZES, "omegas": (0.0, 0.3), "learners": 2, "seeds_per_class": 1, "images": 100},
     "fonts_tuning": {
