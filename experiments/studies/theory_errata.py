@@ -146,7 +146,8 @@ def errata_table(rows: list[Row]) -> list[Row]:
                 "settings": len(mine),
                 "largest distance": f"{abs(worst['printed'] - worst['simulation']):.3g}",
                 "printed there": f"{worst['printed']:.3g}",
-                "simulated there": f"{worst['simulation']:.3g} ({worst['standard_error']:.2g})",
+                "simulated there": f"{worst['simulation']:.3g} "
+                + (f"({worst['standard_error']:.2g})" if worst["standard_error"] else "(exact)"),
                 "largest distance of the right form": f"{abs(right['exact'] - right['simulation']):.2g}",
             }
         )
