@@ -5,6 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.shared import results_of
@@ -104,6 +105,9 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
                     label=f"{NAMES[series]}, {'all' if kept == 1 else f'hardest {kept:.0%}'}",
                 )  # fmt: skip
         axis.set(xscale="log", yscale="log", xlabel="rows of the pool before pruning", title=task)
+        sizes = sorted(values(pick(rows, task=task), "n"))
+        axis.set_xticks(sizes, [str(n) for n in sizes])
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test error")
     handles, labels = axes[0, 0].get_legend_handles_labels()
