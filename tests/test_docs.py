@@ -51,6 +51,7 @@ HELP_ONLY = (
     "dp.data.fashion_mnist",
     "experiments.studies.fonts_generator",
     "benchmarks.theory",
+    "benchmarks.theory_agreement",
 )
 # It has no options and would write the repository's own files anew, for minutes: imported.
 IMPORTED = ("docs/failures.py",)

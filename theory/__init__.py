@@ -9,6 +9,7 @@ Needs numpy and scipy only. Start with::
 
 from theory.checks import ArgumentError
 from theory.error import ExactError, general_error, isotropic_error
+from theory.mixtures import Population, dense_mixture, mixture_error
 from theory.practice import accumulated_rounds, fresh_rounds, practice_error
 from theory.printed import printed_error
 from theory.rules.selection import KeepAll, KeepEasy, KeepHard, Moments, Rule, Tempered, UserRule
@@ -26,6 +27,7 @@ __all__ = [
     "KeepEasy",
     "KeepHard",
     "Moments",
+    "Population",
     "Rule",
     "Simulation",
     "Tempered",
@@ -38,10 +40,12 @@ __all__ = [
     "best_rounds",
     "dense",
     "dense_general",
+    "dense_mixture",
     "fresh_rounds",
     "general_error",
     "isotropic_error",
     "local_exponents",
+    "mixture_error",
     "power_law",
     "practice_error",
     "printed_error",

@@ -6,6 +6,8 @@ Examples::
     python -m theory simulate --d 350 --n 1000 --rule keep-hard --kept-fraction 0.5 --replicates 20
     python -m theory sweep --d 350 --n 500,1000,2000,4000 --tune-ridge
     python -m theory error --d 260 --n 2000 --alignment 0.7 --label-noise 0.15 --agreeing --loss logistic
+    python -m theory error --d 350 --n 1000 --ridge 0.01 --generator-alignment 0.7 --real 200
+    python -m theory error --d 350 --n 1000 --ridge 0.01 --decay 1 --test-decay 0.5
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +27,7 @@ import numpy as np
 from theory.checks import ArgumentError
 from theory.error import general_error, isotropic_error
 from theory.losses.loss import LOSSES
+from theory.mixtures import Population, dense_mixture, mixture_error
 from theory.rules.selection import KeepAll, KeepEasy, KeepHard, Rule, Tempered
 from theory.sampling.simulate import banded, dense, dense_general
 from theory.scaling import best_isotropic, best_rounds, local_exponents, power_law
@@ -103,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     pool.add_argument("--n", type=int, required=True, help="pool size BEFORE pruning")
     pool.add_argument("--decay", type=float, help="power-law covariance with eigenvalues k^-DECAY (default isotropic)")
     pool.add_argument("--teacher", choices=["aligned", "flat"], help="with --decay (default flat)")
+    pool.add_argument("--test-decay", type=float, help="with --decay: that of the inputs tested on (default the same)")
+    pool.add_argument("--real", type=int, metavar="ROWS", help="rows labelled by the truth and all kept, beside the n")
     output = _Parser(add_help=False)
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -113,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", parents=[model, rule, pool, output], help="the same, by sampling")
     simulate.add_argument("--replicates", type=int, default=10, help="independent draws (default 10)")
     simulate.add_argument("--seed", type=int, default=0)
-    methods = "default banded; dense with --decay or logistic loss"
+    methods = "default banded; dense with --decay, --real or logistic loss"
     simulate.add_argument("--method", choices=["banded", "dense"], help=methods)
     simulate.set_defaults(run=_simulate)
     sweep = commands.add_parser("sweep", parents=[model, output], help="error and local exponents over n")
@@ -121,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--budget", choices=BUDGETS, help="what n counts (default pool; selected if adaptive)")
     sweep.add_argument("--policy", default="best", help="a kept fraction, best (default), or adaptive")
     sweep.add_argument("--rounds", type=int, help="rounds of the adaptive policy (default 4)")
+    sweep.add_argument("--plot", type=Path, metavar="FILE", help="also draw error and exponents (needs matplotlib)")
     sweep.add_argument("--tune-ridge", action="store_true", help="tune the ridge at every size instead of --ridge")
     sweep.set_defaults(run=_sweep)
     return parser
@@ -134,7 +141,7 @@ def _complete(options: argparse.Namespace) -> None:
             if name not in RULES[options.rule]:
                 idle[name] = options.rule
     if "decay" in options and options.decay is None:
-        idle["teacher"] = "an isotropic covariance"
+        idle |= dict.fromkeys(("teacher", "test_decay"), "an isotropic covariance")
     if "policy" in options and options.policy == "adaptive":
         settings = ("ridge", "alignment", "generator_alignment", "label_noise", "agreeing", "loss")
         idle |= dict.fromkeys(settings, "the adaptive policy")
@@ -184,33 +191,55 @@ def _setting(options: argparse.Namespace) -> tuple[dict[str, Any], Row]:
     angles = {"alignment": options.alignment, "generator_alignment": options.generator_alignment}
     training = {"ridge": options.ridge, "label_noise": options.label_noise, "loss": options.loss}
     about = {"d": options.d, "n": options.n, **training, "rule": options.rule, "agreeing": options.agreeing, **angles}
-    if options.decay is None:
+    about |= {name: value for name in ("real", "test_decay") if (value := getattr(options, name)) is not None}
+    if options.decay is None and options.real is None:
         return {"d": options.d, "n": options.n, **training, **angles}, about
-    vectors = power_law(d=options.d, decay=options.decay, teacher=options.teacher, **angles)
-    about |= {"decay": options.decay, "teacher": options.teacher}
+    decay = options.decay or 0.0
+    vectors: dict[str, Any] = power_law(d=options.d, decay=decay, teacher=options.teacher, **angles)
+    if options.decay is not None:
+        about |= {"decay": options.decay, "teacher": options.teacher}
+    if options.test_decay is not None:
+        vectors["test_covariance"] = power_law(d=options.d, decay=options.test_decay, teacher="flat")["covariance"]
     return {"n": options.n, **training, **vectors}, about
+
+
+def _mixed(options: argparse.Namespace, setting: dict[str, Any]) -> tuple[list[Population], dict[str, Any]]:
+    """Real rows beside those of a setting, and the other keywords of a mixture."""
+    of_rows = ("n", "covariance", "pruner", "generator", "label_noise")
+    synthetic = Population(_rule(options), **{name: setting[name] for name in of_rows})
+    real = replace(synthetic, rule=KeepAll(), n=options.real, generator=setting["truth"], label_noise=0.0)
+    return [real, synthetic], {name: value for name, value in setting.items() if name not in of_rows}
 
 
 def _error(options: argparse.Namespace) -> None:
     setting, about = _setting(options)
-    exact = (isotropic_error if options.decay is None else general_error)(_rule(options), **setting)
+    if options.real is not None:
+        populations, others = _mixed(options, setting)
+        exact = mixture_error(populations, **others)
+    else:
+        exact = (general_error if "covariance" in setting else isotropic_error)(_rule(options), **setting)
     _write(options, {name: float(getattr(exact, name)) for name in EXACT} | about)
 
 
 def _simulate(options: argparse.Namespace) -> None:
     setting, about = _setting(options)
-    fast = options.decay is None and options.loss == "squared"
+    fast = "covariance" not in setting and options.loss == "squared"
     method = options.method or ("banded" if fast else "dense")
     if method == "banded" and not fast:
-        raise ArgumentError("method: banded is for isotropic inputs and squared loss. Use dense, or leave it out.")
+        raise ArgumentError("method: banded is for isotropic pools and squared loss. Use dense, or leave it out.")
     if method == "banded":
         setting.pop("loss")
-    draw = dense_general if options.decay is not None else banded if method == "banded" else dense
-    run = draw(_rule(options), replicates=options.replicates, seed=options.seed, **setting)
+    drawn = {"replicates": options.replicates, "seed": options.seed}
+    if options.real is not None:
+        populations, others = _mixed(options, setting)
+        run = dense_mixture(populations, **others, **drawn)
+    else:
+        draw = dense_general if "covariance" in setting else banded if method == "banded" else dense
+        run = draw(_rule(options), **setting, **drawn)
     row: Row = {
         "test_error": run.mean,
         "standard_error": run.standard_error,
-        "kept_fraction": float(run.kept.mean()) / options.n,
+        "kept_fraction": float(run.kept.mean()) / (options.n + (options.real or 0)),
         **about,
         "method": method,
         "seed": options.seed,
@@ -229,7 +258,7 @@ def _sweep(options: argparse.Namespace) -> None:
         ) from None
     if options.policy == "adaptive":
         history = best_rounds(d=options.d, n=sizes, rounds=options.rounds)
-        _write(options, [row for k, best in enumerate(history) for row in _sweep_rows(options, sizes, best, k + 1)])
+        _finish(options, [row for k, best in enumerate(history) for row in _sweep_rows(options, sizes, best, k + 1)])
         return
     search: dict[str, Any] = {} if fractions is None else {"fractions": fractions, "easy": False}
     if not options.tune_ridge:
@@ -245,7 +274,39 @@ def _sweep(options: argparse.Namespace) -> None:
         loss=options.loss,
         **search,
     )
-    _write(options, _sweep_rows(options, sizes, best, 1))
+    _finish(options, _sweep_rows(options, sizes, best, 1))
+
+
+def _finish(options: argparse.Namespace, rows: list[Row]) -> None:
+    if options.plot is not None:
+        _plot(options.plot, rows)
+    _write(options, rows)
+
+
+def _plot(path: Path, rows: list[Row]) -> None:
+    """Draw errors and, where there are any, local exponents over n, a line for each round."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ArgumentError("plot: found no matplotlib, expected it installed. Run pip install matplotlib.") from None
+    columns = ["test_error", *(["exponent"] if "exponent" in rows[0] else [])]
+    figure = Figure(figsize=(4 * len(columns), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(columns), squeeze=False)[0]
+    rounds = list(dict.fromkeys(row["round"] for row in rows))
+    for axis, column in zip(axes, columns, strict=True):
+        for k in rounds:
+            mine = [row for row in rows if row["round"] == k]
+            axis.plot([row["n"] for row in mine], [row[column] for row in mine], "o-", markersize=3, label=f"round {k}")
+        axis.set(xscale="log", xlabel=f"rows of the budget ({rows[0]['budget']})", ylabel=column.replace("_", " "))
+        axis.grid(alpha=0.25)
+    axes[0].set_yscale("log")
+    axes[0].set_title(f"d = {rows[0]['d']}, {rows[0]['loss']} loss, policy {rows[0]['policy']}", fontsize=9)
+    if len(rounds) > 1:
+        axes[0].legend(fontsize=7)
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise ArgumentError(f"plot: found {path.name!r}, expected the name of a picture. {error}.") from None
 
 
 def _sweep_rows(options: argparse.Namespace, sizes: np.ndarray, best: Best, rounds: int) -> list[Row]:

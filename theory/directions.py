@@ -134,6 +134,13 @@ class Metric:
         root = np.sqrt(values)[:, None] * turned
         return cls(root, whitened("truth", truth, np.sqrt(values), own), np.asarray((root**2).sum(0)))
 
+    def variance(self, noise: Array) -> Array:
+        """Return the variance in these inputs of a fit of covariance ``noise``, [d] if it is diagonal, else [d, d]."""
+        if noise.ndim == 1:
+            return np.asarray(self.diagonal @ noise)
+        covariance = np.diag(self.diagonal) if self.root.ndim == 1 else self.root.T @ self.root
+        return np.asarray((covariance * noise).sum())
+
     def split(self, w: Array) -> tuple[Array, Array, Array]:
         """Return a fit's overlap with the truth, its squared norm and that of its part across the truth."""
         scaled = w * self.root if self.root.ndim == 1 else w @ self.root.T

@@ -23,6 +23,7 @@ QUESTION = {"base": SIZES, "seeds": SEEDS}
 # What differs from the studies' own settings, those of the cpu profile.
 CHANGES: dict[str, dict[str, Any]] = {
     "theory": {"replicates": 4},
+    "theory_features": {"sizes": (64, 256), "replicates": 2},
     "linear_practice": {"d": 20, "sizes": (40, 100, 200), "seeds": 2},
     "tuning": {"base": replace(BASE, iterations=100), "size": 200, "random": 1, "neighbours": (1,), "later": (1,)},
     "scaling": {
@@ -70,6 +71,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "kept_fractions": (1.0, 0.3),
         "ceilings": (1.0, 0.8),
         "replicates": 2,
+        "logistic": (),
     },
     "grids": {"run": SIZES, "omegas": (0.0, 0.3), "learners": 2, "seeds_per_class": 1, "images": 100},
     "fonts_tuning": {

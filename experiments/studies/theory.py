@@ -1,7 +1,7 @@
 """Theory: the numbers of the theory figures, exact and simulated.
 
 Question   What does the linear model say about learning from hard examples? (claims C8, C13)
-Feeds      figures 3, 5c and 7, and ours: errata, general covariance, adaptive rounds, phase diagram, exponents
+Feeds      figures 3, 5c and 7, and ours: errata, general covariance, adaptive rounds, phase diagrams, exponents
 Command    python -m experiments run theory
 Time       about a minute
 Expected   simulation agrees with the exact theory; keeping the hardest examples helps when data is plenty
@@ -17,7 +17,8 @@ from experiments.engine.study import Profile, Study
 from experiments.studies import theory_numbers
 
 FIGURES = (
-    "figure3", "figure5c", "finite_optimum", "figure7", "errata", "general_covariance", "adaptive", "phase", "exponent",
+    "figure3", "figure5c", "finite_optimum", "figure7", "errata", "errata_sizes", "general_covariance", "adaptive",
+    "phase", "label_aware", "exponent",
 )  # fmt: skip
 
 

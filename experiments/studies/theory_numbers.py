@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.studies.theory_errata import errata_sizes
+from experiments.studies.theory_label_aware import label_aware
 from experiments.studies.theory_open_questions import adaptive, answer, exponent, phase
 from theory.error import general_error, isotropic_error
 from theory.printed import VERSIONS, printed_error
@@ -20,7 +22,19 @@ from theory.rules.selection import KeepAll, KeepHard, Rule
 from theory.sampling.simulate import banded, dense_general, generator_of
 from theory.scaling import best_isotropic, power_law
 
-__all__ = ["adaptive", "answer", "errata", "exponent", "figure3", "figure5c", "figure7", "general_covariance", "phase"]
+__all__ = [
+    "adaptive",
+    "answer",
+    "errata",
+    "errata_sizes",
+    "exponent",
+    "figure3",
+    "figure5c",
+    "figure7",
+    "general_covariance",
+    "label_aware",
+    "phase",
+]
 
 Row = dict[str, Any]
 

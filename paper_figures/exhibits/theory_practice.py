@@ -26,7 +26,9 @@ SERIES = {  # of the result -> label, colour, line
 
 def make(profile: str) -> Exhibit:
     """Make the exhibit from the study of theory and practice."""
-    results = results_of(profile, "theory_practice")
+    every = results_of(profile, "theory_practice")
+    results = {name: result for name, result in every.items() if "loss" not in result["config"]}
+    logistic = {title_of(*_parts(name)): result for name, result in every.items() if name not in results}
     shown = {
         title_of(setting, learner): results[f"scaling-{setting}-{learner}"]
         for learner in LEARNERS
@@ -44,15 +46,22 @@ def make(profile: str) -> Exhibit:
         )
         for axis, (title, result) in zip(axes.flat, shown.items(), strict=False):
             rows += _sizes(axis, title, result)
+            if title in logistic:
+                rows += _logistic(axis, title, logistic[title])
         if chosen is not None:
             rows += _selection(axes.flat[count - 1], chosen)
         for axis in axes.flat[count:]:
             axis.set_axis_off()
-        handles, labels = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        named = {
+            label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        named = {label: line for label, line in named.items() if not label.startswith("pruning")}
+        figure.legend(named.values(), named, loc="outside lower center", ncols=3)
     table = [_line(title, result) for title, result in shown.items()]
     return Exhibit(
         ENTRY,
+        "The model's first limitation: its loss is squared, the learners' is cross-entropy. "
+        f"{' '.join(_with_logistic(title, result) for title, result in logistic.items())} "
         "The linear model's dimension, ridge and generator's error are fitted to static training (grey); the strength "
         "of selection, a kept fraction, to practice (dashed); and, in the solid line, also a generator that is nearer "
         "to the truth for practice than for static training. Last panel: gain of one addition of pruned images over "
@@ -87,6 +96,36 @@ def _sizes(axis: Axes, title: str, result: dict[str, Any]) -> Rows:
         ]
     axis.set(xscale="log", title=title, xlabel="images", ylabel="test accuracy (%)")
     return rows
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return setting and learner of a result of logistic loss, such as "scaling-equal-convnet-logistic"."""
+    _, setting, learner, _ = name.split("-")
+    return setting, learner
+
+
+def _logistic(axis: Axes, title: str, result: dict[str, Any]) -> Rows:
+    """Draw the model with logistic loss: fitted static training, and practice with the best-fitting selection."""
+    config, rows = result["config"], []
+    for series, line, points in (
+        ("static", "-", [(n, accuracy) for n, accuracy in config["static"]]),
+        ("practice", "--", [(n + p * k, accuracy) for n, p, k, accuracy in config["practice"]]),
+    ):
+        model, label = result[series]["accuracy"], "static" if series == "static" else "DP, selection fitted"
+        axis.plot([n for n, _ in points], model, line, color="#CC79A7", linewidth=1.2, label=f"logistic loss: {label}")
+        rows += [
+            {"panel": title, "series": f"logistic {series}", "images": n, "measured": accuracy, "model": predicted}
+            for (n, accuracy), predicted in zip(points, model, strict=True)
+        ]
+    return rows
+
+
+def _with_logistic(title: str, result: dict[str, Any]) -> str:
+    return (
+        f"With logistic loss {title} is fitted to {result['static']['rms']:.2f} points (root mean square) of static "
+        f"training, and is off DP {result['no_selection']['rms']:.2f} without selection and "
+        f"{result['practice']['rms']:.2f} keeping {result['practice']['kept_fraction']:g}, the best of three."
+    )
 
 
 def _gains(result: dict[str, Any]) -> tuple[list[float], list[float], list[float]]:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from experiments.studies import theory_numbers as figures
+from experiments.studies.theory_errata import errata_table
 from theory.printed import VERSIONS
 
 NUMBERS = {
@@ -14,22 +15,26 @@ NUMBERS = {
     "5c": figures.figure5c,
     "7": figures.figure7,
     "errata": figures.errata,
+    "errata_sizes": figures.errata_sizes,
     "covariance": figures.general_covariance,
     "adaptive": figures.adaptive,
     "phase": figures.phase,
+    "label_aware": figures.label_aware,
     "exponent": figures.exponent,
 }
 DRAWN_BY = {"3": "figure3", "5c": "figure5c", "7": "figure7"} | {
-    name: f"theory_{name}" for name in ("errata", "covariance", "adaptive", "phase", "exponent")
+    name: f"theory_{name}" for name in ("errata", "covariance", "adaptive", "phase", "label_aware", "exponent")
 }
 SMALL = {
     "3": dict(log2_selected=(6, 8), replicates=3),
     "5c": dict(ratios=(1, 4), replicates=3),
     "7": dict(pools=(1000,), ridges=(1e-2,), replicates=3),
     "errata": dict(pools=(500,), replicates=5),
+    "errata_sizes": dict(d=60, pools=(100,), replicates=3, general_replicates=2),
     "covariance": dict(d=60, pools=(100, 200), replicates=2),
     "adaptive": dict(d=40, n_selected=160, rounds=3, replicates=3, ridges=(1e-3,)),
     "phase": dict(points=6, replicates=2),
+    "label_aware": dict(points=3, replicates=2, generator_alignments=(0.7,), label_noises=(0.2,)),
     "exponent": dict(d=40, isotropic_d=200, decays=(1.0,), rounds=2, replicates=2),
 }
 
@@ -61,7 +66,7 @@ def test_simulated_points_lie_on_the_exact_curves(name):
     assert checked >= 4
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", DRAWN_BY)
 def test_rows_can_be_drawn(name):
     pytest.importorskip("matplotlib").use("Agg")
     numbers, module = NUMBERS[name], DRAWN_BY[name]
@@ -78,6 +83,12 @@ def test_errata_rows_tell_the_forms_apart():
     assert worst["proved"] < 0.003 and "undefined" not in deviations["proved"]
     assert worst["arXiv v1"] > 0.3 and worst["Gaussian margin"] > 0.05
     assert worst["ICML 2025"] > 0.02 or "undefined" in deviations["ICML 2025"]
+
+
+def test_a_line_per_printed_form():
+    lines = errata_table(figures.errata_sizes(**SMALL["errata_sizes"]))
+    assert [line["v1"] for line in lines] == ["Corollary 1"] * 2 + ["Corollary 2"] + ["Propositions 1 and 2"] * 2
+    assert all(float(line["largest distance"]) > float(line["largest distance of the right form"]) for line in lines)
 
 
 @pytest.mark.parametrize("name", ["exponent", "phase"])

@@ -59,7 +59,7 @@ def test_new_measurements_make_a_fit_stale(tmp_path, monkeypatch):
         return [each | {"rounds": 10, "seed": 0, "branch_iteration": None} for each in found]
 
     monkeypatch.setattr(theory_practice, "rows", rows)
-    settings = TheoryPractice(("scaling-equal-convnet",), "scaling-equal-convnet")
+    settings = TheoryPractice(("scaling-equal-convnet",), "scaling-equal-convnet", logistic=())
     (job,) = jobs(settings, Profile("p"))
     results.record("p", job, {"model": MODEL}, 1.0)
     assert results.state("p", job) == "present"

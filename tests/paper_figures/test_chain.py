@@ -33,8 +33,8 @@ from paper_figures.report import sources
 EXHIBITS = exhibits()
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
 DRAWN_ALONE = [name for name, module in EXHIBITS.items() if module.ENTRY.part == THEORY]
-SLOW = ("exponent", "adaptive", "phase", "general_covariance")  # theory whose recorded results are shown
-RECORDED = results.folder("cpu") / "theory"
+SLOW = ("exponent", "adaptive", "phase", "label_aware", "general_covariance")  # theory whose recorded results are shown
+RECORDED = results.folder("cpu")
 PRESET = Preset(40, 20, 2, (60,))
 PRUNED = replace(PRESET, branch_sizes=())
 
@@ -109,10 +109,11 @@ def chain(tmp_path_factory, fabricate):
         patch.setattr(intervals, "DRAWS", 200)
         settings = tiny()
         patch.setattr(sources, "profile_of", lambda name: settings)
-        (folder / "smoke" / "theory").mkdir(parents=True)
+        for study in ("theory", "theory_features"):
+            (folder / "smoke" / study).mkdir(parents=True)
         for job in every_job(settings):
-            if job.study == "theory" and job.name in SLOW:
-                shutil.copy(RECORDED / f"{job.name}.json", folder / "smoke" / "theory")
+            if job.study == "theory_features" or (job.study == "theory" and job.name in SLOW):
+                shutil.copy(RECORDED / job.study / f"{job.name}.json", folder / "smoke" / job.study)
             elif job.study in (*REAL, "theory", "linear_practice", "live"):
                 name = "live" if job.study == "live" else "smoke"
                 results.record(name, job, job.compute(job.config, lambda fraction: None), 1.0)

@@ -46,6 +46,8 @@ def test_an_error_of_either_loss_with_noise_and_agreement_prints_one_object(caps
         "simulate --d 30 --n 100 --loss logistic --ridge 0.01 --label-noise 0.1 --agreeing --replicates 2",
         "sweep --d 50 --n 100,200 --policy 0.5 --loss logistic --ridge 0.01 --label-noise 0.1 --agreeing",
         "simulate --d 50 --n 100 --decay 1 --generator-alignment 0.8",
+        "error --d 50 --n 100 --ridge 0.01 --real 30 --generator-alignment 0.7",
+        "simulate --d 30 --n 100 --ridge 0.01 --real 30 --decay 1 --test-decay 0.5 --loss logistic --replicates 2",
         "sweep --d 50 --n 100,200,400 --tune-ridge",
         "sweep --d 50 --n 100 --policy 0.5 --budget selected --json",
         "sweep --d 500 --n 1000,2000,4000 --policy adaptive --rounds 3",
@@ -55,6 +57,23 @@ def test_commands_run(arguments, capsys):
     assert main(arguments.split()) == 0
     out = capsys.readouterr().out
     assert "test_error" in out and "nan" not in out.lower()
+
+
+def test_a_sweep_is_drawn(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    for name, policy in (("one.png", "0.5"), ("rounds.pdf", "adaptive --rounds 2")):
+        assert main(f"sweep --d 500 --n 1000,2000,4000 --policy {policy} --plot {tmp_path / name} --json".split()) == 0
+        assert (tmp_path / name).stat().st_size > 3000 and json.loads(capsys.readouterr().out)
+    assert main(f"sweep --d 50 --n 100 --policy 0.5 --plot {tmp_path / 'a.nothing'}".split()) == 2
+    assert capsys.readouterr().err.startswith("theory: plot: found 'a.nothing', expected the name of a picture.")
+
+
+def test_without_matplotlib_a_plot_is_refused_in_a_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(f"sweep --d 50 --n 100 --policy 0.5 --plot {tmp_path / 'a.png'}".split()) == 2
+    assert capsys.readouterr().err == (
+        "theory: plot: found no matplotlib, expected it installed. Run pip install matplotlib.\n"
+    )
 
 
 def test_error_says_how_far_the_limit_is(capsys):

@@ -64,8 +64,11 @@ class KeptRows:
         used = weight > 1e-14
         t, weight = t[used][:, None], weight[used][:, None]
         total = np.zeros(4)
+        bends, width = loss.bends(leverage)
+        if width > 0:
+            bends = (bends[:, None] + width * _LADDER).ravel() if spread > 1 else np.empty(0)
         for y in (1.0,) if self.rule.agreeing else (1.0, -1.0):
-            edges = [y * loss.edges(leverage, spread) - a * t / spread]
+            edges = [(y * bends - a * t) / spread]
             if abs(b) > 0.2 * r and sine > 0:
                 edges.append(_LADDER * max(r / abs(b), 1e-12) - spread * rho * t / (sine * b))
             zeta, inner = panel_nodes(merged(_BASE, *edges), count)  # W in units of its deviation, [T, Z]
@@ -87,9 +90,10 @@ class KeptRows:
     def _margin_edges(self, a: float, spread: float, leverage: float, loss: Loss, sine: float) -> Array:
         """Return edges in ``t``, where the label's probability and the response change fastest."""
         edges = [sine * np.array([1.0, 2.0, 4.0, 8.0])]
-        if abs(a) > 3 * spread:  # the response to W does not smooth the margin along the pruner
-            bends = np.concatenate([np.abs(loss.edges(leverage, abs(a))), [0.0]])
-            edges.append(np.concatenate([bends, *(bends + step * spread / abs(a) for step in _LADDER)]))
+        if abs(a) > 3 * spread:  # W does not smooth the response along the pruner
+            bends, width = loss.bends(leverage)
+            centres = np.concatenate([np.abs(bends), [0.0]])
+            edges.append((centres[:, None] + max(width, spread) * _LADDER).ravel() / abs(a))
         return np.maximum(np.concatenate(edges), 0.0)
 
     def _labels(self, t: Array, zeta: Array, b: float, r: float, spread: float, sine: float) -> tuple[Array, Array]:

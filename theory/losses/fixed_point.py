@@ -33,9 +33,11 @@ from theory.losses.loss import LargestMargin, Logistic, Loss
 COARSE = (3, 6)  # nodes per panel while the ridge is lowered, the second where the first fail
 FINE = 8  # nodes per panel at the end
 TOP = 10.0  # ridge, in units of the covariance, at which all margins are small
-BOTTOMS = (1e-7, 1e-9, 1e-11, 1e-13)  # ridges at which it is seen whether rows are separable, one after the other
+BOTTOMS = tuple(10.0**-k for k in range(3, 14))  # ridges at which it is seen whether rows are separable, in turn
+SETTLED = 1e-6  # ridge from which on a leverage that does not grow has reached its limit
 STRIDE = 10.0  # by which the ridge is lowered at a time
 STEPS = 40
+PATIENCE = 8  # steps without halving the gap after which a search is given up
 LOGISTIC, LARGEST_MARGIN = Logistic(), LargestMargin()
 
 
@@ -64,14 +66,8 @@ def solve(inputs: Inputs, rows: Sequence[KeptRows], ridge: float) -> Solution:
     Raises:
         RuntimeError: If no fixed point is found.
     """
-    for coarse in COARSE:
-        search = _Search(inputs, rows, coarse)
-        try:
-            return search.follow(ridge) if ridge > 0 else search.limit()
-        except RuntimeError:
-            if coarse == COARSE[-1]:
-                raise
-    raise AssertionError
+    search = _Search(inputs, rows)
+    return search.follow(ridge) if ridge > 0 else search.limit()
 
 
 class _Search:
@@ -81,9 +77,11 @@ class _Search:
     largest margin, that of the ridge.
     """
 
-    def __init__(self, inputs: Inputs, rows: Sequence[KeptRows], coarse: int) -> None:
-        self.inputs, self.rows, self.coarse = inputs, rows, coarse
+    def __init__(self, inputs: Inputs, rows: Sequence[KeptRows]) -> None:
+        self.inputs, self.rows, self.coarse = inputs, rows, COARSE[0]
         self.jacobian: Array | None = None
+        self.reached: tuple[float, Array] | None = None  # the lowest ridge so far, and its coarse fixed point
+        self.before: tuple[float, Array] | None = None  # the one above
 
     def follow(self, ridge: float) -> Solution:
         """Return the fixed point at a ridge above 0."""
@@ -91,44 +89,68 @@ class _Search:
 
     def limit(self) -> Solution:
         """Return the limit of small ridges."""
+        last = np.inf
         for bottom in BOTTOMS:
             low = bottom * self.inputs.scale
-            points = [self._descend(low * 10), self._descend(low)]
-            leverages = [self._leverages(point, ridge)[0] for point, ridge in zip(points, (low * 10, low), strict=True)]
-            growth = leverages[1] / leverages[0]
+            point = self._descend(low)
+            leverage = self._leverages(point, low)[0]
+            growth, last = leverage / last, leverage
             if growth > 3:  # it grows as 1 / ridge where the rows are separable
-                return self._largest_margin(points[1], low, leverages[1])
-            if growth < 1.1 and any(row.label_noise > 0 for row in self.rows):  # and has a limit where they are not
-                break
-        return self._solution(self._logistic(0.0, points[1], FINE), 0.0)
+                try:
+                    return self._largest_margin(point, low, leverage)
+                except RuntimeError:  # the ridge is still too large, or the rows are hardly separable
+                    continue
+            if bottom <= SETTLED and growth < 1.1 and any(row.label_noise > 0 for row in self.rows):
+                break  # it has a limit where they are not
+        return self._solution(self._logistic(0.0, point, FINE), 0.0)
 
     def _largest_margin(self, near: Array, ridge: float, leverage: float) -> Solution:
         """Return the largest margin's fixed point, from logistic loss's at a small ridge."""
-        unit = np.log(leverage) + 1  # margins grow as the logarithm
+        unit = np.log1p(leverage) + 1  # margins grow as the logarithm
         push, square, curvature = self._split(near)
         logs = square + 2 * np.log(leverage / unit), curvature + np.log(leverage), [np.log(ridge * leverage)]
         point = np.concatenate([push.ravel() * leverage / unit, *logs])
         self.jacobian = None
-        point = self._root(lambda x: self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, FINE), point, FINE)
+        for count in (COARSE[-1], FINE):
+
+            def gap(x: Array, count: int = count) -> Array:
+                return self._gap(x[:-1], np.exp(x[-1]), LARGEST_MARGIN, count)
+
+            point = self._root(gap, point, count)
         return self._solution(point[:-1], float(np.exp(point[-1])))
 
     def _descend(self, ridge: float) -> Array:
-        """Return a coarse fixed point at a ridge above 0."""
-        level = max(ridge, TOP * self.inputs.scale)
-        point, last, factor = self._logistic(level, self._start(level), self.coarse), None, STRIDE
-        while level > ridge:
+        """Return a coarse fixed point at a ridge above 0, not above those of earlier calls."""
+        if self.reached is None:
+            level = max(ridge, TOP * self.inputs.scale)
+            self.reached = level, self._logistic(level, self._start(level), self.coarse)
+        factor = STRIDE
+        while (level := self.reached[0]) > ridge:
             target = max(level / factor, ridge)
-            guess = point if last is None else _extrapolated(point, last, np.log(level / target), len(self.rows))
             try:
-                found = self._logistic(target, guess, self.coarse)
+                found = self._logistic(target, self._guess(target), self.coarse)
             except RuntimeError:
-                factor = np.sqrt(factor)
-                if factor < 1.1:
+                if self.coarse != COARSE[-1]:
+                    self.coarse = COARSE[-1]
+                elif (factor := np.sqrt(factor)) < 1.1:
                     raise
                 continue
-            last, point, level = (point, np.log(level / target)), found, target
+            self.before, self.reached = self.reached, (target, found)
             factor = min(factor**2, STRIDE)
-        return point
+        return self.reached[1]
+
+    def _guess(self, ridge: float) -> Array:
+        """Return a guess at a lower ridge, along the line in its logarithm; pushes keep their directions."""
+        assert self.reached is not None
+        (level, point), pushes = self.reached, 2 * len(self.rows)
+        if self.before is None:
+            return point
+        above, before = self.before
+        share = np.log(level / ridge) / np.log(above / level)
+        guess = point + share * (point - before)
+        sizes = np.linalg.norm(point[:pushes]), np.linalg.norm(before[:pushes])
+        guess[:pushes] = point[:pushes] * ((sizes[0] / sizes[1]) ** share if sizes[1] > 0 else 1.0)
+        return np.asarray(guess)
 
     def _start(self, ridge: float) -> Array:
         """Return the point where all margins are 0, to start from at a large ridge."""
@@ -180,13 +202,18 @@ class _Search:
         scale = np.ones(len(start))
         scale[:pushes] = max(float(np.abs(start[:pushes]).max()), 1e-12)
         x = start / scale
-        value, fresh = gap(x * scale), False
+        value, fresh, best, since = gap(x * scale), False, np.inf, 0
         for _ in range(STEPS if count == FINE else STEPS // 2):
-            if np.abs(value).max() < tolerance:
+            if (size := float(np.abs(value).max())) < tolerance:
                 return x * scale
+            best, since = (size, 0) if size < best / 2 else (best, since + 1)
+            if since > PATIENCE and count != FINE:
+                break
             if self.jacobian is None:
                 moved = [gap((x + step) * scale) for step in 1e-5 * np.eye(len(x))]
                 self.jacobian, fresh = np.column_stack(moved) / 1e-5 - value[:, None] / 1e-5, True
+            if not np.all(np.isfinite(self.jacobian)):
+                break
             step = -np.linalg.lstsq(self.jacobian, value)[0]
             step *= min(1.0, 1.0 / np.abs(step).max())
             new = gap((x + step) * scale)
@@ -200,13 +227,3 @@ class _Search:
             x, value, fresh = x + step, new, False
         self.jacobian = None
         raise RuntimeError("fixed point: not found; change the ridge a little.")
-
-
-def _extrapolated(point: Array, last: tuple[Array, float], step: float, populations: int) -> Array:
-    """Return the point a step further in the logarithm of the ridge; pushes keep their directions."""
-    before, done = last
-    pushes, share = 2 * populations, step / done
-    guess = point + share * (point - before)
-    sizes = np.linalg.norm(point[:pushes]), np.linalg.norm(before[:pushes])
-    guess[:pushes] = point[:pushes] * ((sizes[0] / sizes[1]) ** share if sizes[1] > 0 else 1.0)
-    return np.asarray(guess)

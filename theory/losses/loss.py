@@ -34,8 +34,8 @@ class Loss(ABC):
         """
 
     @abstractmethod
-    def edges(self, leverage: float, scale: float) -> Array:
-        """Return margins between which the response is smooth, in units of ``scale``, [E]."""
+    def bends(self, leverage: float) -> tuple[Array, float]:
+        """Return the margins [E] around which the response changes, and over what distance it does."""
 
 
 class Logistic(Loss):
@@ -51,12 +51,10 @@ class Logistic(Loss):
         curvature = wrong * (1 - wrong)
         return -wrong, curvature / (1 + leverage * curvature)
 
-    def edges(self, leverage: float, scale: float) -> Array:
+    def bends(self, leverage: float) -> tuple[Array, float]:
         """The response is analytic up to pi away from the real line; closest at two margins, once ``k`` is large."""
         log = np.log(max(leverage, 1.0))
-        near = (log + 1, -leverage - log - 1) if leverage > 4 else (-leverage / 2,)
-        ladder = np.pi * np.array([-9.0, -3.0, -1.0, 0.0, 1.0, 3.0, 9.0])
-        return np.concatenate([at + ladder for at in near]) / scale if scale > 1 else np.empty(0)
+        return np.array([log + 1, -leverage - log - 1] if leverage > 4 else [-leverage / 2]), np.pi
 
 
 class LargestMargin(Loss):
@@ -69,9 +67,9 @@ class LargestMargin(Loss):
         """Return the response of a row that is pulled to a margin of 1."""
         return -np.maximum(1 - margin, 0.0) / leverage, (margin < 1) / leverage
 
-    def edges(self, leverage: float, scale: float) -> Array:
+    def bends(self, leverage: float) -> tuple[Array, float]:
         """Return the one margin at which the response bends."""
-        return np.array([1.0]) / scale
+        return np.array([1.0]), 0.0
 
 
 LOSSES = ("squared", "logistic")
