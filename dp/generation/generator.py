@@ -265,7 +265,8 @@ class Generator:
     @property
     def _is_raw(self) -> bool:
         """Return whether the pipeline's tensors may be in [-1, 1], not clamped (Kandinsky, DeepFloyd IF)."""
-        return type(self.pipe).__module__.startswith("diffusers.") and not hasattr(self.pipe, "image_processor")
+        families = ("diffusers.pipelines.kandinsky", "diffusers.pipelines.deepfloyd_if")
+        return type(self.pipe).__module__.startswith(families) and not hasattr(self.pipe, "image_processor")
 
     def _conditions(self, labels: Tensor) -> dict[str, Any]:
         if not self.classes:
