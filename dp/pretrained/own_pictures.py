@@ -19,6 +19,7 @@ from dp.utils.errors import UserError
 SIDES = range(32, 65, 8)  # pixels; the U-Net halves the latents, which are a quarter as large, once
 MAX_CLASSES = 100
 HELD_OUT = 5  # every fifth picture of a class is kept from all training, for the model card
+MANY, LEAST = 10_000, 0.3  # pictures that are trained on for all iterations, and the least share of these
 FEWEST = 3 * HELD_OUT  # pictures of a class: diversity is a matter of six held out or more
 
 
@@ -80,12 +81,24 @@ def files_of(folder: Path, names: Sequence[str]) -> list[Path]:
     return [folder / name / os.fsdecode(file) for k, name in enumerate(names) for file in listing.of(k)]
 
 
-def sized(config: GeneratorConfig, side: int) -> GeneratorConfig:
-    """Return the settings with batches of as many pixels as at 32 x 32, so that training takes as long at any size."""
-    share = (IMAGE_SIZE / side) ** 2
-    return replace(
-        config, vae_batch=max(8, round(config.vae_batch * share)), unet_batch=max(32, round(config.unet_batch * share))
-    )
+def sized(config: GeneratorConfig, side: int, count: int) -> GeneratorConfig:
+    """Return the settings for `count` pictures of side x side pixels.
+
+    Batches hold as many pixels as at 32 x 32, so that an iteration takes as long at any size. Iterations that are left
+    at their defaults become fewer for fewer than `MANY` pictures, which a generator has seen often enough sooner.
+    """
+    share, default = (IMAGE_SIZE / side) ** 2, GeneratorConfig()
+    less = min(1.0, max(LEAST, (count / MANY) ** 0.5))
+    iterations = {
+        name: round(less * getattr(default, name))
+        for name in ("vae_iterations", "unet_iterations", "oracle_iterations")
+        if getattr(config, name) == getattr(default, name)
+    }
+    batches = {
+        "vae_batch": max(8, round(config.vae_batch * share)),
+        "unet_batch": max(32, round(config.unet_batch * share)),
+    }
+    return replace(config, **iterations, **batches)
 
 
 def own_card(measured: dict[str, Any], pictures: OwnPictures, training: dict[str, Any]) -> str:

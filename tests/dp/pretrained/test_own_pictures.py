@@ -51,8 +51,16 @@ def test_grey_pictures_have_one_channel(tmp_path):
 
 def test_batches_hold_as_many_pixels_at_any_size():
     config = GeneratorConfig()
-    assert sized(config, 32) == config
-    assert sized(config, 64).vae_batch == config.vae_batch // 4 and sized(config, 64).unet_batch == 32
+    assert sized(config, 32, 10_000) == config
+    larger = sized(config, 64, 10_000)
+    assert larger.vae_batch == config.vae_batch // 4 and larger.unet_batch == 32
+
+
+def test_few_pictures_are_trained_on_for_fewer_iterations_unless_these_were_given():
+    config = GeneratorConfig(unet_iterations=4000)
+    few = sized(config, 32, 144)
+    assert few.vae_iterations == 1500 and few.oracle_iterations == 1200
+    assert few.unet_iterations == 4000
 
 
 @pytest.mark.parametrize(
