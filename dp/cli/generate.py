@@ -86,8 +86,7 @@ def generate(
         for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
             labels = torch.tensor(slots) % classes_of(generator)
             seeds = [image_seed(seed, 0, slot) for slot in slots]
-            progress = "images" if processes.rank() == 0 else None
-            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance, progress=progress))
+            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance))
         processes.wait()
         if processes.rank() == 0:
             folder.commit(0, count)

@@ -1,7 +1,7 @@
 """A run on the command line: `dp run`."""
 
+import contextlib
 import difflib
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from dp.config import PracticeConfig, config_from, idle
 from dp.data.imagenet import OutOfDistribution, roots_of
@@ -22,11 +21,12 @@ from dp.practice.compute import Compute
 from dp.practice.gradients import my_parts
 from dp.practice.loop import run_practice
 from dp.practice.schedule import check_schedule
-from dp.practice.state import State
 from dp.runs.disk_space import check_room, free, run_need, size
 from dp.runs.folder import RunFolder
 from dp.runs.inputs import OWN_DECODERS, Source, source_from
+from dp.runs.logs import Logged, Logs, check_installed, open_logs
 from dp.runs.paths import result_file
+from dp.runs.progress import Progress
 from dp.runs.result import REMEDY, read_result
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
@@ -56,7 +56,7 @@ def run(
     row: Text = "",
     storage: Storage = Storage(),
     compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
-    tensorboard: bool = False,
+    log: Logs = (),
     dry_run: bool = False,
     settings_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None,
 ) -> None:
@@ -77,7 +77,8 @@ def run(
             for the seed and the decoder, the generator and the classes.
         storage: of the images.
         compute: what makes training faster; the same command may go on with another choice.
-        tensorboard: write the log for TensorBoard as well, to FOLDER/tensorboard.
+        log: write accuracies, losses, additions with what asked for them, and a grid of images per round for csv
+            (FOLDER/csv), tensorboard (FOLDER/tensorboard) or wandb (Weights & Biases); one or more of them.
         dry_run: say what would be done, and do nothing.
         settings_file: take all settings of the run from what --dry-run printed, kept in this file.
     """
@@ -85,7 +86,7 @@ def run(
         given = (config, source, validation, test, imagenet, ood, row, storage)
         if given != (PracticeConfig(), Source(), None, None, None, OutOfDistribution(), "", Storage()):
             raise UserError(f"config: got {settings_file} beside settings of the run; change them in the file")
-        run(folder, **settings_in(settings_file), compute=compute, tensorboard=tensorboard, dry_run=dry_run)
+        run(folder, **settings_in(settings_file), compute=compute, log=log, dry_run=dry_run)
         return
     if row:
         config, source = of_row(row, config, source)
@@ -129,8 +130,7 @@ def run(
             print("to be written: not known before the pipeline is fetched")
         check_places(source, [validation, test, imagenet, *roots_of(None, ood).values()])
         return
-    if tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise UserError("tensorboard: not installed; pip install tensorboard, or run without it")
+    check_installed(log)
     source.check_folders(test, imagenet, ood)
     processes.join()
     my_parts(config, compute.ordered)  # whether the processes can share a batch
@@ -146,9 +146,12 @@ def run(
         folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory, batch=batch
     ) as store:
         if not result.exists():
-            total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0
-            with tqdm(total=total, unit="it", desc="practising", disable=mute) as bar:
-                report = Progress(bar, config, folder / "tensorboard" if tensorboard and not mute else None)
+            with contextlib.ExitStack() as stack:
+                if processes.rank() == 0:
+                    store.progress = Progress(folder, config)
+                    stack.callback(store.progress.close)
+                report = Logged(open_logs(log if processes.rank() == 0 else (), folder, settings), config.n_initial)
+                stack.callback(report.close)
                 outcomes, last = run_practice(
                     config, generator, real, held_out, store=store, progress=report, compute=compute
                 )
@@ -278,24 +281,3 @@ def check_places(source: Source, folders: Sequence[Path | None]) -> None:
     for folder in [*folders, None if is_id else pipeline]:
         if folder is not None and not folder.is_dir():
             raise UserError(f"{folder}: no such folder; give one that is there, as the machines that run this see it")
-
-
-class Progress:
-    """Shows and logs a run after every validation."""
-
-    def __init__(self, bar: tqdm, config: PracticeConfig, tensorboard: Path | None):
-        self.bar = bar
-        self.config = config
-        self.writer: Any = None
-        if tensorboard is not None:
-            from torch.utils.tensorboard import SummaryWriter  # an optional dependency
-
-            self.writer = SummaryWriter(tensorboard)
-
-    def __call__(self, state: State) -> None:
-        done = self.config.branch_sizes.index(state.branch) + 1 if state.branch else 0
-        self.bar.update(done * self.config.iterations + state.iteration - self.bar.n)
-        shown = {name: value for name, value in state.log[-1].items() if name not in ("iteration", "pool_size")}
-        self.bar.set_postfix(images=len(state.pool), **shown)
-        for name, value in state.log[-1].items() if self.writer else ():
-            self.writer.add_scalar(f"{state.branch or 'run'}/{name}", value, state.iteration)

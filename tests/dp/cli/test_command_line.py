@@ -1,6 +1,7 @@
 """The command line as a user has it."""
 
 import base64
+import csv
 import io
 import json
 import os
@@ -242,16 +243,28 @@ def test_a_run_that_ends_short_of_its_size_says_so(capsys, tmp_path):
     assert "short of its final size: patience asked for 0 of 1 additions" in capsys.readouterr().out
 
 
-def test_tensorboard_that_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch):
+def test_a_log_whose_library_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="tensorboard: not installed"):
-        main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
+    with pytest.raises(UserError, match="log: wandb is not installed; pip install wandb"):
+        main(["run", str(tmp_path / "run"), *SHORT, "--log", "csv", "wandb"])
     assert not (tmp_path / "run").exists()
 
 
-def test_tensorboard_has_the_run(tmp_path):
-    main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
+def test_logs_have_the_run(tmp_path):
+    main(["run", str(tmp_path / "run"), *SHORT, "--log", "csv", "tensorboard"])
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+    rows = list(csv.DictReader((tmp_path / "run" / "csv" / "run.csv").open()))
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [{name: float(value) for name, value in row.items()} for row in rows] == logged
+    (addition,) = csv.DictReader((tmp_path / "run" / "csv" / "additions.csv").open())
+    (recorded,) = json.loads((tmp_path / "run" / "result.json").read_text())["additions"]
+    assert addition["trigger"] == recorded["trigger"] and addition["iteration"] == str(recorded["iteration"])
+    pool, sheets = PoolFolder.open(tmp_path / "run" / "pool"), sorted((tmp_path / "run" / "csv").glob("*.png"))
+    assert [sheet.stem for sheet in sheets] == ["round-0000", "round-0001"]
+    added = np.concatenate([image[0] for image in pool.read_round(1).images.numpy()], 1)
+    assert np.array_equal(np.array(Image.open(sheets[1]))[..., 0], added)
+    progress = json.loads((tmp_path / "run" / "progress.json").read_text())
+    assert progress["iterations"] == progress["of"] == 20 and progress["seconds_left"] == 0
 
 
 def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path, capsys):
