@@ -19,7 +19,8 @@ from dp.utils.errors import UserError
 SIDES = range(32, 65, 8)  # pixels; the U-Net halves the latents, which are a quarter as large, once
 MAX_CLASSES = 100
 HELD_OUT = 5  # every fifth picture of a class is kept from all training, for the model card
-MANY, LEAST = 10_000, 0.3  # pictures that are trained on for all iterations, and the least share of these
+MANY = 10_000  # pictures that are trained on for all iterations
+LEAST = {"vae_iterations": 0.1, "unet_iterations": 0.3, "oracle_iterations": 0.1}  # share of these for few pictures
 FEWEST = 3 * HELD_OUT  # pictures of a class: diversity is a matter of six held out or more
 
 
@@ -85,13 +86,13 @@ def sized(config: GeneratorConfig, side: int, count: int) -> GeneratorConfig:
     """Return the settings for `count` pictures of side x side pixels.
 
     Batches hold as many pixels as at 32 x 32, so that an iteration takes as long at any size. Iterations that are left
-    at their defaults become fewer for fewer than `MANY` pictures, which a generator has seen often enough sooner.
+    at their defaults become fewer for fewer than `MANY` pictures, which are seen often enough sooner; least so those of
+    the U-Net, which meets every picture at a thousand noise levels.
     """
     share, default = (IMAGE_SIZE / side) ** 2, GeneratorConfig()
-    less = min(1.0, max(LEAST, (count / MANY) ** 0.5))
     iterations = {
-        name: round(less * getattr(default, name))
-        for name in ("vae_iterations", "unet_iterations", "oracle_iterations")
+        name: round(min(1.0, max(least, (count / MANY) ** 0.5)) * getattr(default, name))
+        for name, least in LEAST.items()
         if getattr(config, name) == getattr(default, name)
     }
     batches = {

@@ -59,8 +59,8 @@ def test_batches_hold_as_many_pixels_at_any_size():
 def test_few_pictures_are_trained_on_for_fewer_iterations_unless_these_were_given():
     config = GeneratorConfig(unet_iterations=4000)
     few = sized(config, 32, 144)
-    assert few.vae_iterations == 1500 and few.oracle_iterations == 1200
-    assert few.unet_iterations == 4000
+    assert few.vae_iterations == 600 and few.oracle_iterations == 480 and few.unet_iterations == 4000
+    assert sized(GeneratorConfig(), 32, 144).unet_iterations == 1350
 
 
 @pytest.mark.parametrize(
