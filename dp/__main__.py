@@ -6,6 +6,7 @@
     python -m dp generate POOL --count 1000 --guided-by FOLDER --omega 0.3
     python -m dp prune POOL OUT --guided-by FOLDER --keep 250
     python -m dp evaluate FOLDER                           # a run's learners on real images
+    python -m dp watch FOLDER                              # a page that shows a run, or a folder of runs, as they go on
     python -m dp grid FOLDER --omegas 0 0.1 0.2            # what a run's learners make of the same seeds
     python -m dp pool show FOLDER/pool                     # or check, repair, export
     python -m dp plan --profile imagenet100                # what the paper's rows cost in images, operations, GPU-hours
@@ -32,6 +33,7 @@ COMMANDS = {
     "generate": ("cli.generate", "generate"),
     "prune": ("cli.prune", "prune"),
     "evaluate": ("cli.evaluate", "evaluate"),
+    "watch": ("cli.watch", "watch"),
     "grid": ("cli.grid", "grid"),
     "pool": ("cli.pool", "pool_command"),
     "data": ("cli.data", "data_command"),

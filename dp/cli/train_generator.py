@@ -39,8 +39,8 @@ def train_generator(
         images: a folder of your own pictures, one subfolder per class (2 to 100), 15 pictures or more in each; without
             it Fashion-MNIST.
         side: own pictures are resized to side x side pixels: 32, 40, 48, 56 or 64; by default as large as they are.
-        config: settings; of your own pictures, batches are smaller for larger pictures, and iterations left at their
-            defaults fewer for fewer than 10,000 pictures.
+        config: settings; of fewer than 2,000 pictures, iterations and batches that are left at their defaults are fewer
+            and smaller.
         data: folder with Fashion-MNIST's training files, if not to be looked for.
     """
     if images is None:

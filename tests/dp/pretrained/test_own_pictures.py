@@ -56,11 +56,9 @@ def test_batches_hold_as_many_pixels_at_any_size():
     assert larger.vae_batch == config.vae_batch // 4 and larger.unet_batch == 32
 
 
-def test_few_pictures_are_trained_on_for_fewer_iterations_unless_these_were_given():
-    config = GeneratorConfig(unet_iterations=4000)
-    few = sized(config, 32, 144)
-    assert few.vae_iterations == 600 and few.oracle_iterations == 480 and few.unet_iterations == 4000
-    assert sized(GeneratorConfig(), 32, 144).unet_iterations == 1350
+def test_few_pictures_have_settings_of_their_own_unless_some_were_given():
+    few = sized(GeneratorConfig(unet_iterations=4000), 32, 144)
+    assert few.vae_iterations == 1000 and few.vae_batch == 16 and few.unet_iterations == 4000
 
 
 @pytest.mark.parametrize(
