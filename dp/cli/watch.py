@@ -134,18 +134,21 @@ def chart(run: Overview, name: str, title: str) -> dict[str, Any]:
     def up(value: float) -> float:
         return round(8 + (HEIGHT - 8 - BOTTOM) * (1 - (value - low) / (high - low)), 1)
 
+    def height(share: float) -> float:
+        """Return the place of a share of the pool, which takes the lower half."""
+        return round(HEIGHT - BOTTOM - (HEIGHT - 8 - BOTTOM) * share / 2, 1)
+
     places = [(across(each["iteration"]), up(value)) for each, value in zip(run.log, values, strict=True)]
-    largest = max((each["pool_size"] for each in run.log), default=1)
-    steps = [
-        (across(each["iteration"]), round(HEIGHT - BOTTOM - (HEIGHT - 8 - BOTTOM) * each["pool_size"] / largest / 2, 1))
-        for each in run.log
-    ]
+    reached = places[-1][0] if places else LEFT
+    largest, pool, grown = sum(each.images for each in run.rounds) or 1, [], 0
+    for each in run.rounds:  # a pool grows at once
+        x, before = across(each.iteration), grown
+        grown += each.images
+        pool += [(x, height(before / largest)), (x, height(grown / largest))]
     return {
         "title": title,
         "line": " ".join(f"{x},{y}" for x, y in places),
-        "pool": f"{LEFT},{HEIGHT - BOTTOM} {LEFT},{steps[0][1]} {_stairs(steps)} {steps[-1][0]},{HEIGHT - BOTTOM}"
-        if steps
-        else "",
+        "pool": " ".join(f"{x},{y}" for x, y in [*pool, (reached, height(1)), (reached, height(0))]),
         "additions": [(across(each.iteration), each.trigger) for each in run.rounds[1:] if each.iteration],
         "ticks": [(up(value), f"{value:.3g}") for value in (low, (low + high) / 2, high)],
         "end": end,
@@ -153,10 +156,3 @@ def chart(run: Overview, name: str, title: str) -> dict[str, Any]:
         "largest": largest,
     }
 
-
-def _stairs(places: list[tuple[float, float]]) -> str:
-    """Return places joined by level lines: a pool grows at once."""
-    found = []
-    for k, (x, y) in enumerate(places):
-        found += [f"{x},{places[k - 1][1]}"] * (k > 0) + [f"{x},{y}"]
-    return " ".join(found)
