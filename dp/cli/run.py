@@ -69,7 +69,8 @@ def run(
         folder: everything of the run goes here; the same command goes on where it stopped.
         config: settings of the loop.
         source: the generator.
-        validation: real images in one subfolder a class, for plateau detection; by default Fashion-MNIST's.
+        validation: real images in one subfolder a class (or a saved data set of Hugging Face), for plateau detection; by
+            default Fashion-MNIST's.
         test: held-out real images, for the final evaluation.
         imagenet: instead of validation and test, the folder that holds ImageNet's val and train.
         ood: folders of ImageNet's out-of-distribution sets, for the final evaluation; see `dp evaluate`.
@@ -266,7 +267,7 @@ def check_idle(config: PracticeConfig) -> None:
 
 def source_settings(source: Source) -> dict[str, Any]:
     """Return a source as JSON values, the same wherever the command is given."""
-    return asdict(source) | ({"pipeline": place(source.pipeline)} if source.pipeline else {})
+    return asdict(source) | {name: place(where) for name in ("pipeline", "prompts") if (where := getattr(source, name))}
 
 
 def place(where: str) -> str:

@@ -18,7 +18,7 @@ from dp.utils.errors import UserError
 from dp.utils.files import atomic_files, write_json
 from dp.utils.folders import claimed
 
-CARD_IMAGES = 500  # made per guidance scale, to measure a generator of one's own pictures
+CARD_IMAGES = 200  # made per guidance scale, to measure a generator of one's own pictures
 
 
 def train_generator(

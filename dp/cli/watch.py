@@ -155,4 +155,3 @@ def chart(run: Overview, name: str, title: str) -> dict[str, Any]:
         "last": f"{values[-1]:.4g}" if values else "",
         "largest": largest,
     }
-

@@ -67,7 +67,9 @@ class Progress:
             self._count("iterations", new)
             self._bar.update(new)
         self._round = None
-        said = {name: value for name, value in (state.log or [{}])[-1].items() if name not in ("iteration", "pool_size")}
+        said = {
+            name: value for name, value in (state.log or [{}])[-1].items() if name not in ("iteration", "pool_size")
+        }
         self._bar.set_postfix(images=len(state.pool), **said, left=self._in_words(), refresh=False)
         self._write(finished=self._bar.n == self._bar.total)
 

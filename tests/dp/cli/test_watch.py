@@ -26,7 +26,12 @@ def runs(tmp_path_factory):
     main(["run", str(folder / "done"), *SHORT])
     shutil.copytree(folder / "done", folder / "going")
     (folder / "going" / "result.json").unlink()
-    left = {"iterations": 15, "of": 20, "images": {"round": 1, "made": 4, "of": 10}, "images_per_second": {"plain": 2.5}}
+    left = {
+        "iterations": 15,
+        "of": 20,
+        "images": {"round": 1, "made": 4, "of": 10},
+        "images_per_second": {"plain": 2.5},
+    }
     left |= {"seconds_left": 7260.0, "at_least": True, "written": time.time()}
     (folder / "going" / "progress.json").write_text(json.dumps(left))
     return folder
