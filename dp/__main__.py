@@ -8,7 +8,7 @@
     python -m dp evaluate FOLDER                           # a run's learners on real images
     python -m dp watch FOLDER                              # a page that shows a run, or a folder of runs, as they go on
     python -m dp grid FOLDER --omegas 0 0.1 0.2            # what a run's learners make of the same seeds
-    python -m dp pool show FOLDER/pool                     # or check, repair, export
+    python -m dp pool show FOLDER/pool                     # numbers of each round; or check, repair, export
     python -m dp plan --profile imagenet100                # what the paper's rows cost in images, operations, GPU-hours
     python -m dp submit --nodes 4 -- run FOLDER ...        # on a SLURM cluster, again until it is finished
     python -m dp data check IMAGENET                       # real images: all there, and readable?
@@ -16,7 +16,8 @@
     python -m dp model-card FOLDER                         # what it makes, measured
     python -m dp fit-decoder tiny FOLDER                   # a cheap decoder for guidance
 
-`dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings. A mistake ends with one line and
+`dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings; `dp COMMAND --tyro-print-completion
+bash` (zsh, tcsh) prints what completes them. A mistake ends with one line and
 exit code 2, Ctrl-C with 130.
 """
 
@@ -44,6 +45,12 @@ COMMANDS = {
     "fit-decoder": ("cli.fit_decoder", "fit_decoder"),
 }
 
+# Names that are the same in every command: word -> what the command calls it.
+ALSO = {
+    "run": {"--omega": "--guidance.omega", "--steps": "--inference-steps"},
+    "grid": {"--omega": "--omegas"},
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line (by default the process's) and do what it says."""
@@ -54,8 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[0] not in COMMANDS:
         raise UserError(f"command: got {words[0]}, expected {', '.join(COMMANDS)}; dp --help says what they do")
     module, function = COMMANDS[words[0]]
-    command = getattr(import_module(f"dp.{module}"), function)
-    parsed(command, f"dp {words[0]}", words[1:])()
+    found = import_module(f"dp.{module}")
+    rest = [renamed(words[0], word) for word in words[1:]]
+    parsed(getattr(found, function), f"dp {words[0]}", rest, getattr(found, "HEADINGS", None))()
+
+
+def renamed(command: str, word: str) -> str:
+    """Return what a command calls an option, of which other commands have another name: "--omega=0.3" too."""
+    name, equals, value = word.partition("=")
+    return ALSO.get(command, {}).get(name, name) + equals + value
 
 
 def entry() -> None:

@@ -9,8 +9,8 @@ import tyro
 from tqdm import tqdm
 
 from dp.cli.pool import Folder, pool_command
+from dp.cli.practise import source_settings
 from dp.cli.prune import _learner
-from dp.cli.run import source_settings
 from dp.config import PracticeConfig
 from dp.guidance.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder

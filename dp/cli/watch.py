@@ -57,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.folder = folder
         super().__init__(*given)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Send the page."""
         if self.path != "/":
             self.send_error(404)

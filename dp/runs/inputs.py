@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny
-from pydantic import Field
 
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
@@ -19,49 +18,22 @@ from dp.data.image_tree import few
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
 from dp.generation.loading import DAMAGED, DTYPE, fetch_problem, in_a_line, load_pipeline, quietly
-from dp.generation.pipeline_info import check_template, image_shape_of, own_classes
+from dp.generation.pipeline_info import image_shape_of, own_classes
 from dp.generation.real_images import RealData
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.pretrained.load import bundled_generator
+from dp.runs.settings import SourceSettings
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
-from dp.utils.validation import Settings, SideOrZero, Text, settings_from
+from dp.utils.validation import settings_from
 
 PROMPTS = 'a prompt for each class, as {"n02123045": "a tabby cat", ...}'
 OWN_DECODERS = ("vae", "tiny", "linear")  # of the repository's own generator
 
 
 @dataclass(frozen=True)
-class Source(Settings):
-    """The generator; with nothing given, the repository's, of Fashion-MNIST.
-
-    Raises:
-        UserError: a setting is of another type or out of range, or two of them do not go together.
-    """
-
-    pipeline: Text = ""  # a diffusers pipeline: a folder that save_pretrained wrote, or an id of the Hugging Face Hub
-    classes: Annotated[tuple[Text, ...], Field(max_length=100_000)] = ()  # names, in order of the labels; the prompts
-    # A pipeline's own 1,000 class labels are taken to be ImageNet-1k's, as DiT's are.
-    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"  # instead of classes: those of ImageNet
-    prompts: Text = ""  # a JSON file that gives the prompt of each class by its name, where the two differ
-    template: Text = "{}"  # of the prompts, {} standing for the name
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
-    generation_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # made at once; 0: as many as memory is sure to hold
-    side: SideOrZero = 0  # images are kept and seen at side x side pixels; 0: as the pipeline makes them
-    real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_template(self.template)
-        if len(set(self.classes)) < len(self.classes):
-            twice = next(name for name in self.classes if self.classes.count(name) > 1)
-            raise UserError(f'classes: got "{twice}" twice, expected names that are all different')
-        if self.prompts and self.class_list != "own":
-            raise UserError(f"prompts: got {self.prompts} with class_list {self.class_list}; leave one of them out")
-        if self.classes and self.class_list != "own":
-            raise UserError(
-                f"classes: got {len(self.classes)} with class_list {self.class_list}; leave one of them out"
-            )
+class Source(SourceSettings):
+    """The generator, and the real images beside it, by their settings."""
 
     def names(self) -> tuple[str, ...]:
         """Return the classes' names, all different."""

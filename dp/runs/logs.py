@@ -1,7 +1,7 @@
 """What a run reports, for those who watch many: CSV files, TensorBoard or Weights & Biases.
 
-A log is a view of the run's own state. When a run goes on after a stop it goes on from a checkpoint, which may be older
-than the last rows: a log in files is therefore written anew from the state, and one on a server passes over what it has.
+A log is a view of the run's own state. When a run goes on after a stop it does so from a checkpoint, which may be older
+than the last rows: a log in files is written anew from the state, and one on a server passes over what it has.
 """
 
 import csv
@@ -11,19 +11,17 @@ import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
 from torch import Tensor
 
 from dp.practice.state import State
+from dp.runs.settings import LogKind
 from dp.utils.errors import UserError
 
-Kind = Literal["csv", "tensorboard", "wandb"]
-Logs = Annotated[tuple[Kind, ...], Field(max_length=3)]
 Row = dict[str, Any]  # of numbers and texts
 COLUMNS = 10  # of a grid of images
 SHOWN = 20  # images of a round
@@ -121,10 +119,10 @@ class WandB:
             self.run.log({axis: iteration, **values})
 
 
-KINDS: dict[Kind, Callable[[Path, Row], Log]] = {"csv": CSV, "tensorboard": TensorBoard, "wandb": WandB}
+KINDS: dict[LogKind, Callable[[Path, Row], Log]] = {"csv": CSV, "tensorboard": TensorBoard, "wandb": WandB}
 
 
-def check_installed(kinds: Iterable[Kind]) -> None:
+def check_installed(kinds: Iterable[LogKind]) -> None:
     """Raise UserError if a log's library is missing."""
     for kind in kinds:
         if kind != "csv" and importlib.util.find_spec(kind) is None:
@@ -171,13 +169,13 @@ class Logged:
         self._rows[series] = len(rows)
 
 
-def open_logs(kinds: Iterable[Kind], folder: Path, settings: Row) -> list[Log]:
+def open_logs(kinds: Iterable[LogKind], folder: Path, settings: Row) -> list[Log]:
     """Open a run's logs."""
     return [KINDS[kind](folder, settings) for kind in dict.fromkeys(kinds)]
 
 
 def sheet_of(images: Tensor) -> np.ndarray:
-    """Return images uint8 [n, C, H, W] side by side in rows of ten: uint8 [rows * H, 10 * W, 3], black where none is."""
+    """Return images uint8 [n, C, H, W] side by side in rows of ten: uint8 [rows * H, 10 * W, 3]; the rest is black."""
     n, _, height, width = images.shape
     rows = -(-n // COLUMNS)
     filled = torch.zeros(rows * COLUMNS, 3, height, width, dtype=torch.uint8)

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dp.__main__ import COMMANDS, main
+from dp.__main__ import ALSO, COMMANDS, main
+from dp.cli.run import HEADINGS
 from dp.data.fashion_mnist import CLASSES
 from dp.data.fashion_mnist import test_images as real_images
 from dp.pool.folder import PoolFolder
@@ -52,11 +54,34 @@ def test_a_command_that_there_is_not_is_named(capsys):
 
 def test_help_waits_for_no_library():
     """Help, and handing a run to a cluster, have no use for what makes images."""
-    for words, absent in ((["--help"], {"torch"}), (["submit", "--help"], {"diffusers", "timm", "torchvision"})):
+    for words, absent in (
+        (["run", "--help"], {"torch", "numpy"}),
+        (["run", "X", "--omga", "3"], {"torch", "numpy"}),
+        (["submit", "--help"], {"diffusers", "timm", "torchvision"}),
+    ):
         command = [sys.executable, "-X", "importtime", "-m", "dp", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
         assert "dp.utils.errors" in imported and not absent & imported
+
+
+def test_the_help_of_a_run_begins_with_what_one_needs_first(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    first, options = text.split("Started by torchrun")
+    needed = re.findall(r"^--\S+", first, re.MULTILINE)
+    assert len(needed) == 10 and "\n".join(needed) in re.sub("    .*", "", re.sub(" [A-Z]+ ", "", first))
+    for name in needed:
+        assert ALSO["run"].get(name, name) in options, name
+    for option, heading in HEADINGS.items():
+        assert f"\n\n {heading}\n  {option} " in options or f"\n\n {heading}\n  {option}," in options, heading
+
+
+def test_names_are_the_same_in_every_command(capsys, tmp_path):
+    main(["run", str(tmp_path / "run"), *SHORT[:-2], "--omega", "0.7", "--steps=3", "--dry-run"])
+    config = json.loads(capsys.readouterr().out.rpartition("}")[0] + "}")["config"]
+    assert config["guidance"]["omega"] == 0.7 and config["inference_steps"] == 3
 
 
 def test_a_dry_run_changes_nothing(capsys, tmp_path):

@@ -89,5 +89,5 @@ def test_a_data_set_gives_what_its_pictures_in_folders_give(pictures, tmp_path):
     with pytest.raises(UserError, match="dataset: got 0 columns of ClassLabel among photo, expected one"):
         image_dataset(dataset.remove_columns("kind"))
     (tmp_path / "saved" / "state.json").write_text("{}")
-    with pytest.raises(UserError, match="saved: .*; restore it from a copy"):
+    with pytest.raises(UserError, match=r"saved: .*; restore it from a copy"):
         image_folder(tmp_path / "saved", ("cat", "dog"))
