@@ -15,15 +15,16 @@
     python -m dp train-generator FOLDER                    # the repository's own generator, from real images
     python -m dp model-card FOLDER                         # what it makes, measured
     python -m dp fit-decoder tiny FOLDER                   # a cheap decoder for guidance
+    python -m dp completion bash                           # what lets a shell complete all of these (or zsh, tcsh)
 
-`dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings; `dp COMMAND --tyro-print-completion
-bash` (zsh, tcsh) prints what completes them. A mistake ends with one line and
+`dp` is the same as `python -m dp`. `dp COMMAND --help` lists a command's settings. A mistake ends with one line and
 exit code 2, Ctrl-C with 130.
 """
 
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Literal
 
 from dp.utils.command_line import parsed, run_command
 from dp.utils.errors import UserError
@@ -43,6 +44,7 @@ COMMANDS = {
     "train-generator": ("cli.train_generator", "train_generator"),
     "model-card": ("cli.model_card", "model_card"),
     "fit-decoder": ("cli.fit_decoder", "fit_decoder"),
+    "completion": ("__main__", "completion"),
 }
 
 # Names that are the same in every command: word -> what the command calls it.
@@ -64,6 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = import_module(f"dp.{module}")
     rest = [renamed(words[0], word) for word in words[1:]]
     parsed(getattr(found, function), f"dp {words[0]}", rest, getattr(found, "HEADINGS", None))()
+
+
+def completion(shell: Literal["bash", "zsh", "tcsh"] = "bash", /) -> None:
+    """Print what lets a shell complete commands and their settings.
+
+    Args:
+        shell: bash, zsh or tcsh; its manual says where such files go.
+    """
+    import tyro
+
+    app = tyro.extras.SubcommandApp()
+    for name, (module, function) in COMMANDS.items():
+        app.command(getattr(import_module(f"dp.{module}"), function), name=name)
+    app.cli(prog="dp", args=["--tyro-print-completion", shell])
 
 
 def renamed(command: str, word: str) -> str:

@@ -28,7 +28,7 @@ from dp.guidance.path import Point
 from dp.guidance.unet_gradient import NetworkInputs
 from dp.utils.errors import UserError
 
-__all__ = ["Guidance", "GuidanceConfig", "entropy", "entropy_guidance", "guided_eps"]
+__all__ = ["Gradient", "Guidance", "GuidanceConfig", "entropy", "entropy_guidance", "guided_eps"]
 
 # Gradients are computed of 1024 times the objective: a power of two changes no bit of a float32 result, and keeps
 # float16 ones above the smallest number of that format.

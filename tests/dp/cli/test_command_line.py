@@ -78,6 +78,15 @@ def test_the_help_of_a_run_begins_with_what_one_needs_first(capsys):
         assert f"\n\n {heading}\n  {option} " in options or f"\n\n {heading}\n  {option}," in options, heading
 
 
+def test_a_shell_completes_every_command_and_setting(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["completion", "bash"])
+    printed = capsys.readouterr().out
+    assert not ended.value.code and "complete -F" in printed
+    for word in (*COMMANDS, "--n-initial", "--omegas"):
+        assert f"'{word}'" in printed or f'"{word}"' in printed, word
+
+
 def test_names_are_the_same_in_every_command(capsys, tmp_path):
     main(["run", str(tmp_path / "run"), *SHORT[:-2], "--omega", "0.7", "--steps=3", "--dry-run"])
     config = json.loads(capsys.readouterr().out.rpartition("}")[0] + "}")["config"]
