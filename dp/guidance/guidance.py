@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dp.guidance.config import GuidanceConfig
+from dp.guidance.config import Gradient, GuidanceConfig
 from dp.guidance.decoders import decoder_of
 from dp.guidance.objectives import (
     Entropy,
