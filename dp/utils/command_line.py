@@ -39,13 +39,14 @@ def parsed(
     import tyro
 
     boxes, said = io.StringIO(), io.StringIO()
+    helping = bool(headings) and not {"-h", "--help"}.isdisjoint(words)
     try:
-        with contextlib.redirect_stderr(boxes), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(boxes), contextlib.redirect_stdout(said if helping else sys.stdout):
             return tyro.cli(bound, prog=prog, args=words)
     except SystemExit as end:
         if not end.code:
-            text = said.getvalue()
-            print(_with_headings(text, headings or {}) if text.startswith("usage:") else text, end="")
+            if helping:
+                print(_with_headings(said.getvalue(), headings or {}), end="")
             raise
     raise UserError(f"{_first_paragraph(boxes.getvalue())}; {prog} --help lists the settings")
 

@@ -161,6 +161,9 @@ def test_a_grid_shows_the_same_seeds_through_the_eyes_of_the_runs_learners(run, 
     error = found["hardness"]["error"]
     assert [error[k][k] for k in range(2) if found["hardness"]["misclassified"][k]] != []
     assert all(error[k][k] == 100 for k in range(2) if found["hardness"]["misclassified"][k])
+    page = (folder / "grid.html").read_text()
+    assert page.count("<figure ") == 4 and page.count("<img ") == 4 * 4 + 3  # grids; a layer for each round
+    assert all(png in page for png in pictures[last, 0.4])
 
 
 def decoded(png: str) -> torch.Tensor:
