@@ -77,7 +77,7 @@ def accuracy(
     with bar_of(name, len(real), "images") as bar:
         for images, labels in _batches(real, mine):
             correct += int(right(logits_of(learner, images), labels, allowed).sum())
-            bar.update(min(world() * size, bar.total - bar.n))  # the others are as far
+            bar.update(min(world() * size, len(real) - bar.n))  # the others are as far
     return 100 * total(correct) / len(real)
 
 
