@@ -49,9 +49,9 @@ def grid(
 
     Pictures over training time and omega (of the kind of figures 6 right, 10 and 12), the denoised estimate at every
     step (figure 8), and the error of each learner on the images that were misclassified when they were added (figure
-    6 left). Numbers and pictures go to FOLDER/grid.json; grid.html shows them with a slider over omega, and a map of the pool: its images where the last learner's
-    answers put them, coloured by the addition that they came with. `make figures` draws the figures where the run is
-    one that it shows.
+    6 left). Numbers and pictures go to FOLDER/grid.json. grid.html shows them with a slider over omega, beside a map of
+    the pool: its images where the last learner's answers put them, coloured by the addition that they came with.
+    `make figures` draws the figures where the run is one that it shows.
 
     Args:
         folder: a run whose pool and learners are kept.
