@@ -231,8 +231,13 @@ def check_idle(config: PracticeConfig) -> None:
 
 
 def source_settings(source: Source) -> dict[str, Any]:
-    """Return a source as JSON values, the same wherever the command is given."""
-    return asdict(source) | {name: place(where) for name in ("pipeline", "prompts") if (where := getattr(source, name))}
+    """Return a source as JSON values, the same wherever the command is given.
+
+    A run without prompts names none, so that runs from before there were any go on.
+    """
+    places = {name: place(where) for name in ("pipeline", "prompts") if (where := getattr(source, name))}
+    found = asdict(source) | places
+    return found if source.prompts else {name: value for name, value in found.items() if name != "prompts"}
 
 
 def place(where: str) -> str:

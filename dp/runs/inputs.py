@@ -220,12 +220,12 @@ class Source(SourceSettings):
 
 
 def source_from(values: dict[str, Any]) -> Source:
-    """Return the source that `dataclasses.asdict` gave, also after a way through JSON.
+    """Return the source that `dataclasses.asdict` gave, also after a way through JSON; prompts may be absent.
 
     Raises:
         UserError: a setting is unknown or missing, or out of range.
     """
-    return settings_from(Source, values)
+    return settings_from(Source, {"prompts": "", **values})
 
 
 def pipeline_classes(folder: Path) -> tuple[str, ...]:
