@@ -111,7 +111,7 @@ def train(learner: nn.Module, generator: Generator, seed: int = 0) -> None:
     """Train a classifier to mid-practice: 600 iterations on 1,000 plain images, those of that seed."""
     labels = torch.arange(1000) % 10
     seeds = [seed_for(1 + 10 * seed, i) for i in range(1000)]
-    images = normalise(generator.generate(labels, seeds, progress="pool").images)
+    images = normalise(generator.generate(labels, seeds).images)
     optimizer, rng = torch.optim.AdamW(learner.parameters(), 1e-3), stream(2 + 10 * seed)
     for _ in range(600):
         index = torch.randint(1000, (64,), generator=rng)

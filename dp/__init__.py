@@ -34,6 +34,7 @@ Real images:
 
 - `ImageSet`: images and labels
 - `image_folder`: a folder of one subfolder per class as an `ImageSet`
+- `image_dataset`: a data set of Hugging Face as one
 - `CLASSES`, `validation_images`, `test_images`: Fashion-MNIST, the names of its classes, 5,000 and 10,000 images
 
 What the repository brings, trained on Fashion-MNIST:
@@ -56,7 +57,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dp.config import PracticeConfig
     from dp.data.fashion_mnist import CLASSES, test_images, validation_images
-    from dp.data.image_set import ImageSet, image_folder
+    from dp.data.image_set import ImageSet, image_dataset, image_folder
     from dp.generation.generator import Generator
     from dp.guidance.guidance import GuidanceConfig, entropy_guidance, guided_eps
     from dp.guidance.guide import guide
@@ -99,6 +100,7 @@ _MODULES = {
     "export_imagefolder": "dp.pool.export",
     "guide": "dp.guidance.guide",
     "guided_eps": "dp.guidance.guidance",
+    "image_dataset": "dp.data.image_set",
     "image_folder": "dp.data.image_set",
     "run_practice": "dp.practice.loop",
     "test_images": "dp.data.fashion_mnist",
@@ -131,6 +133,7 @@ __all__ = [
     "export_imagefolder",
     "guide",
     "guided_eps",
+    "image_dataset",
     "image_folder",
     "run_practice",
     "test_images",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dp.guidance.guidance import GuidanceConfig
+from dp.guidance.config import GuidanceConfig
 from dp.utils.errors import UserError
 from dp.utils.validation import (
     Count,
@@ -57,8 +57,8 @@ class PracticeConfig(Settings):
     seed: Seed = 0  # another seed, another run
 
     # The pool of images
-    n_initial: Count = 1000  # N
-    n_per_round: CountOrZero = 100  # P
+    n_initial: Count = 1000  # images at the start (N)
+    n_per_round: CountOrZero = 100  # images of an addition (P)
     rounds: Rounds = 10  # additions; the final pool has N + rounds * P images; 0 = static
     branch_sizes: tuple[Count, ...] = ()  # pool sizes at which a copy goes on without additions
 
@@ -78,7 +78,7 @@ class PracticeConfig(Settings):
     # When images are added
     signal: Literal["real", "synthetic", "loss", "agreement"] = "real"  # what must stop improving
     n_held_out: Count = 1000  # generated images that are never trained on, for the signals synthetic and agreement
-    validate_every: Iterations = 50  # tau
+    validate_every: Iterations = 50  # iterations between two validations (tau)
     patience: Count = 2  # T_max at the initial pool, in validations
     incremental: bool = False  # whether T_max grows with the pool
     backstop: bool = True  # make overdue additions on an even schedule, so that the final size is reached

@@ -148,6 +148,7 @@ def smaller(command: str) -> str:
         RUN, " run RUN --n-initial 40 --n-per-round 20 --rounds 1 --iterations 20 --validate-every 10"
     )
     command = re.sub(r" > \S+$", "", command)
+    command += " --out page.html" * (command.endswith(" watch RUN"))  # which else is served until Ctrl-C
     command = command.replace("--images 200 --iterations 100", "--images 20 --iterations 5")
     return command + " --recorded" * ("benchmarks/" in command and "--recorded" not in command)
 

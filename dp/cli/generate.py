@@ -9,8 +9,8 @@ import tyro
 from tqdm import tqdm
 
 from dp.cli.pool import Folder, pool_command
+from dp.cli.practise import source_settings
 from dp.cli.prune import _learner
-from dp.cli.run import source_settings
 from dp.config import PracticeConfig
 from dp.guidance.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
@@ -86,8 +86,7 @@ def generate(
         for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
             labels = torch.tensor(slots) % classes_of(generator)
             seeds = [image_seed(seed, 0, slot) for slot in slots]
-            progress = "images" if processes.rank() == 0 else None
-            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance, progress=progress))
+            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance))
         processes.wait()
         if processes.rank() == 0:
             folder.commit(0, count)

@@ -31,6 +31,9 @@ def pool_command(
 ) -> None:
     """Look after a pool of images.
 
+    show: numbers of each round. check: every file against its checksum. repair: make damaged shards of a run again.
+    export: the images as pictures, or for Hugging Face datasets.
+
     Args:
         action: show numbers of each round, check every file's checksum, make damaged shards of a run again (with the
             learners that guided them), or export the images.

@@ -18,7 +18,7 @@ from dp.utils.errors import UserError
 from dp.utils.files import atomic_files, write_json
 from dp.utils.folders import claimed
 
-CARD_IMAGES = 500  # made per guidance scale, to measure a generator of one's own pictures
+CARD_IMAGES = 200  # made per guidance scale, to measure a generator of one's own pictures
 
 
 def train_generator(
@@ -39,7 +39,8 @@ def train_generator(
         images: a folder of your own pictures, one subfolder per class (2 to 100), 15 pictures or more in each; without
             it Fashion-MNIST.
         side: own pictures are resized to side x side pixels: 32, 40, 48, 56 or 64; by default as large as they are.
-        config: settings; batches are made smaller as pictures are larger.
+        config: settings; of fewer than 2,000 pictures, iterations and batches that are left at their defaults are fewer
+            and smaller.
         data: folder with Fashion-MNIST's training files, if not to be looked for.
     """
     if images is None:
@@ -73,7 +74,7 @@ def _train(folder: Path, config: GeneratorConfig, real: ImageSet, names: tuple[s
 def _own(folder: Path, config: GeneratorConfig, pictures: OwnPictures) -> None:
     """Train the generator of one's own pictures, and measure it on those that it has not seen."""
     channels, side = pictures.train.images.shape[1], pictures.train.images.shape[-1]
-    resolved = sized(config, side)
+    resolved = sized(config, side, len(pictures.train))
     pipe = _train(folder, resolved, pictures.train, pictures.names)
     for module in (pipe.vae, pipe.unet):
         module.float()

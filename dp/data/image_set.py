@@ -1,15 +1,16 @@
 """Labelled images: in memory, or a data set that is read as it goes."""
 
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from dp.data.image_tree import ImageTree, batches, few, list_images, open_image, subfolders
+from dp.data.image_tree import ImageTree, batches, cut, few, in_rgb, list_images, open_image, subfolders
 from dp.utils.errors import UserError
 
 
@@ -44,7 +45,8 @@ def image_folder(
     """Read the images of a folder with one subfolder per class into memory.
 
     Args:
-        folder: holds the subfolders; hidden ones are left out, and what is no image is passed over.
+        folder: holds the subfolders; hidden ones are left out, and what is no image is passed over. Or a folder that
+            `save_to_disk` of a Hugging Face data set wrote, see `image_dataset`.
         classes: names of the subfolders in order of the labels; None: all there are, sorted.
         image_shape: (channels, height, width); the shorter side is resized, then the centre is taken. None: as the
             first image is.
@@ -63,25 +65,109 @@ def image_folder(
         ImageSet(2 images [3, 32, 32])
     """
     folder = Path(folder)
+    if is_saved(folder):
+        return image_dataset(saved(folder), classes, image_shape, str(folder))
     classes = check_class_folders(folder, classes)
     if image_shape is None:
         files = list_images(folder, classes[:1]).files
         first = open_image(folder / classes[0] / os.fsdecode(files[0])) if len(files) else None
         image_shape = (3, first.height, first.width) if first else (3, 1, 1)  # without images the tree says so
-    channels, *sides = image_shape
-    if channels not in (1, 3):
-        raise UserError(f"image_shape: got {image_shape}, expected 1 or 3 channels, height and width")
+    channels, *sides = _checked(image_shape)
     tree = ImageTree(folder, dict(enumerate(classes)), (sides[0], sides[1]), max(sides), 1 if channels == 1 else 3)
     images, labels = zip(*batches(tree), strict=True)
     return ImageSet(torch.cat(images), torch.cat(labels))
 
 
+def image_dataset(
+    dataset: Any,
+    classes: Sequence[str] | None = None,
+    image_shape: tuple[int, int, int] | None = None,
+    name: str = "dataset",
+) -> ImageSet:
+    """Read the images of a Hugging Face data set into memory.
+
+    Args:
+        dataset: a `datasets.Dataset` with one column of images and one of `ClassLabel`s.
+        classes: names in order of the labels, the same as the data set's in any order; None: as the data set has them.
+        image_shape: as of `image_folder`.
+        name: of the data set, for errors.
+
+    Raises:
+        UserError: it has no such columns, or other classes.
+
+    Example:
+        >>> from datasets import ClassLabel, Dataset, Features, Image as Picture
+        >>> from PIL import Image
+        >>> from dp import image_dataset
+        >>> features = Features(image=Picture(), label=ClassLabel(names=["cat", "dog"]))
+        >>> pictures = {"image": [Image.new("RGB", (80, 60))] * 2, "label": [0, 1]}
+        >>> image_dataset(Dataset.from_dict(pictures, features), ["dog", "cat"], image_shape=(3, 32, 32)).labels
+        tensor([1, 0])
+    """
+    image, label = (_column(dataset, kind, name) for kind in ("Image", "ClassLabel"))
+    found = dataset.features[label].names
+    wanted = found if classes is None else list(classes)
+    if set(found) != set(wanted):
+        raise UserError(f"{name}: got the classes {few(found, 5)}, expected {few(wanted, 5)}")
+    if not len(dataset):
+        raise UserError(f"{name}: got no images, expected 1 or more")
+    if image_shape is None:
+        first = dataset[0][image]
+        image_shape = (3, first.height, first.width)
+    channels, *sides = _checked(image_shape)
+    pixels = cut((sides[0], sides[1]), max(sides), channels)
+    places = torch.tensor([wanted.index(each) for each in found])
+    images = torch.stack([pixels(in_rgb(each)) for each in dataset[image]])
+    return ImageSet(images, places[torch.tensor(dataset[label][:])])
+
+
+def _column(dataset: Any, kind: str, name: str) -> str:
+    columns = [column for column, feature in dataset.features.items() if type(feature).__name__ == kind]
+    if len(columns) != 1:
+        raise UserError(
+            f"{name}: got {len(columns)} columns of {kind} among {few(list(dataset.features), 5)}, expected one; "
+            "cast_column of datasets makes it"
+        )
+    return columns[0]
+
+
+def _checked(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    if image_shape[0] not in (1, 3):
+        raise UserError(f"image_shape: got {image_shape}, expected 1 or 3 channels, height and width")
+    return image_shape
+
+
+def is_saved(folder: Path) -> bool:
+    """Tell whether `save_to_disk` of a Hugging Face data set wrote a folder."""
+    return (folder / "dataset_info.json").is_file() and (folder / "state.json").is_file()
+
+
+def saved(folder: Path) -> Any:
+    """Open what `save_to_disk` wrote.
+
+    Raises:
+        UserError: the library is not installed, or the folder is damaged.
+    """
+    if importlib.util.find_spec("datasets") is None:
+        raise UserError(f"{folder}: a data set of Hugging Face, whose library is not installed: pip install datasets")
+    from datasets import load_from_disk
+
+    try:
+        return load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}: {str(error).splitlines()[0]}; restore it from a copy") from None
+
+
 def check_class_folders(folder: Path, classes: Sequence[str] | None) -> list[str]:
     """Return the classes, by default those that a folder has subfolders of, sorted.
+
+    The classes of a saved data set are looked at when it is read.
 
     Raises:
         UserError: the subfolders are not the classes, or fewer than two.
     """
+    if classes is not None and is_saved(folder):
+        return list(classes)
     found = subfolders(folder) if folder.is_dir() else []
     wanted = found if classes is None else list(classes)
     if set(found) != set(wanted) or len(found) < 2:

@@ -164,11 +164,22 @@ def open_image(path: Path) -> Image.Image:
     """
     try:
         with opened(path) as image:
-            if image.mode.startswith("I;16"):
-                return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-            return image.convert("RGB")
+            return in_rgb(image)
     except Exception as error:  # a decoder raises many kinds for a damaged file; all mean the same here
         raise UserError(f"{path}: {reason(error)}; expected a whole image, restore the file") from None
+
+
+def in_rgb(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, of 16 bits the upper 8."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def cut(sides: tuple[int, int], resize: int, channels: int) -> v2.Compose:
+    """Return what makes an image in RGB uint8 [channels, *sides]: the shorter side is resized, the centre taken."""
+    grey = [v2.Grayscale()] if channels == 1 else []
+    return v2.Compose([*grey, v2.Resize(resize, InterpolationMode.BICUBIC), v2.CenterCrop(sides), v2.PILToTensor()])
 
 
 def opened(path: Path) -> Image.Image:
@@ -245,9 +256,7 @@ class ImageTree(Dataset[tuple[Tensor, int]]):
             print(f"{root}: passed over {in_words(listing.passed_over)}", file=sys.stderr)
         self.files = listing.files
         self.labels = torch.from_numpy(np.repeat(list(self.folders), listing.counts))
-        grey = [v2.Grayscale()] if channels == 1 else []
-        cut = [v2.Resize(resize, InterpolationMode.BICUBIC), v2.CenterCrop(sides)]
-        self.transform = v2.Compose([*grey, *cut, v2.PILToTensor()])
+        self.transform = cut(sides, resize, channels)
 
     def __len__(self) -> int:
         return len(self.files)

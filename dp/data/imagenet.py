@@ -23,10 +23,12 @@ from typing import Literal, get_args
 
 from dp.data.image_set import RealImages
 from dp.data.image_tree import ImageTree
+from dp.data.out_of_distribution import OutOfDistribution, SetName, roots_of
 from dp.utils.errors import UserError
 
+__all__ = ["OutOfDistribution", "RealSet", "SetName", "class_list", "folders_of", "open_set", "roots_of"]
+
 ClassSet = Literal["imagenet100", "imagenet1k"]
-SetName = Literal["train", "val", "v2", "sketch", "r", "a"]
 IMAGENET_100 = Path(__file__).parents[1] / "assets" / "imagenet100.txt"
 
 # Published numbers of images: Russakovsky et al. 2015 (train, val), Tian et al. 2020 (ImageNet-100), Recht et al. 2019
@@ -141,20 +143,3 @@ def open_set(name: SetName, root: Path, classes: ClassSet, size: int = 224, resi
     """
     folders = folders_of(name, classes)
     return RealSet(name, ImageTree(folder_of(name, root), folders, size, resize), tuple(folders))
-
-
-@dataclass(frozen=True)
-class OutOfDistribution:
-    """Folders of the out-of-distribution sets, each holding its class folders; None: not looked at."""
-
-    v2: Path | None = None  # ImageNet-V2, matched frequency; folders 0 .. 999
-    sketch: Path | None = None  # ImageNet-Sketch; folders by wnid, as of the other two
-    r: Path | None = None  # ImageNet-R
-    a: Path | None = None  # ImageNet-A
-
-
-def roots_of(imagenet: Path | None, ood: OutOfDistribution) -> dict[SetName, Path]:
-    """Set -> its root, of those given; `imagenet` holds val and train."""
-    roots: dict[SetName, Path | None] = {"val": imagenet, "train": imagenet}
-    roots |= {"v2": ood.v2, "sketch": ood.sketch, "r": ood.r, "a": ood.a}
-    return {name: Path(root) for name, root in roots.items() if root is not None}

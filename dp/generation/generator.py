@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, own_classes
 from dp.guidance.decoders import decoder_of
@@ -22,6 +21,7 @@ from dp.samples import Samples, concatenate
 from dp.utils.device import autocast
 from dp.utils.errors import UserError
 from dp.utils.pixels import normalise, to_bytes
+from dp.utils.progress import bar_of
 from dp.utils.seeding import STRENGTH, stream
 
 PLAIN = GuidanceConfig(omega=0.0)
@@ -91,7 +91,6 @@ class Generator:
         guidance: GuidanceConfig = PLAIN,
         other: Learner | None = None,
         round_: int = 0,
-        progress: str | None = None,
     ) -> Samples:
         """One image a label.
 
@@ -103,7 +102,6 @@ class Generator:
             guidance: strength and times; nothing by default.
             other: the second learner of the objective "disagreement".
             round_: goes into the records.
-            progress: a bar with this title on stderr.
 
         Returns:
             n samples, on the CPU.
@@ -114,9 +112,11 @@ class Generator:
         labels, seeds = torch.as_tensor(labels), [int(seed) for seed in seeds]
         self._check(labels, seeds, learner, guidance, other)
         parts = []
-        for start in tqdm(range(0, len(labels), self.batch_size), progress, disable=progress is None):
-            part = slice(start, start + self.batch_size)
-            parts.append(self._batch(labels[part], seeds[part], learner, guidance, other, round_))
+        with bar_of("images", len(labels), "images") as bar:
+            for start in range(0, len(labels), self.batch_size):
+                part = slice(start, start + self.batch_size)
+                parts.append(self._batch(labels[part], seeds[part], learner, guidance, other, round_))
+                bar.update(len(parts[-1]))
         return concatenate(parts)
 
     def _check(

@@ -10,6 +10,7 @@ import torch
 
 from dp.guidance.decoders import autoencoder_of
 from dp.utils.errors import UserError
+from dp.utils.validation import check_template
 
 MAX_BATCH = 50  # more at once is no faster on a CPU, and an addition of 50 would be filled up
 # Memory of a guided batch through a VAE, for an image of one byte in float32: its widest activations, kept for the
@@ -40,12 +41,6 @@ def _check_classes(pipe: Any, classes: Sequence[str] | Sequence[int] | None, tem
         raise UserError(
             f"classes: {kind} takes class labels; expected its own, integers in 0 .. {own - 1}, or none for all of them"
         )
-
-
-def check_template(template: str) -> None:
-    """Raise UserError unless a template of prompts has one place {}, or more, for the name of the class."""
-    if "{}" not in template or "{" in template.replace("{}", "") or "}" in template.replace("{}", ""):
-        raise UserError(f'template: got "{template}", expected a text with {{}} where the name of the class goes')
 
 
 def _network(pipe: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
-from tqdm import tqdm
 
 from dp.data.image_set import LOADERS, ImageData, ImageSet, RealImages
 from dp.data.image_tree import batches
@@ -15,6 +14,7 @@ from dp.samples import Samples
 from dp.utils.device import autocast
 from dp.utils.distributed import rank, total, world
 from dp.utils.pixels import normalise
+from dp.utils.progress import bar_of
 
 BATCH = 250  # images at once; on a CPU larger batches take longer, up to twice as long
 DECODED_BATCH = 50  # of images in files: 5,000 of them are enough batches for 100 processes
@@ -55,7 +55,7 @@ def right(logits: Tensor, labels: Tensor, allowed: tuple[int, ...] | None = None
 
 
 def accuracy(
-    learner: nn.Module, real: RealImages, allowed: tuple[int, ...] | None = None, progress: str | None = None
+    learner: nn.Module, real: RealImages, allowed: tuple[int, ...] | None = None, name: str = "evaluating"
 ) -> float:
     """Return the top-1 accuracy in percent; the processes of a run share the images, and all get the same number.
 
@@ -66,15 +66,18 @@ def accuracy(
         learner: float [B, C, H, W] in [-1, 1] -> logits [B, K], in eval mode.
         real: the images; those of a data set are read as they are needed.
         allowed: the labels whose logits are compared; None: all.
-        progress: title of a progress bar; None: no bar.
+        name: of the set, for a progress bar.
 
     Raises:
         UserError: a file that is no whole image; the line names it.
     """
     size = batch_of(real)
     mine = range(rank() * size, len(real), world() * size)  # where this process's batches begin
-    bar = tqdm(_batches(real, mine), progress, len(mine), disable=progress is None or rank() > 0)
-    correct = sum(int(right(logits_of(learner, images), labels, allowed).sum()) for images, labels in bar)
+    correct = 0
+    with bar_of(name, len(real), "images") as bar:
+        for images, labels in _batches(real, mine):
+            correct += int(right(logits_of(learner, images), labels, allowed).sum())
+            bar.update(min(world() * size, len(real) - bar.n))  # the others are as far
     return 100 * total(correct) / len(real)
 
 

@@ -1,11 +1,13 @@
-"""The files of a pool folder: their names and places."""
+"""The files of a pool folder: their names, places and kinds."""
 
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from dp.utils.errors import UserError
 
+Encoding = Literal["PNG", "JPEG", "WEBP"]  # of the images
 MANIFEST = "manifest.json"
 README = "README.md"  # tells `datasets` which files are data
 REPAIR = "python -m dp pool repair"  # the command line that makes damaged shards again

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import PIL
@@ -21,6 +21,7 @@ import torch
 from PIL import Image, features
 from torch import Tensor
 
+from dp.pool.paths import Encoding
 from dp.samples import Samples
 from dp.utils.errors import UserError
 from dp.utils.files import pickle_in
@@ -28,7 +29,6 @@ from dp.utils.files import pickle_in
 SHARD_SIZE = 1000
 LARGEST_SHARD = 1_000_000
 LONGEST_SIDE = 16_383  # pixels, as WebP has it
-Encoding = Literal["PNG", "JPEG", "WEBP"]
 ENCODINGS = get_args(Encoding)
 QUALITY = 95  # of JPEG and WebP
 THREADS = 8  # that decode images

@@ -11,9 +11,11 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 
 from dp.config import PracticeConfig
 from dp.data.image_set import RealImages
@@ -33,6 +35,7 @@ from dp.samples import Samples
 from dp.selection.filters import Filter
 from dp.utils.distributed import of_first, over_processes
 from dp.utils.errors import UserError
+from dp.utils.progress import in_notebook
 
 
 def train(
@@ -118,7 +121,7 @@ def run_practice(
         signal: what must stop improving, instead of what config.signal names.
         keep: refuses harmful outliers, instead of what config.filter names.
         store: keeps the run; by default it ends with the process.
-        progress: called after every validation.
+        progress: called after every validation; None: a bar, where a notebook runs this.
         compute: what makes training faster.
 
     Returns:
@@ -136,6 +139,10 @@ def run_practice(
     my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()
+    bar = None
+    if progress is None and in_notebook():
+        bar = tqdm(desc="practising", total=config.iterations * (1 + len(config.branch_sizes)), unit="it")
+        progress = partial(show, bar, config)
     # Step 1. Generate N images plainly, the classes in turn.
     if initial is None:
         initial = store.round(None, 0, config.n_initial, image_maker(config, generator, 0))
@@ -170,7 +177,17 @@ def run_practice(
         learner = on_full_images(config, averaged)
         result = None if held_out is None else accuracy(learner, held_out)
         outcomes.append(Outcome(size, left_at, accuracy(learner, validation), result, learner))
+    if bar is not None:
+        bar.close()
     return outcomes, state
+
+
+def show(bar: tqdm, config: PracticeConfig, state: State) -> None:
+    """Move a bar to where a run is; its branches come after it, in order of size."""
+    done = 0 if state.branch is None else 1 + sorted(config.branch_sizes).index(state.branch)
+    bar.update(done * config.iterations + state.iteration - bar.n)
+    shown = {name: value for name, value in state.log[-1].items() if name not in ("iteration", "pool_size")}
+    bar.set_postfix(images=len(state.pool), **shown)
 
 
 def validate(config: PracticeConfig, state: State, signal: Signal) -> float:

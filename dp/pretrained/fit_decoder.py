@@ -132,7 +132,7 @@ def latents_and_images(generator: Generator, count: int, seed: int = 0) -> tuple
     try:
         labels = torch.arange(count) % (generator.num_classes or 1)
         seeds = [seed_for(seed, i) for i in range(count)]
-        generator.generate(labels, seeds, progress="latents")
+        generator.generate(labels, seeds)
     finally:
         del vae.decode
     return torch.cat(latents)[:count], torch.cat(images)[:count]

@@ -19,6 +19,11 @@ from dp.utils.errors import UserError
 SIDES = range(32, 65, 8)  # pixels; the U-Net halves the latents, which are a quarter as large, once
 MAX_CLASSES = 100
 HELD_OUT = 5  # every fifth picture of a class is kept from all training, for the model card
+FEW = 2000  # fewer pictures than these are trained on with settings of their own, and seen a hundred times even so
+SETTINGS_OF_FEW = {
+    **{"vae_iterations": 1000, "vae_batch": 16, "unet_iterations": 1500, "unet_batch": 64},
+    "oracle_iterations": 500,
+}
 FEWEST = 3 * HELD_OUT  # pictures of a class: diversity is a matter of six held out or more
 
 
@@ -80,9 +85,16 @@ def files_of(folder: Path, names: Sequence[str]) -> list[Path]:
     return [folder / name / os.fsdecode(file) for k, name in enumerate(names) for file in listing.of(k)]
 
 
-def sized(config: GeneratorConfig, side: int) -> GeneratorConfig:
-    """Return the settings with batches of as many pixels as at 32 x 32, so that training takes as long at any size."""
-    share = (IMAGE_SIZE / side) ** 2
+def sized(config: GeneratorConfig, side: int, count: int) -> GeneratorConfig:
+    """Return the settings for `count` pictures of side x side pixels.
+
+    Settings that are left at their defaults are those of few pictures where there are fewer than `FEW`. Batches hold as
+    many pixels as at 32 x 32, so that an iteration takes as long at any size.
+    """
+    share, default = (IMAGE_SIZE / side) ** 2, GeneratorConfig()
+    if count < FEW:
+        left = [name for name in SETTINGS_OF_FEW if getattr(config, name) == getattr(default, name)]
+        config = replace(config, **{name: SETTINGS_OF_FEW[name] for name in left})
     return replace(
         config, vae_batch=max(8, round(config.vae_batch * share)), unet_batch=max(32, round(config.unet_batch * share))
     )

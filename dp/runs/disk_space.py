@@ -2,7 +2,7 @@
 
 Weights are counted, a checkpoint twice: a new one is written beside the old one. Images are taken to be as large as
 photographs and generated clothes are; they are known to take between half of that and a third more. Files that are
-there already are not counted. Nor is what --tensorboard writes, and of a quota nothing is known.
+there already are not counted. Nor is what --log writes, and of a quota nothing is known.
 """
 
 import shutil

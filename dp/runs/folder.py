@@ -8,6 +8,7 @@
     scores-0003/                  until round 3 is there: how hard its candidates are (generate, then prune)
     branches/2000.safetensors     the checkpoint of a branch that left the run at 2,000 images
     log.jsonl                     one line per validation
+    progress.json                 how far the run is; for eyes alone
     result.json                   outcomes and what made them; written last
 
 A checkpoint is written once a minute, before every addition, and when the process is told to stop.
@@ -38,6 +39,7 @@ from dp.practice.interfaces import TrainingPool
 from dp.practice.state import State
 from dp.runs.load import read_checkpoint
 from dp.runs.paths import checkpoint_file, learner_file, result_file, scores_folder
+from dp.runs.progress import Progress
 from dp.runs.result import read_result
 from dp.samples import Samples, concatenate
 from dp.utils.checkpoint import read_tensors, save_state, write_tensors
@@ -71,6 +73,7 @@ class RunFolder:
         self.shards = shards
         self.in_memory = in_memory
         self._portion = -(-PORTION // batch) * batch
+        self.progress: Progress | None = None  # shows the run, where one looks
         self._process = os.getpid()
         self._stop: int | None = None  # the signal that asked to stop
         self._stops_later = False  # in training and while images are made; elsewhere a signal ends the process at once
@@ -134,8 +137,18 @@ class RunFolder:
         training, self._stops_later = self._stops_later, True
         if state is not None and rank() == 0 and round_ == len(self.shards.rounds):
             self._save_learner(state, round_)
-        for slots in self.shards.shards_missing(round_, count, rank(), world()):
-            self.shards.write(round_, slots.start, concatenate([make(part) for part in self._portions(slots)]))
+        missing = self.shards.shards_missing(round_, count, rank(), world())
+        made = max(0, count - world() * sum(map(len, missing)))  # the others are taken to be as far
+        if self.progress and missing:
+            self.progress.images(round_, made, count)
+        for slots in missing:
+            parts = []
+            for part in self._portions(slots):
+                parts.append(make(part))
+                made = min(count, made + world() * len(part))
+                if self.progress:
+                    self.progress.images(round_, made, count)
+            self.shards.write(round_, slots.start, concatenate(parts))
         self._wait()
         if rank() == 0:
             self.shards.commit(round_, count)
@@ -176,6 +189,8 @@ class RunFolder:
 
     def iteration(self, state: State) -> None:
         """Write a checkpoint if it is time to, or if a process is to stop; all processes stop together."""
+        if self.progress:
+            self.progress.iteration(state)
         stop = largest(self._stop or 0) or None
         if stop is not None or state.pending or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save(state)
@@ -252,6 +267,8 @@ class RunFolder:
             self._logged = len(fresh.log)
         self._wait()  # nobody goes on and writes what others are still reading
         self._stops_later = fresh.iteration < self.config.iterations
+        if self.progress:
+            self.progress.goes_on(fresh)
         return fresh
 
     def finish(self, result: dict[str, Any]) -> None:

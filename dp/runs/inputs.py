@@ -6,57 +6,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny
-from pydantic import Field
 
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
 from dp.data.image_set import RealImages, check_class_folders, image_folder
+from dp.data.image_tree import few
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
 from dp.generation.loading import DAMAGED, DTYPE, fetch_problem, in_a_line, load_pipeline, quietly
-from dp.generation.pipeline_info import check_template, image_shape_of, own_classes
+from dp.generation.pipeline_info import image_shape_of, own_classes
 from dp.generation.real_images import RealData
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.pretrained.load import bundled_generator
+from dp.runs.settings import SourceSettings
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
-from dp.utils.validation import Settings, SideOrZero, Text, settings_from
+from dp.utils.validation import settings_from
 
+PROMPTS = 'a prompt for each class, as {"n02123045": "a tabby cat", ...}'
 OWN_DECODERS = ("vae", "tiny", "linear")  # of the repository's own generator
 
 
 @dataclass(frozen=True)
-class Source(Settings):
-    """The generator; with nothing given, the repository's, of Fashion-MNIST.
-
-    Raises:
-        UserError: a setting is of another type or out of range, or two of them do not go together.
-    """
-
-    pipeline: Text = ""  # a diffusers pipeline: a folder that save_pretrained wrote, or an id of the Hugging Face Hub
-    classes: Annotated[tuple[Text, ...], Field(max_length=100_000)] = ()  # names, in order of the labels; the prompts
-    # A pipeline's own 1,000 class labels are taken to be ImageNet-1k's, as DiT's are.
-    class_list: Literal["own", "imagenet100", "imagenet1k"] = "own"  # instead of classes: those of ImageNet
-    template: Text = "{}"  # of the prompts, {} standing for the name
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
-    generation_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # made at once; 0: as many as memory is sure to hold
-    side: SideOrZero = 0  # images are kept and seen at side x side pixels; 0: as the pipeline makes them
-    real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_template(self.template)
-        if len(set(self.classes)) < len(self.classes):
-            twice = next(name for name in self.classes if self.classes.count(name) > 1)
-            raise UserError(f'classes: got "{twice}" twice, expected names that are all different')
-        if self.classes and self.class_list != "own":
-            raise UserError(
-                f"classes: got {len(self.classes)} with class_list {self.class_list}; leave one of them out"
-            )
+class Source(SourceSettings):
+    """The generator, and the real images beside it, by their settings."""
 
     def names(self) -> tuple[str, ...]:
         """Return the classes' names, all different."""
@@ -64,7 +41,10 @@ class Source(Settings):
             return class_list(self.class_list).wnids
         if not self.pipeline:
             return CLASSES
-        names = self.classes or pipeline_classes(Path(self.pipeline))
+        prompts = tuple(prompts_in(Path(self.prompts))) if self.prompts else ()
+        if self.classes and prompts and set(self.classes) != set(prompts):
+            raise UserError(f"{self.prompts}: got prompts of {few(prompts)}, expected {few(self.classes)}, the classes")
+        names = self.classes or prompts or pipeline_classes(Path(self.pipeline))
         if len(names) < 2:
             raise UserError(f"classes: got {len(names)} with a pipeline of your own, expected 2 or more names")
         return names
@@ -107,7 +87,12 @@ class Source(Settings):
         """Return what a pipeline calls the classes of these names: names for its prompts, or its own class labels."""
         own = own_classes(pipe)
         if not own:
+            if self.prompts:
+                prompts = prompts_in(Path(self.prompts))
+                return [prompts[name] for name in names]
             return names if self.class_list == "own" else class_list(self.class_list).prompts
+        if self.prompts:
+            raise UserError(f"prompts: got {self.prompts}, but the pipeline takes numbers of classes; leave it out")
         if self.class_list != "own" and own == 1000:  # ImageNet-1k's, in order of the wnids
             return [class_list("imagenet1k").wnids.index(each) for each in names]
         if own != len(names):
@@ -235,12 +220,12 @@ class Source(Settings):
 
 
 def source_from(values: dict[str, Any]) -> Source:
-    """Return the source that `dataclasses.asdict` gave, also after a way through JSON.
+    """Return the source that `dataclasses.asdict` gave, also after a way through JSON; prompts may be absent.
 
     Raises:
         UserError: a setting is unknown or missing, or out of range.
     """
-    return settings_from(Source, values)
+    return settings_from(Source, {"prompts": "", **values})
 
 
 def pipeline_classes(folder: Path) -> tuple[str, ...]:
@@ -250,6 +235,21 @@ def pipeline_classes(folder: Path) -> tuple[str, ...]:
         return tuple(str(named[str(label)]) for label in range(len(named)))
     except (OSError, ValueError, AttributeError, KeyError):  # a folder that is not as it should be is told when loaded
         return ()
+
+
+def prompts_in(file: Path) -> dict[str, str]:
+    """Return class -> prompt, as a JSON file has them.
+
+    Raises:
+        UserError: there is no such file, or something else is in it.
+    """
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}; expected JSON: " + PROMPTS) from None
+    if not isinstance(found, dict) or not all(isinstance(each, str) and each for each in found.values()):
+        raise UserError(f"{file}: got something else, expected " + PROMPTS)
+    return found
 
 
 def _namespace(file: Path) -> SimpleNamespace:

@@ -4,10 +4,11 @@ import contextlib
 import functools
 import io
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dp.utils.errors import Stopped, UserError
@@ -15,13 +16,16 @@ from dp.utils.errors import Stopped, UserError
 WORD = 30.0  # seconds that a process leaves the others to tell what is wrong, and to end
 
 
-def parsed(command: Callable[..., Any], prog: str, words: Sequence[str]) -> Callable[[], Any]:
+def parsed(
+    command: Callable[..., Any], prog: str, words: Sequence[str], headings: Mapping[str, str] | None = None
+) -> Callable[[], Any]:
     """Return the call of a command that its words ask for.
 
     Args:
         command: annotated, with a docstring that says what its arguments are.
         prog: the name to show.
         words: the command line.
+        headings: option -> what its help puts above it.
 
     Raises:
         UserError: the words are not arguments of the command; the line is what tyro says in a box.
@@ -34,14 +38,28 @@ def parsed(command: Callable[..., Any], prog: str, words: Sequence[str]) -> Call
 
     import tyro
 
-    boxes = io.StringIO()
+    boxes, said = io.StringIO(), io.StringIO()
+    helping = bool(headings) and not {"-h", "--help"}.isdisjoint(words)
     try:
-        with contextlib.redirect_stderr(boxes):
+        with contextlib.redirect_stderr(boxes), contextlib.redirect_stdout(said if helping else sys.stdout):
             return tyro.cli(bound, prog=prog, args=words)
     except SystemExit as end:
         if not end.code:
+            if helping:
+                print(_with_headings(said.getvalue(), headings or {}), end="")
             raise
     raise UserError(f"{_first_paragraph(boxes.getvalue())}; {prog} --help lists the settings")
+
+
+def _with_headings(text: str, headings: Mapping[str, str]) -> str:
+    """Put headings into a help of tyro, and lines of options that stand alone right under each other."""
+    found: list[str] = []
+    for line in re.sub(r"\n{2,}(?=--)", "\n", text).splitlines():
+        option = line.strip().partition(" ")[0].rstrip(",")
+        if option in headings and line.startswith(" "):
+            found += ["", f" {headings[option]}"]
+        found.append(line.rstrip())
+    return "\n".join(found) + "\n"
 
 
 def _first_paragraph(box: str) -> str:

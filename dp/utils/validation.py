@@ -158,3 +158,9 @@ def _missing(wanted: dict[str, Any], found: dict[str, Any], inside: str = "") ->
         elif isinstance(value, dict):
             names += _missing(value, found[name], f"{inside}{name}.")
     return names
+
+
+def check_template(template: str) -> None:
+    """Raise UserError unless a template of prompts has one place {}, or more, for the name of the class."""
+    if "{}" not in template or "{" in template.replace("{}", "") or "}" in template.replace("{}", ""):
+        raise UserError(f'template: got "{template}", expected a text with {{}} where the name of the class goes')

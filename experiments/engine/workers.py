@@ -31,6 +31,7 @@ def _start_worker(progress: Any) -> None:
     _progress = progress
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.environ["TQDM_DISABLE"] = "1"  # bars are the parent's
     torch.set_num_threads(1)
 
 

@@ -2,23 +2,19 @@
 
 import base64
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
-from scipy.optimize import linear_sum_assignment
 
+from dp.generation.pool_map import GREY, layer_of, on_a_grid
 from dp.utils.errors import UserError
 from experiments.engine.practice_runs import SHEET_COLUMNS
 from experiments.engine.results import load
 from paper_figures.drawing.pictures import decode, mosaic
 
-ROOM = 1.35  # places on the map of a pool per image
-SHAPE = 1.75  # its width over its height
 WIDTH, HEIGHT, MARGIN = 320, 190, 30  # of the accuracy curve, in its own units
-GREY = (140, 140, 140)  # the initial pool
 
 
 def guidance_frames(profile: str) -> list[dict[str, Any]]:
@@ -71,7 +67,7 @@ def growth() -> dict[str, Any] | None:
     ramp = colormaps["plasma"](0.3 + 0.55 * np.arange(last) / last)[:, :3]
     colours = [GREY, *(tuple(map(int, np.round(255 * colour))) for colour in ramp)]
     layers = [
-        _png(_layer(images[rounds == k], places[rounds == k], across, down, colour), optimize=True)
+        _png(layer_of(images[rounds == k], places[rounds == k], across, down, colour), optimize=True)
         for k, colour in enumerate(colours)
     ]
     added = run["config"]["n_per_round"]
@@ -87,26 +83,6 @@ def growth() -> dict[str, Any] | None:
     }
 
 
-def on_a_grid(points: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Return each point's own place on a grid, as close to the point as all together allow.
-
-    The assignment of least squared distance, so that no image is moved further for having come later.
-
-    Args:
-        points: float [n, 2].
-
-    Returns:
-        places int [n, 2] (column, row), and the grid's columns and rows.
-    """
-    across = max(2, round((ROOM * len(points) * SHAPE) ** 0.5))
-    down = max(2, -(-round(ROOM * len(points)) // across))
-    low, high = np.percentile(points, 1, axis=0), np.percentile(points, 99, axis=0)
-    scaled = np.clip((points - low) / np.maximum(high - low, 1e-9), 0, 1) * (across - 1, down - 1)
-    grid = np.stack(np.meshgrid(np.arange(across), np.arange(down)), -1).reshape(-1, 2)
-    _, chosen = linear_sum_assignment(((scaled[:, None] - grid[None]) ** 2).sum(-1))
-    return grid[chosen], across, down
-
-
 def _images(sheet: str, count: int) -> np.ndarray:
     """Return the images of a sheet of squares in rows: uint8 [n, side, side] or, of colour, [n, side, side, 3]."""
     picture = decode(sheet)
@@ -115,21 +91,6 @@ def _images(sheet: str, count: int) -> np.ndarray:
     rows = picture.shape[0] // side
     split = picture.reshape(rows, side, columns, side, *picture.shape[2:]).swapaxes(1, 2)
     return split.reshape(-1, side, side, *picture.shape[2:])[:count]
-
-
-def _layer(images: np.ndarray, places: np.ndarray, across: int, down: int, colour: Sequence[int]) -> np.ndarray:
-    """Return one addition's images at their places, in its colour; grey ones by their ink, transparent elsewhere."""
-    side = images.shape[1]
-    canvas = np.zeros((down * side, across * side, 4), np.uint8)
-    canvas[..., :3] = colour
-    for image, (column, row) in zip(images, places, strict=True):
-        here = canvas[row * side : (row + 1) * side, column * side : (column + 1) * side]
-        if image.ndim == 2:
-            here[..., 3] = image
-        else:
-            here[..., 3] = 255
-            here[2:-2, 2:-2, :3] = image[2:-2, 2:-2]  # a frame in the round's colour
-    return canvas
 
 
 def _curve(results: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """build/report.html: every figure and table, its caption, the published claims and what was measured. One file.
 
-This module gathers what is shown; template.html lays it out, report.css and report.js beside it are its look.
+This module gathers what is shown; template.html lays it out, report.css beside it is its look.
 """
 
 import base64
@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dp.generation import pool_map
 from dp.utils.files import atomic
 from dp.utils.provenance import provenance
 from experiments.verdicts import as_json, verdicts
@@ -21,6 +22,7 @@ from paper_figures.report.effort import full_scale
 from paper_figures.report.look import growth, guidance_frames
 from paper_figures.report.sources import Source, remarks, source
 
+SLIDERS = Path(pool_map.__file__).with_name("sliders.js")
 HERE = Path(__file__).parent
 TITLE = "Deliberate Practice: every figure beside the published numbers"
 OPENING = (
@@ -71,7 +73,7 @@ def rendered(profile: str, found: Mapping[str, Sequence[Shown]], figures: Path, 
         title=TITLE,
         css=(HERE / "report.css").read_text(),
         loop=(HERE / "loop.svg").read_text(),
-        script=(HERE / "report.js").read_text(),
+        script=SLIDERS.read_text(),
         opening=f"{OPENING} {answer(claims)} {SCALE}",
         smoke=profile == "smoke",
         tally=tally(claims),

@@ -111,6 +111,7 @@ SOURCES = {
     "pipeline": "folder",
     "classes": ("cat", "dog"),
     "class_list": "imagenet100",
+    "prompts": "prompts.json",
     "template": "a {}",
     "precision": "float16",
     "generation_batch": 5,

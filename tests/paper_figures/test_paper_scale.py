@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from dp.cli.run import of_row
+from dp.cli.practise import of_row
 from dp.config import PracticeConfig
 from dp.paper.row import key
 from dp.paper.rows import ROWS

@@ -1,6 +1,7 @@
 """The command line as a user has it."""
 
 import base64
+import csv
 import io
 import json
 import os
@@ -16,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dp.__main__ import COMMANDS, main
+from dp.__main__ import ALSO, COMMANDS, main
+from dp.cli.run import HEADINGS
 from dp.data.fashion_mnist import CLASSES
 from dp.data.fashion_mnist import test_images as real_images
 from dp.pool.folder import PoolFolder
@@ -42,7 +44,7 @@ def test_help_says_what_there_is(capsys, command):
 
 
 def test_a_command_that_there_is_not_is_named(capsys):
-    with pytest.raises(UserError, match=r"command: got rnu, expected run, generate, .*fit-decoder; dp --help"):
+    with pytest.raises(UserError, match=r"command: got rnu, expected run, generate, .*completion; dp --help"):
         main(["rnu", "folder"])
     with pytest.raises(SystemExit) as ended:
         main([])
@@ -51,11 +53,44 @@ def test_a_command_that_there_is_not_is_named(capsys):
 
 def test_help_waits_for_no_library():
     """Help, and handing a run to a cluster, have no use for what makes images."""
-    for words, absent in ((["--help"], {"torch"}), (["submit", "--help"], {"diffusers", "timm", "torchvision"})):
+    for words, absent in (
+        (["run", "--help"], {"torch", "numpy"}),
+        (["run", "X", "--omga", "3"], {"torch", "numpy"}),
+        (["submit", "--help"], {"diffusers", "timm", "torchvision"}),
+    ):
         command = [sys.executable, "-X", "importtime", "-m", "dp", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
         assert "dp.utils.errors" in imported and not absent & imported
+
+
+def test_the_help_of_a_run_begins_with_what_one_needs_first(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    first, options = text.split("Started by torchrun")
+    shown = [line.partition(" ")[0] for line in first.splitlines()]
+    needed = [name for name in shown if name.startswith("--")]
+    assert len(needed) == 10 and shown[shown.index(needed[0]) :][:10] == needed  # no gaps between them
+    for name in needed:
+        assert ALSO["run"].get(name, name) in options, name
+    for option, heading in HEADINGS.items():
+        assert f"\n\n {heading}\n  {option} " in options or f"\n\n {heading}\n  {option}," in options, heading
+
+
+def test_a_shell_completes_every_command_and_setting(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["completion", "bash"])
+    printed = capsys.readouterr().out
+    assert not ended.value.code and "complete -F" in printed
+    for word in (*COMMANDS, "--n-initial", "--omegas"):
+        assert f"'{word}'" in printed or f'"{word}"' in printed, word
+
+
+def test_names_are_the_same_in_every_command(capsys, tmp_path):
+    main(["run", str(tmp_path / "run"), *SHORT[:-2], "--omega", "0.7", "--steps=3", "--dry-run"])
+    config = json.loads(capsys.readouterr().out.rpartition("}")[0] + "}")["config"]
+    assert config["guidance"]["omega"] == 0.7 and config["inference_steps"] == 3
 
 
 def test_a_dry_run_changes_nothing(capsys, tmp_path):
@@ -126,6 +161,9 @@ def test_a_grid_shows_the_same_seeds_through_the_eyes_of_the_runs_learners(run, 
     error = found["hardness"]["error"]
     assert [error[k][k] for k in range(2) if found["hardness"]["misclassified"][k]] != []
     assert all(error[k][k] == 100 for k in range(2) if found["hardness"]["misclassified"][k])
+    page = (folder / "grid.html").read_text()
+    assert page.count("<figure ") == 4 and page.count("<img ") == 4 * 4 + 3  # grids; a layer for each round
+    assert all(png in page for png in pictures[last, 0.4])
 
 
 def decoded(png: str) -> torch.Tensor:
@@ -242,16 +280,28 @@ def test_a_run_that_ends_short_of_its_size_says_so(capsys, tmp_path):
     assert "short of its final size: patience asked for 0 of 1 additions" in capsys.readouterr().out
 
 
-def test_tensorboard_that_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch):
+def test_a_log_whose_library_is_not_installed_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="tensorboard: not installed"):
-        main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
+    with pytest.raises(UserError, match="log: wandb is not installed; pip install wandb"):
+        main(["run", str(tmp_path / "run"), *SHORT, "--log", "csv", "wandb"])
     assert not (tmp_path / "run").exists()
 
 
-def test_tensorboard_has_the_run(tmp_path):
-    main(["run", str(tmp_path / "run"), *SHORT, "--tensorboard"])
+def test_logs_have_the_run(tmp_path):
+    main(["run", str(tmp_path / "run"), *SHORT, "--log", "csv", "tensorboard"])
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+    rows = list(csv.DictReader((tmp_path / "run" / "csv" / "run.csv").open()))
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [{name: float(value) for name, value in row.items()} for row in rows] == logged
+    (addition,) = csv.DictReader((tmp_path / "run" / "csv" / "additions.csv").open())
+    (recorded,) = json.loads((tmp_path / "run" / "result.json").read_text())["additions"]
+    assert addition["trigger"] == recorded["trigger"] and addition["iteration"] == str(recorded["iteration"])
+    pool, sheets = PoolFolder.open(tmp_path / "run" / "pool"), sorted((tmp_path / "run" / "csv").glob("*.png"))
+    assert [sheet.stem for sheet in sheets] == ["round-0000", "round-0001"]
+    added = np.concatenate([image[0] for image in pool.read_round(1).images.numpy()], 1)
+    assert np.array_equal(np.array(Image.open(sheets[1]))[..., 0], added)
+    progress = json.loads((tmp_path / "run" / "progress.json").read_text())
+    assert progress["iterations"] == progress["of"] == 20 and progress["seconds_left"] == 0
 
 
 def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path, capsys):

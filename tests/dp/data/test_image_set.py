@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features
+from datasets import Image as Picture
 from PIL import Image
 
-from dp.data.image_set import image_folder
+from dp.data.image_set import image_dataset, image_folder
 from dp.data.image_tree import ImageTree
 from dp.utils.errors import UserError
 
@@ -62,3 +64,30 @@ def test_what_is_wrong_with_a_folder_is_named(pictures, harm, message):
     harm(pictures)
     with pytest.raises(UserError, match=message):
         image_folder(pictures, ("cat", "dog"))
+
+
+def dataset_of(pictures: Path, names: list[str]) -> Dataset:
+    """The same pictures as a data set of Hugging Face."""
+    features = Features(photo=Picture(), kind=ClassLabel(names=names))
+    files = sorted(pictures.rglob("*.*"))
+    labels = [names.index(file.parent.name) for file in files]
+    return Dataset.from_dict({"photo": [str(file) for file in files], "kind": labels}, features)
+
+
+def test_a_data_set_gives_what_its_pictures_in_folders_give(pictures, tmp_path):
+    folder = image_folder(pictures, ("cat", "dog"), (3, 16, 16))
+    dataset = dataset_of(pictures, ["dog", "cat"])
+    dataset.save_to_disk(tmp_path / "saved")
+    for found in (
+        image_dataset(dataset, ("cat", "dog"), (3, 16, 16)),
+        image_folder(tmp_path / "saved", ("cat", "dog"), (3, 16, 16)),
+    ):
+        order = found.labels.argsort(stable=True)
+        assert torch.equal(found.labels[order], folder.labels) and torch.equal(found.images[order], folder.images)
+    with pytest.raises(UserError, match=r"dataset: got the classes dog, cat, expected cat, bird"):
+        image_dataset(dataset, ("cat", "bird"))
+    with pytest.raises(UserError, match="dataset: got 0 columns of ClassLabel among photo, expected one"):
+        image_dataset(dataset.remove_columns("kind"))
+    (tmp_path / "saved" / "state.json").write_text("{}")
+    with pytest.raises(UserError, match=r"saved: .*; restore it from a copy"):
+        image_folder(tmp_path / "saved", ("cat", "dog"))

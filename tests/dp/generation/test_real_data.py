@@ -9,7 +9,7 @@ import torch
 
 from dp.__main__ import main
 from dp.cli import run as run_command
-from dp.cli.run import of_row
+from dp.cli.practise import of_row
 from dp.config import PracticeConfig
 from dp.data.image_set import ImageSet
 from dp.data.imagenet import folders_of, open_set

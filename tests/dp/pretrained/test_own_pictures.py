@@ -51,8 +51,14 @@ def test_grey_pictures_have_one_channel(tmp_path):
 
 def test_batches_hold_as_many_pixels_at_any_size():
     config = GeneratorConfig()
-    assert sized(config, 32) == config
-    assert sized(config, 64).vae_batch == config.vae_batch // 4 and sized(config, 64).unet_batch == 32
+    assert sized(config, 32, 10_000) == config
+    larger = sized(config, 64, 10_000)
+    assert larger.vae_batch == config.vae_batch // 4 and larger.unet_batch == 32
+
+
+def test_few_pictures_have_settings_of_their_own_unless_some_were_given():
+    few = sized(GeneratorConfig(unet_iterations=4000), 32, 144)
+    assert few.vae_iterations == 1000 and few.vae_batch == 16 and few.unet_iterations == 4000
 
 
 @pytest.mark.parametrize(

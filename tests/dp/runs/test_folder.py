@@ -313,7 +313,7 @@ class NoImages:
 
     num_classes = 10
 
-    def generate(self, labels, seeds, learner=None, guidance=None, other=None, round_=0, progress=None) -> Samples:
+    def generate(self, labels, seeds, learner=None, guidance=None, other=None, round_=0) -> Samples:
         none, nan = torch.zeros_like(labels), torch.full(labels.shape, torch.nan)
         images = torch.zeros(len(labels), 1, 32, 32, dtype=torch.uint8)
         return Samples(

@@ -9,11 +9,11 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dp.cli.run import Storage
 from dp.config import PracticeConfig, config_from
 from dp.guidance.guidance import GuidanceConfig
 from dp.practice.compute import Compute
 from dp.runs.inputs import Source, source_from
+from dp.runs.settings import Storage
 from dp.utils.errors import UserError
 from dp.utils.validation import Count, Settings, checked, partial_settings
 
