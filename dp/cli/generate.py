@@ -12,6 +12,7 @@ from dp.cli.pool import Folder, pool_command
 from dp.cli.prune import _learner
 from dp.cli.run import source_settings
 from dp.config import PracticeConfig
+from dp.generation.guided_batch import fit_guided_batch
 from dp.guidance.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
 from dp.pool.shards import Encoding, Layout
@@ -60,6 +61,8 @@ def generate(
         raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
+    if learner is not None:
+        fit_guided_batch(generator, learner, guidance)
     names, shape = source.names(), source.image_shape(generator)
     check_room(pool_need(pool, [count], Layout(names, shape, encoding=encoding)))
     if processes.rank() == 0:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import torch
 from diffusers import AutoencoderTiny
 from pydantic import Field
+from torch import nn
 
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
@@ -44,6 +45,7 @@ class Source(Settings):
     template: Text = "{}"  # of the prompts, {} standing for the name
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
     generation_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # made at once; 0: as many as memory is sure to hold
+    guided_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # the same of guided images; 0: on a GPU one is tried first
     side: SideOrZero = 0  # images are kept and seen at side x side pixels; 0: as the pipeline makes them
     real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
 
@@ -89,6 +91,9 @@ class Source(Settings):
             return bundled_generator(config)
         names, dtype = self.names(), getattr(torch, self.precision)
         pipe = load_pipeline(self.pipeline, dtype).to(best_device())
+        for part in pipe.components.values():
+            if isinstance(part, nn.Module):
+                part.requires_grad_(False)  # gradients are asked for in the input alone
         generator = Generator(
             pipe,
             config.guidance_scale,
@@ -98,6 +103,7 @@ class Source(Settings):
             self.template,
             None if config.decoder == "vae" else load_decoder(config.decoder, dtype),
             self.side or None,
+            self.guided_batch or None,
         )
         if config.rounds:
             generator.check_guidance(config.guidance)
@@ -240,7 +246,8 @@ def source_from(values: dict[str, Any]) -> Source:
     Raises:
         UserError: a setting is unknown or missing, or out of range.
     """
-    return settings_from(Source, values)
+    newer = {"guided_batch": 0}  # settings that older versions did not write
+    return settings_from(Source, newer | values if isinstance(values, dict) else values)
 
 
 def pipeline_classes(folder: Path) -> tuple[str, ...]:

@@ -299,7 +299,7 @@ def test_a_guided_batch_that_does_not_fit_is_made_smaller_by_the_same_command(tm
         with RunFolder.open(tmp_path, settings, config, CLASSES, (1, 32, 32), shard_size=8) as store:
             run_practice(config, generator, real_images(), None, store=store)
 
-    with pytest.raises(UserError, match=r"batch_size: 10 images at once do not fit .*; give a smaller one"):
+    with pytest.raises(UserError, match=r"guided_batch: 10 guided images at once do not fit .*; give a smaller one"):
         run_with(10)
     initial = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool" / "round-0000").iterdir()}
     assert len(initial) == 6 and PoolFolder.open(tmp_path / "pool").rounds == [40]
