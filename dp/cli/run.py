@@ -143,7 +143,15 @@ def run(
     check(shape)
     batch = getattr(generator, "batch_size", 1)
     with RunFolder.open(
-        folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory, batch=batch
+        folder,
+        settings,
+        config,
+        names,
+        shape,
+        encoding=encoding,
+        in_memory=in_memory,
+        batch=batch,
+        guided_batch=lambda: getattr(generator, "guided_batch", batch),  # known when one has been tried
     ) as store:
         if not result.exists():
             total, mute = config.iterations * (1 + len(config.branch_sizes)), processes.rank() > 0

@@ -27,7 +27,7 @@ from dp.utils.seeding import STRENGTH, stream
 PLAIN = GuidanceConfig(omega=0.0)
 
 
-class OutOfMemory(UserError):
+class OutOfMemoryError(UserError):
     """So many images at once do not fit the device's memory."""
 
 
@@ -230,7 +230,7 @@ class Generator:
         except torch.OutOfMemoryError:
             name, option = ("guided_batch", "--guided-batch") if guided else ("batch_size", "--generation-batch")
             kind = "guided images" if guided else "images"
-            raise OutOfMemory(
+            raise OutOfMemoryError(
                 f"{name}: {size} {kind} at once do not fit the memory of {device}; give a smaller one (dp: {option})"
             ) from None
         before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dp.generation.generator import Generator, OutOfMemory
+from dp.generation.generator import Generator, OutOfMemoryError
 from dp.guidance.guidance import GuidanceConfig
 from dp.guidance.objectives import Learner
 from dp.guidance.unet_gradient import networks_of
@@ -100,7 +100,7 @@ def peak_of(generator: Generator, learner: Learner, guidance: GuidanceConfig) ->
     torch.cuda.reset_peak_memory_stats()
     try:
         trial.generate([0] * trial.guided_batch, range(trial.guided_batch), learner, guidance, learner)
-    except OutOfMemory:
+    except OutOfMemoryError:
         return None
     finally:
         torch.cuda.empty_cache()

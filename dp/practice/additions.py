@@ -25,7 +25,6 @@ from dp.utils.device import best_device
 from dp.utils.errors import UserError
 from dp.utils.seeding import image_seed
 
-
 OF_TRAINING = 5  # times the learner's weights: their average, gradients, buckets of these and AdamW's two moments
 
 

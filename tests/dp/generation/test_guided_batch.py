@@ -75,7 +75,9 @@ def test_a_batch_that_does_not_fit_is_checkpointed_and_then_halved(stable_diffus
     assert generator.batch_size == 32
 
 
-@pytest.mark.parametrize(("given", "room", "advice"), [(64, 100, "16 do: give --guided-batch 16"), (None, 4, "bfloat16")])
+@pytest.mark.parametrize(
+    ("given", "room", "advice"), [(64, 100, "16 do: give --guided-batch 16"), (None, 4, "bfloat16")]
+)
 def test_what_cannot_fit_is_told_before_anything_is_made(stable_diffusion, monkeypatch, given, room, advice):
     generator = simulated(stable_diffusion, monkeypatch, room, given)
     with pytest.raises(UserError, match=f"guided_batch: {given or 32} guided images at once do not fit .*{advice}"):
