@@ -15,11 +15,13 @@ from dp.config import PracticeConfig
 from dp.generation.guided_batch import fit_guided_batch
 from dp.guidance.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
+from dp.pool.rounds import make_round
 from dp.pool.shards import Encoding, Layout
 from dp.practice.additions import classes_of
 from dp.runs.disk_space import check_room, pool_need
 from dp.runs.inputs import Source
 from dp.runs.load import learner_of
+from dp.samples import Samples
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
 from dp.utils.folders import renew
@@ -84,16 +86,15 @@ def generate(
     processes.wait()
     if processes.rank() > 0:
         folder = PoolFolder.open(pool, writable=True, rank=processes.rank())
-    with folder:
-        missing = folder.shards_missing(0, count, processes.rank(), processes.world())
-        for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
+    with folder, tqdm(desc="images", total=-(-count // processes.world()), disable=processes.rank() > 0) as bar:
+
+        def make(slots: range) -> Samples:
             labels = torch.tensor(slots) % classes_of(generator)
-            seeds = [image_seed(seed, 0, slot) for slot in slots]
-            progress = "images" if processes.rank() == 0 else None
-            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance, progress=progress))
-        processes.wait()
-        if processes.rank() == 0:
-            folder.commit(0, count)
+            samples = generator.generate(labels, [image_seed(seed, 0, slot) for slot in slots], learner, guidance)
+            bar.update(len(slots))
+            return samples
+
+        make_round(folder, 0, count, make, generator.batch_of(guidance))
     if processes.rank() == 0:
         pool_command("show", pool)
     processes.leave()

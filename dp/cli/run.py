@@ -26,6 +26,7 @@ from dp.practice.state import State
 from dp.runs.disk_space import check_room, free, run_need, size
 from dp.runs.folder import RunFolder
 from dp.runs.inputs import OWN_DECODERS, Source, source_from
+from dp.runs.memory_room import check_memory, pool_memory
 from dp.runs.paths import result_file
 from dp.runs.result import REMEDY, read_result
 from dp.utils import distributed as processes
@@ -115,6 +116,10 @@ def run(
             need = run_need(folder, config, Layout(names, shape, encoding=encoding))
             if say:
                 print(f"to be written to {need}, {size(free(need))} free")
+                if in_memory:  # of this machine nothing is said: another one may run this
+                    print(f"memory: about {size(pool_memory(config.final_size, shape))} a process for the images")
+            elif in_memory:
+                check_memory(config.final_size, shape)
             check_room(need)
 
     if dry_run:
@@ -136,6 +141,7 @@ def run(
     my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     generator = source.origin(config, imagenet)
+    compute.prepare_generator(generator)
     shape = source.image_shape(generator)
     check_crop(config, shape)
     real, held_out = source.real_sets(shape, validation, test, imagenet)
@@ -168,12 +174,19 @@ def run(
                     "settings": settings,
                     "made_by": provenance()
                     | {"processes": processes.world(), "sampler": getattr(generator, "sampler", None)}
+                    | batches_of(generator)
                     | asdict(compute),
                 }
             )
     if processes.rank() == 0:
         print(in_words(result))
     processes.leave()
+
+
+def batches_of(origin: Any) -> dict[str, int]:
+    """Return how many images were made at once, plain and guided; nothing of real ones."""
+    names = {"generation_batch": "batch_size", "guided_batch": "guided_batch"}
+    return {name: getattr(origin, each) for name, each in names.items() if hasattr(origin, each)}
 
 
 def settings_in(file: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 
 from dp.pool.folder import PoolFolder
+from dp.pool.paths import inside, portions_name
 from dp.pool.shards import encode, records
 from dp.samples import Samples
 from dp.utils.distributed import rank, summed, wait, world
@@ -31,7 +32,6 @@ def make_round(
     round_: int,
     count: int,
     make: Callable[[range], Samples],
-    scratch: Path,
     batch: int = 1,
     look: Callable[[], None] = lambda: None,
     meet: Callable[[], None] = wait,
@@ -42,7 +42,6 @@ def make_round(
         pool: open for writing in every process.
         round_, count: the next round and its images, or one that is in the pool already.
         make: slots -> their samples.
-        scratch: a folder for portions, beside the pool; gone afterwards.
         batch: images that are made at once.
         look: called before each portion; what it raises ends the work, and what is finished is kept.
         meet: waits for the other processes.
@@ -50,6 +49,7 @@ def make_round(
     Raises:
         UserError: the disk is full or cannot be written to, or a portion is damaged.
     """
+    scratch = inside(pool.folder, portions_name(round_))
     if round_ < len(pool.rounds):
         pool.shards_missing(round_, count)  # whether it is the same round
         if rank() == 0:

@@ -10,7 +10,6 @@
     log.jsonl                     one line per validation
     result.json                   outcomes and what made them; written last
 
-    portions-0003/                until round 3 is there: images of unfinished shards
 
 A checkpoint is written every one to ten minutes (see `dp.runs.checkpoints`), before every addition, and when the
 process is told to stop.
@@ -41,7 +40,7 @@ from dp.practice.interfaces import TrainingPool
 from dp.practice.state import State
 from dp.runs.checkpoints import CheckpointWriter
 from dp.runs.load import read_checkpoint
-from dp.runs.paths import checkpoint_file, learner_file, portions_folder, result_file, scores_folder
+from dp.runs.paths import checkpoint_file, learner_file, result_file, scores_folder
 from dp.runs.result import read_result
 from dp.samples import Samples
 from dp.utils.checkpoint import read_tensors, snapshot, write_tensors
@@ -158,7 +157,6 @@ class RunFolder:
             round_,
             count,
             make,
-            portions_folder(self.folder, round_),
             self._guided_batch() if guided else self._batch,
             look=lambda: self._end_if_asked(self._stop),
             meet=self._wait,

@@ -18,11 +18,6 @@ def scores_folder(folder: Path, round_: int) -> Path:
     return folder / f"scores-{round_:04d}"
 
 
-def portions_folder(folder: Path, round_: int) -> Path:
-    """Return the folder with images of a round whose shards are not complete."""
-    return folder / f"portions-{round_:04d}"
-
-
 def result_file(folder: Path) -> Path:
     """Return the file with the outcomes of a finished run."""
     return folder / "result.json"

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from dp.pool.folder import PoolFolder
+from dp.pool.paths import portions_name
+from dp.pool.repair import check
 from dp.pool.rounds import busy_share, make_round, portions, portions_in, without
 from dp.utils.errors import UserError
 from tests.dp.pool.example import CLASSES, made
@@ -59,9 +61,9 @@ def test_a_shard_put_together_has_the_bytes_of_one_written_as_a_whole(tmp_path, 
         asked.append(slots)
         return made(0, slots)
 
-    make_round(pools[1], 0, 450, make, tmp_path / "portions", batch=60)
+    make_round(pools[1], 0, 450, make, batch=60)
     assert asked == [range(0, 120), range(120, 240), range(240, 300), range(300, 420), range(420, 450)]
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()].count("portions") == 0
+    assert check(pools[1]) == []  # nothing is left
     for path in (tmp_path / "a").rglob("*.parquet"):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
     read, known = pools[1].read(), pools[1].records(0)
@@ -91,16 +93,16 @@ def test_a_round_that_was_broken_off_goes_on_with_its_portions_whatever_the_batc
         return made(0, slots)
 
     with pytest.raises(EnoughError):
-        make_round(pool, 0, 700, make, tmp_path / "portions", batch=50, look=until(3))
-    assert portions_in(tmp_path / "portions") == [range(0, 100), range(100, 200), range(200, 300)]
-    make_round(pool, 0, 700, make, tmp_path / "portions", batch=40)
+        make_round(pool, 0, 700, make, batch=50, look=until(3))
+    assert portions_in(tmp_path / "pool" / portions_name(0)) == [range(0, 100), range(100, 200), range(200, 300)]
+    make_round(pool, 0, 700, make, batch=40)
     assert all(a.stop <= b.start for a, b in pairwise(asked)) and asked[3].start == 300
     whole = made(0, range(700))
     assert torch.equal(pool.read().images, whole.images)
 
 
 def test_a_damaged_portion_is_named_and_made_again(tmp_path):
-    pool, scratch = new(tmp_path / "pool", 300), tmp_path / "portions"
+    pool, scratch = new(tmp_path / "pool", 300)
 
     def damaged(slots: range):
         if slots.start == 200:
@@ -109,6 +111,6 @@ def test_a_damaged_portion_is_named_and_made_again(tmp_path):
         return made(0, slots)
 
     with pytest.raises(UserError, match=r"0-100\.parquet: damaged, and removed .*; the same command makes it again"):
-        make_round(pool, 0, 300, damaged, scratch)
+        make_round(pool, 0, 300, damaged)
     make_round(pool, 0, 300, lambda slots: made(0, slots), scratch)
     assert torch.equal(pool.read().images, made(0, range(300)).images)
