@@ -13,7 +13,7 @@ from dp.utils.errors import UserError
 
 MAX_BATCH = 50  # more at once is no faster on a CPU, and an addition of 50 would be filled up
 # Numbers in memory for each number of an image, plain, and guided through network and VAE without gradient
-# checkpointing: counted for Stable Diffusion 1.5 at 512 pixels (benchmarks/scale.py), rounded up.
+# checkpointing: counted for Stable Diffusion 1.5 at 512 pixels (benchmarks/guided_memory.py), rounded up.
 PLAIN_NUMBERS, GUIDED_NUMBERS = 260, 3000
 
 
