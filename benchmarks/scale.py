@@ -72,6 +72,9 @@ BATCH = 32
 VALIDATION, BETWEEN, SHARE = 5_000 // 32, 64_000 // 2_048, 2_048 // 32
 
 
+Call = Callable[[], object]
+
+
 def noise(count: int, shape: tuple[int, int, int] = (1, 32, 32)) -> Samples:
     """Return images of noise and their records."""
     rng, zeros = torch.Generator().manual_seed(0), torch.zeros(count)
@@ -88,15 +91,10 @@ def noise(count: int, shape: tuple[int, int, int] = (1, 32, 32)) -> Samples:
     )
 
 
-def in_turns(
-    first: Callable[[], object],
-    second: Callable[[], object],
-    turns: int,
-    clock: Callable[[], float] = time.perf_counter,
-) -> float:
+def in_turns(first: Call, second: Call, turns: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Return the median of the ratios of the times of two calls, taken in turns after one of each to warm up."""
 
-    def seconds(call: Callable[[], object]) -> float:
+    def seconds(call: Call) -> float:
         began = clock()
         call()
         return clock() - began
@@ -274,9 +272,7 @@ def round_minutes(sizes: tuple[int, ...], processes: int = 32, images: int = 13_
                     pool.write(0, slots.start, layout_samples[slots.start : slots.stop])
                 pool.gather(0, count)
                 pool.commit(0, count)
-                shards = {
-                    0: Records(torch.zeros(count, WIDTH, dtype=torch.int64), torch.zeros(1, 5, dtype=torch.int64))
-                }
+                rows, shard = torch.zeros(count, WIDTH, dtype=torch.int64), torch.zeros(1, 5, dtype=torch.int64)
                 one = replace(pool.layout, shard_size=count)
                 began = time.perf_counter()
                 records = gathered({0: Records(rows, shard)}, count, one)

@@ -123,7 +123,8 @@ def without(slots: range, done: list[range]) -> Iterator[range]:
 def _of_all(mine: list[range], count: int, shard_size: int) -> list[range]:
     """Return the slots of the shards that are missing to any process."""
     flags = torch.zeros(-(-count // shard_size), dtype=torch.int64)
-    flags[[slots.start // shard_size for slots in mine]] = 1
+    for slots in mine:
+        flags[slots.start // shard_size] = 1
     numbers = summed(flags).nonzero().flatten().tolist()
     return [range(k * shard_size, min((k + 1) * shard_size, count)) for k in numbers]
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dp.learner.augment import ResizedCrop, Shift
 from dp.pool.folder import PoolFolder
 from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
@@ -62,6 +63,17 @@ def test_rows_and_draws_are_those_of_a_pool_in_memory(tmp_path):
                     assert torch.equal(ours, theirs) and ours.dtype == theirs.dtype
             for pool in (disk, memory):
                 pool.append(some(20, 2))
+
+
+@pytest.mark.parametrize("kind", [Shift, ResizedCrop])
+def test_crops_of_the_decoding_threads_are_those_of_a_whole_batch(tmp_path, kind):
+    with write(tmp_path / "pool", 2) as folder:
+        index, rng = torch.arange(40).flip(0), torch.Generator().manual_seed(0)
+        crop = kind.draw(40, SHAPE[1:], 12, rng)
+        disk, memory = DiskPool(folder, 2), Pool(concatenate([some(20, 0), some(20, 1)]))
+        whole = crop(memory.rows(index)[0], slice(0, 40))
+        for pool in (disk, memory):
+            assert torch.equal(pool.rows(index, crop)[0], whole)
 
 
 def test_a_shard_that_goes_or_changes_while_a_run_reads_it_is_named(tmp_path):

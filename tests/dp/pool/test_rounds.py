@@ -10,14 +10,19 @@ from dp.pool.folder import PoolFolder
 from dp.pool.paths import portions_name
 from dp.pool.repair import check
 from dp.pool.rounds import busy_share, make_round, portions, portions_in, without
+from dp.samples import Samples
 from dp.utils.errors import UserError
-from tests.dp.pool.example import CLASSES, made
+from tests.dp.pool.example import CLASSES, SHAPE, made, same
 
-SHAPE = made(0, range(1)).images.shape[1:]
+WHOLE = made(0, range(700))
+
+
+def make(slots: range) -> Samples:
+    return WHOLE[slots.start : slots.stop]
 
 
 def new(folder: Path, shard_size: int) -> PoolFolder:
-    return PoolFolder.create(folder, CLASSES, tuple(SHAPE), shard_size)
+    return PoolFolder.create(folder, CLASSES, SHAPE, shard_size)
 
 
 @pytest.mark.parametrize("processes", [1, 3, 32])
@@ -51,17 +56,17 @@ def test_slots_that_are_there_are_not_made_again():
 
 @pytest.mark.parametrize("encoding", ["PNG", "JPEG"])
 def test_a_shard_put_together_has_the_bytes_of_one_written_as_a_whole(tmp_path, encoding):
-    pools = [PoolFolder.create(tmp_path / name, CLASSES, tuple(SHAPE), 300, encoding=encoding) for name in "ab"]
+    pools = [PoolFolder.create(tmp_path / name, CLASSES, SHAPE, 300, encoding=encoding) for name in "ab"]
     for slots in pools[0].shards_missing(0, 450):
-        pools[0].write(0, slots.start, made(0, slots))
+        pools[0].write(0, slots.start, make(slots))
     pools[0].commit(0, 450)
     asked = []
 
-    def make(slots: range):
+    def asking(slots: range) -> Samples:
         asked.append(slots)
-        return made(0, slots)
+        return make(slots)
 
-    make_round(pools[1], 0, 450, make, batch=60)
+    make_round(pools[1], 0, 450, asking, batch=60)
     assert asked == [range(0, 120), range(120, 240), range(240, 300), range(300, 420), range(420, 450)]
     assert check(pools[1]) == []  # nothing is left
     for path in (tmp_path / "a").rglob("*.parquet"):
@@ -88,17 +93,16 @@ def test_a_round_that_was_broken_off_goes_on_with_its_portions_whatever_the_batc
 
     pool, asked = new(tmp_path / "pool", 500), []
 
-    def make(slots: range):
+    def asking(slots: range) -> Samples:
         asked.append(slots)
-        return made(0, slots)
+        return make(slots)
 
     with pytest.raises(EnoughError):
-        make_round(pool, 0, 700, make, batch=50, look=until(3))
+        make_round(pool, 0, 700, asking, batch=50, look=until(3))
     assert portions_in(tmp_path / "pool" / portions_name(0)) == [range(0, 100), range(100, 200), range(200, 300)]
-    make_round(pool, 0, 700, make, batch=40)
+    make_round(pool, 0, 700, asking, batch=40)
     assert all(a.stop <= b.start for a, b in pairwise(asked)) and asked[3].start == 300
-    whole = made(0, range(700))
-    assert torch.equal(pool.read().images, whole.images)
+    assert same(pool.read(), WHOLE)
 
 
 def test_a_damaged_portion_is_named_and_made_again(tmp_path):
@@ -108,9 +112,9 @@ def test_a_damaged_portion_is_named_and_made_again(tmp_path):
         if slots.start == 200:
             path = scratch / "0-100.parquet"
             path.write_bytes(path.read_bytes()[:-30])
-        return made(0, slots)
+        return make(slots)
 
     with pytest.raises(UserError, match=r"0-100\.parquet: damaged, and removed .*; the same command makes it again"):
         make_round(pool, 0, 300, damaged)
-    make_round(pool, 0, 300, lambda slots: made(0, slots), scratch)
-    assert torch.equal(pool.read().images, made(0, range(300)).images)
+    make_round(pool, 0, 300, make, scratch)
+    assert same(pool.read(), WHOLE[:300])
