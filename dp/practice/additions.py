@@ -104,7 +104,7 @@ def image_maker(
 
 def try_guided_batch(config: PracticeConfig, generator: ImageGenerator, net: nn.Module | None) -> None:
     """Make a guided batch on a GPU before anything else, so that one that does not fit is told before the training."""
-    if not config.rounds or not isinstance(generator, Generator):
+    if not config.rounds or not isinstance(generator, Generator) or best_device().type != "cuda":
         return
     channels = image_shape_of(generator.pipe)[0]
     with torch.random.fork_rng():

@@ -47,7 +47,7 @@ class Compute(Settings):
 
     def prepare_generator(self, origin: Any) -> None:
         """Lay out and compile the parts of a generator that take its time, in place; nothing for real images."""
-        if not isinstance(origin, Generator):
+        if not isinstance(origin, Generator) or not (self.compile_generator or self.channels_last):
             return
         vae = getattr(origin.decode, "module", None)
         parts = [part for part in (*networks_of(origin.pipe), vae, autoencoder_of(origin.pipe)) if part is not None]

@@ -148,7 +148,6 @@ class RunFolder:
         """Return the samples of a round: shards that are there already are kept, the others are made."""
         training, self._stops_later = self._stops_later, True
         if state is not None and rank() == 0 and round_ == len(self.shards.rounds):
-            self.checkpoints.wait()
             self._save_learner(state, round_)
         self._wait()  # no image is made before the learner that guides it is kept
         guided = state is not None and self.config.guidance.omega > 0
@@ -207,7 +206,7 @@ class RunFolder:
         self.checkpoints.look()
         if stop is not None or last or state.pending or self.checkpoints.is_due():
             self.save(state)
-        if stop is not None or last:
+        if stop is not None or last or state.pending:
             self.checkpoints.wait()
         if stop is not None:
             self._wait()  # torchrun ends them all when one has ended, and the first one is writing
