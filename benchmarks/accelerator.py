@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -31,6 +30,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dp.config import PracticeConfig
 from dp.generation.generator import Generator
@@ -69,78 +69,48 @@ class Size:
     iterations: int = 20
     channels: tuple[int, ...] = (320, 640, 1280, 1280)
     vae_channels: tuple[int, ...] = (128, 256, 512, 512)
+    text_layers: int = 12
 
 
 FULL = Size()
-SMALL = Size("vit_tiny_patch16_224", 32, 4, 32, 4, 4, 2, 2, (32, 32, 32, 32), (32, 32, 32, 32))
+SMALL = Size("vit_tiny_patch16_224", 32, 4, 32, 4, 4, 2, 2, (32, 32, 32, 32), (32, 32, 32, 32), 1)
 
 
-class Words(nn.Module):
-    """Stand for the text encoder, whose part of the time is below a hundredth: the same numbers for every prompt."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dtype_of = nn.Parameter(torch.zeros(1))
-        self.config = SimpleNamespace(use_attention_mask=False)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return the number format."""
-        return self.dtype_of.dtype
-
-    def forward(self, tokens: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor]:
-        """Map tokens [B, 77] to embeddings [B, 77, 768]."""
-        rng = torch.Generator().manual_seed(0)
-        words = torch.randn(TEXT_TOKENS, SD15_UNET["cross_attention_dim"], generator=rng)
-        return (words.to(tokens.device, self.dtype).expand(len(tokens), -1, -1),)
+def tokenizer(folder: Path) -> CLIPTokenizer:
+    """Return a tokenizer of letters; which tokens a prompt has does not matter."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=TEXT_TOKENS)
 
 
-class Tokens:
-    """Stand for the tokenizer."""
-
-    model_max_length = TEXT_TOKENS
-
-    def __call__(self, prompts: list[str], **_: Any) -> SimpleNamespace:
-        """Return as many zeros as tokens."""
-        return SimpleNamespace(input_ids=torch.zeros(len(prompts), TEXT_TOKENS, dtype=torch.int64), attention_mask=None)
-
-    def batch_decode(self, tokens: Tensor) -> list[str]:
-        """Return nothing that was cut off."""
-        return [""] * len(tokens)
-
-
-class Pipeline(StableDiffusionPipeline):
-    """Stable Diffusion whose prompts are numbers already."""
-
-    def __init__(self, unet: Any, vae: Any, scheduler: Any):
-        super(StableDiffusionPipeline, self).__init__()
-        self.register_modules(unet=unet, vae=vae, scheduler=scheduler, text_encoder=Words())
-        self.register_modules(tokenizer=None, safety_checker=None, feature_extractor=None, image_encoder=None)
-        self.tokenizer = Tokens()
-        self.vae_scale_factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        from diffusers.image_processor import VaeImageProcessor
-
-        self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
-        self.set_progress_bar_config(disable=True)
-
-
-def pipeline(size: Size) -> Pipeline:
+def pipeline(size: Size) -> StableDiffusionPipeline:
     """Return Stable Diffusion 1.5 with random weights, in bfloat16 on a GPU."""
     torch.manual_seed(0)
-    dtype = torch.bfloat16 if best_device().type == "cuda" else torch.float32
-    before = torch.get_default_dtype()
+    sizes = {"sample_size": size.pixels // 8, "block_out_channels": size.channels}
+    layers = {"num_hidden_layers": size.text_layers, "num_attention_heads": 12}
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, **layers, **ends)
+    dtype, before = torch.bfloat16 if best_device().type == "cuda" else torch.float32, torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        with torch.device(best_device()):
-            unet = UNet2DConditionModel(
-                **SD15_UNET | {"sample_size": size.pixels // 8, "block_out_channels": size.channels}
-            )
+        with tempfile.TemporaryDirectory() as folder, torch.device(best_device()):
+            unet = UNet2DConditionModel(**SD15_UNET | sizes)
             vae = AutoencoderKL(**SD15_VAE | {"block_out_channels": size.vae_channels, "sample_size": size.pixels})
-            pipe = Pipeline(unet.eval(), vae.eval(), DDIMScheduler(**SD15_SCHEDULE, clip_sample=False))
+            pipe = StableDiffusionPipeline(
+                unet=unet.eval().requires_grad_(False),
+                vae=vae.eval().requires_grad_(False),
+                text_encoder=CLIPTextModel(text).eval().requires_grad_(False),
+                tokenizer=tokenizer(Path(folder)),
+                scheduler=DDIMScheduler(**SD15_SCHEDULE, clip_sample=False),
+                safety_checker=None,
+                feature_extractor=None,
+                requires_safety_checker=False,
+            )
     finally:
         torch.set_default_dtype(before)
-    for part in (unet, vae):
-        part.requires_grad_(False)
+    pipe.set_progress_bar_config(disable=True)
     return pipe.to(best_device())
 
 
