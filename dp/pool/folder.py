@@ -295,10 +295,13 @@ class PoolFolder:
 
     def read_round(self, round_: int, images: bool = True) -> Samples:
         """Return the samples of one round in order of slots, checked as `read` does; or only their records."""
+        return concatenate([self.read_shard(shard, images) for shard in self._shards_of(round_)])
+
+    def _shards_of(self, round_: int) -> list[Listed]:
         manifest = self.manifest()
         if not 0 <= round_ < len(manifest.rounds):
             raise UserError(f"{self.folder}: asked for round {round_}, but it has {len(manifest.rounds)} rounds from 0")
-        return concatenate([self.read_shard(shard, images) for shard in manifest.of_round(round_)])
+        return manifest.of_round(round_)
 
     def content(self, listed: Listed) -> bytes:
         """Return the content of a file of the pool.
@@ -371,12 +374,12 @@ class PoolFolder:
         """
         found = self._gathered.pop(round_, None)
         if found is None:
-            manifest = self.manifest()
-            listed = manifest.of_round(round_)
+            listed = self._shards_of(round_)
             numbers = range(own_rank(), len(listed), world())
             with ThreadPoolExecutor(THREADS) as threads:
                 read = threads.map(lambda k: self._records_listed(listed[k], round_, k), numbers)
-                found = gathered(dict(zip(numbers, read, strict=True)), manifest.rounds[round_], self.layout)
+                count = sum(shard.rows for shard in listed)
+                found = gathered(dict(zip(numbers, read, strict=True)), count, self.layout)
         if keep:
             self._gathered = {round_: found}
         return found

@@ -106,7 +106,7 @@ def test_a_round_that_was_broken_off_goes_on_with_its_portions_whatever_the_batc
 
 
 def test_a_damaged_portion_is_named_and_made_again(tmp_path):
-    pool, scratch = new(tmp_path / "pool", 300)
+    pool, scratch = new(tmp_path / "pool", 300), tmp_path / "pool" / portions_name(0)
 
     def damaged(slots: range):
         if slots.start == 200:
