@@ -116,5 +116,5 @@ def test_a_damaged_portion_is_named_and_made_again(tmp_path):
 
     with pytest.raises(UserError, match=r"0-100\.parquet: damaged, and removed .*; the same command makes it again"):
         make_round(pool, 0, 300, damaged)
-    make_round(pool, 0, 300, make, scratch)
+    make_round(pool, 0, 300, make)
     assert same(pool.read(), WHOLE[:300])
