@@ -324,7 +324,7 @@ def main() -> None:
         exchange(options.exchange)
         return
     if options.recorded:
-        found = json.loads(RESULTS.read_text())
+        found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"measured": "not yet"}
     else:
         found = measure(options.small) | {"expected": EXPECTED, "made_by": provenance()}
         if not options.small:
