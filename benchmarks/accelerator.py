@@ -214,7 +214,7 @@ def generating(
 
 
 class Resized(nn.Module):
-    """A learner of images of any size."""
+    """Show a learner images of any size."""
 
     def __init__(self, learner: nn.Module, side: int):
         super().__init__()
