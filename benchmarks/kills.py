@@ -118,10 +118,10 @@ COMMANDS: dict[str, Callable[[Path], object]] = {
 
 def execute(name: str, work: Path, moment: int = 0, seconds: float = 0.0) -> None:
     """Run a command in this process, which is killed at a change of a file in `work`, or after some time; 0: never."""
-    from dp.runs import folder, inputs
+    from dp.runs import checkpoints, inputs
 
     torch.set_num_threads(1)
-    folder.CHECKPOINT_SECONDS = 0.0  # at every iteration
+    checkpoints.CHECKPOINT_SECONDS = checkpoints.LONGEST_SECONDS = 0.0  # at every iteration
     inputs.validation_images = inputs.test_images = few_images
     seen = 0
 

@@ -8,7 +8,7 @@ Expected  at most 5% more for an iteration, with and without a run folder
 Blocks of iterations are timed in turns, first one loop, then the other; a ratio is the median over the turns, given
 with the range of its middle half. Both loops crop at random, train in mixed precision, clip gradients, follow the
 schedule and average the weights; what is compared is everything around that: seeding each iteration by itself, drawing
-from a pool that grows, and keeping a run in a folder (checkpoints once a minute).
+from a pool that grows, and keeping a run in a folder (checkpoints once a minute or less often).
 """
 
 import argparse

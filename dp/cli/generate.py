@@ -12,13 +12,16 @@ from dp.cli.pool import Folder, pool_command
 from dp.cli.practise import source_settings
 from dp.cli.prune import _learner
 from dp.config import PracticeConfig
+from dp.generation.guided_batch import fit_guided_batch
 from dp.guidance.guidance import GuidanceConfig
 from dp.pool.folder import PoolFolder
+from dp.pool.rounds import make_round
 from dp.pool.shards import Encoding, Layout
 from dp.practice.additions import classes_of
 from dp.runs.disk_space import check_room, pool_need
 from dp.runs.inputs import Source
 from dp.runs.load import learner_of
+from dp.samples import Samples
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
 from dp.utils.folders import renew
@@ -60,6 +63,8 @@ def generate(
         raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
     generator = source.generator(config)
     learner = learner_of(guided_by) if guided_by else None
+    if learner is not None:
+        fit_guided_batch(generator, learner, guidance)
     names, shape = source.names(), source.image_shape(generator)
     check_room(pool_need(pool, [count], Layout(names, shape, encoding=encoding)))
     if processes.rank() == 0:
@@ -81,15 +86,15 @@ def generate(
     processes.wait()
     if processes.rank() > 0:
         folder = PoolFolder.open(pool, writable=True, rank=processes.rank())
-    with folder:
-        missing = folder.shards_missing(0, count, processes.rank(), processes.world())
-        for slots in tqdm(missing, "shards", disable=len(missing) < 2 or processes.rank() > 0):
+    with folder, tqdm(desc="images", total=-(-count // processes.world()), disable=processes.rank() > 0) as bar:
+
+        def make(slots: range) -> Samples:
             labels = torch.tensor(slots) % classes_of(generator)
-            seeds = [image_seed(seed, 0, slot) for slot in slots]
-            folder.write(0, slots.start, generator.generate(labels, seeds, learner, guidance))
-        processes.wait()
-        if processes.rank() == 0:
-            folder.commit(0, count)
+            samples = generator.generate(labels, [image_seed(seed, 0, slot) for slot in slots], learner, guidance)
+            bar.update(len(slots))
+            return samples
+
+        make_round(folder, 0, count, make, generator.batch_of(guidance))
     if processes.rank() == 0:
         pool_command("show", pool)
     processes.leave()

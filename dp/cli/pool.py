@@ -53,7 +53,7 @@ def pool_command(
         imagenet = run_settings["imagenet"]
         source = source_from(run_settings["source"])
         if generation_batch is not None:
-            source = replace(source, generation_batch=generation_batch)
+            source = replace(source, generation_batch=generation_batch, guided_batch=generation_batch)
         generator = source.origin(config, imagenet and Path(imagenet))
         made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
         print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")

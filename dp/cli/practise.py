@@ -23,6 +23,7 @@ from dp.runs.disk_space import check_room, free, run_need, size
 from dp.runs.folder import RunFolder
 from dp.runs.inputs import OWN_DECODERS, Source, source_from
 from dp.runs.logs import Logged, check_installed, open_logs
+from dp.runs.memory_room import check_memory, pool_memory
 from dp.runs.paths import result_file
 from dp.runs.progress import Progress
 from dp.runs.result import REMEDY, read_result
@@ -82,6 +83,10 @@ def practise(
             need = run_need(folder, config, Layout(names, shape, encoding=encoding))
             if say:
                 print(f"to be written to {need}, {size(free(need))} free")
+                if in_memory:  # of this machine nothing is said: another one may run this
+                    print(f"memory: about {size(pool_memory(config.final_size, shape))} a process for the images")
+            elif in_memory:
+                check_memory(config.final_size, shape)
             check_room(need)
 
     if dry_run:
@@ -102,6 +107,7 @@ def practise(
     my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     generator = source.origin(config, imagenet)
+    compute.prepare_generator(generator)
     shape = source.image_shape(generator)
     check_crop(config, shape)
     real, held_out = source.real_sets(shape, validation, test, imagenet)
@@ -109,7 +115,15 @@ def practise(
     check(shape)
     batch = getattr(generator, "batch_size", 1)
     with RunFolder.open(
-        folder, settings, config, names, shape, encoding=encoding, in_memory=in_memory, batch=batch
+        folder,
+        settings,
+        config,
+        names,
+        shape,
+        encoding=encoding,
+        in_memory=in_memory,
+        batch=batch,
+        guided_batch=lambda: getattr(generator, "guided_batch", batch),  # known when one has been tried
     ) as store:
         if not result.exists():
             with contextlib.ExitStack() as stack:
@@ -129,12 +143,19 @@ def practise(
                     "settings": settings,
                     "made_by": provenance()
                     | {"processes": processes.world(), "sampler": getattr(generator, "sampler", None)}
+                    | batches_of(generator)
                     | asdict(compute),
                 }
             )
     if processes.rank() == 0:
         print(in_words(result))
     processes.leave()
+
+
+def batches_of(origin: Any) -> dict[str, int]:
+    """Return how many images were made at once, plain and guided; nothing of real ones."""
+    names = {"generation_batch": "batch_size", "guided_batch": "guided_batch"}
+    return {name: getattr(origin, each) for name, each in names.items() if hasattr(origin, each)}
 
 
 def settings_in(file: Path) -> dict[str, Any]:
@@ -233,11 +254,11 @@ def check_idle(config: PracticeConfig) -> None:
 def source_settings(source: Source) -> dict[str, Any]:
     """Return a source as JSON values, the same wherever the command is given.
 
-    A run without prompts names none, so that runs from before there were any go on.
+    Newer settings are left out where they are not set, so that runs from before there were any go on.
     """
     places = {name: place(where) for name in ("pipeline", "prompts") if (where := getattr(source, name))}
-    found = asdict(source) | places
-    return found if source.prompts else {name: value for name, value in found.items() if name != "prompts"}
+    newer = ("prompts", "guided_batch")
+    return {name: value for name, value in (asdict(source) | places).items() if value or name not in newer}
 
 
 def place(where: str) -> str:

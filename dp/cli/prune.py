@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from tqdm import tqdm
 
 from dp.cli.pool import Folder, pool_command
-from dp.guidance.objectives import entropy
-from dp.learner.evaluate import logits_of
 from dp.pool.folder import PoolFolder
 from dp.pool.paths import MANIFEST
+from dp.pool.rounds import make_round
 from dp.runs.load import learner_of
 from dp.runs.paths import checkpoint_file
-from dp.selection.prune import SCORES, hardest
+from dp.samples import Samples, concatenate
+from dp.selection.prune import SCORES, hardest, judged
+from dp.selection.tiling import logits_in_tiles
 from dp.utils.errors import UserError
 from dp.utils.files import sha256
 from dp.utils.validation import Count, checked
@@ -25,6 +27,8 @@ def prune(
 ) -> None:
     """Keep the images of a pool that a run's learner finds hardest, as many of each class, in a new pool.
 
+    One shard of the candidates is in memory at a time.
+
     Args:
         pool: the candidates.
         out: a new pool folder.
@@ -33,13 +37,16 @@ def prune(
         score: entropy of the learner, or how near its two likeliest classes are.
     """
     candidates = PoolFolder.open(pool)
-    samples = candidates.read()
-    if keep > len(samples):
-        raise UserError(f"keep: got {keep}, expected at most {len(samples)}, the images of {pool}")
-    logits = logits_of(learner_of(guided_by), samples.images)
-    rows = hardest(SCORES[score](logits), samples.labels, keep, len(candidates.layout.classes))
-    correct = (logits.argmax(1) == samples.labels).to(torch.int8)
-    kept = replace(samples, entropy=entropy(logits), correct=correct, rounds=torch.zeros_like(samples.rounds))[rows]
+    shards = candidates.manifest().shards
+    if keep > len(candidates):
+        raise UserError(f"keep: got {keep}, expected at most {len(candidates)}, the images of {pool}")
+    learner = learner_of(guided_by)
+    scores, labels = [], []
+    for shard in tqdm(shards, "scoring", disable=len(shards) < 2):
+        samples = candidates.read_shard(shard)
+        scores.append(SCORES[score](logits_in_tiles(learner, samples.images)))
+        labels.append(samples.labels)
+    rows = hardest(torch.cat(scores), torch.cat(labels), keep, len(candidates.layout.classes))
     settings = {
         "candidates": {"pool": str(pool.resolve()), "sha256": sha256(pool / MANIFEST)},
         "guided_by": _learner(guided_by),
@@ -50,9 +57,19 @@ def prune(
     with PoolFolder.create(
         out, layout.classes, layout.image_shape, exist_ok=True, settings=settings, kind="pruned pool"
     ) as folder:
-        for slots in folder.shards_missing(0, len(kept)):
-            folder.write(0, slots.start, kept[slots.start : slots.stop])
-        folder.commit(0, len(kept))
+        ends = torch.tensor([len(each) for each in labels]).cumsum(0)
+
+        def make(slots: range) -> Samples:
+            """Read the images again that are kept, one shard of the candidates after the other."""
+            parts, mine = [], rows[slots.start : slots.stop]
+            inside = torch.searchsorted(ends, mine, right=True)
+            for k in inside.unique().tolist():
+                samples = candidates.read_shard(shards[k])
+                found = samples[mine[inside == k] - (ends[k] - len(samples))]
+                parts.append(judged(replace(found, rounds=torch.zeros_like(found.rounds)), learner)[0])
+            return concatenate(parts)
+
+        make_round(folder, 0, len(rows), make)
     pool_command("show", out)
 
 

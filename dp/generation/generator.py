@@ -27,17 +27,24 @@ from dp.utils.seeding import STRENGTH, stream
 PLAIN = GuidanceConfig(omega=0.0)
 
 
+class OutOfMemoryError(UserError):
+    """So many images at once do not fit the device's memory."""
+
+
 class Generator:
     """Samples images from a diffusers pipeline, plainly or guided by a learner.
 
     An image depends on its label, its seed and (guided) the learner alone: every batch is computed at exactly
-    `batch_size` images, the last one filled up, so neither the request's size nor its order changes a bit.
+    `batch_size` images (guided: `guided_batch`), the last one filled up, so neither the request's size nor its order
+    changes a bit.
 
     Attributes:
         pipe: a class-conditional, text-to-image or unconditional pipeline; it samples with its own scheduler.
         guidance_scale: classifier-free guidance scale, 1 + lambda_cfg of the paper.
         steps: of the pipeline's own sampler.
-        batch_size: images computed at once; by default as many as memory is sure to hold, at most 50.
+        batch_size: plain images computed at once; by default as many as memory is sure to hold, at most 50.
+        guided_batch: guided images computed at once, which need far more memory each; by default `batch_size` where
+            that is given, else as many as memory is sure to hold (`dp.generation.guided_batch` measures how many do).
         classes: what the pipeline calls each class: a name, if it takes prompts; its own label, an integer, if it takes
             class labels (by default all of them in its order).
         template: prompt of a class, "{}" standing for its name.
@@ -64,8 +71,10 @@ class Generator:
         template: str = "{}",
         decoder: Any = None,
         side: int | None = None,
+        guided_batch: int | None = None,
     ):
-        for name, value in (("steps", steps), ("batch_size", batch_size), ("side", side)):
+        sizes = {"steps": steps, "batch_size": batch_size, "side": side, "guided_batch": guided_batch}
+        for name, value in sizes.items():
             if value is not None and value < 1:
                 raise UserError(f"{name}: got {value}, expected 1 or more")
         self._accepts = inspect.signature(type(pipe).__call__).parameters
@@ -79,6 +88,8 @@ class Generator:
         self.steps = steps
         self.decode = decoder_of(pipe, decoder)
         self.batch_size = batch_size or _batch_that_fits(pipe)
+        self.guided_batch = guided_batch or batch_size or _batch_that_fits(pipe, guided=True)
+        self.guided_batch_is_given = guided_batch is not None
         self.classes = classes or range(own_classes(pipe))
         self.template = template
         self.resize = None if side is None else Resize(side)
@@ -112,9 +123,10 @@ class Generator:
         labels, seeds = torch.as_tensor(labels), [int(seed) for seed in seeds]
         self._check(labels, seeds, learner, guidance, other)
         parts = []
+        size = self.batch_of(guidance) if learner is not None else self.batch_size
         with bar_of("images", len(labels), "images") as bar:
-            for start in range(0, len(labels), self.batch_size):
-                part = slice(start, start + self.batch_size)
+            for start in range(0, len(labels), size):
+                part = slice(start, start + size)
                 parts.append(self._batch(labels[part], seeds[part], learner, guidance, other, round_))
                 bar.update(len(parts[-1]))
         return concatenate(parts)
@@ -150,17 +162,25 @@ class Generator:
         check_path(self.pipe.scheduler)
         if guidance.gradient == "unet":
             networks_of(self.pipe)
-        scheduler = copy.deepcopy(self.pipe.scheduler)
-        try:
-            scheduler.set_timesteps(self.steps)
-            points = points_of(scheduler)
-        except (ValueError, TypeError):  # steps that depend on the image's size; the run itself warns
-            return
-        if not any(Guidance(entropy, self.decode, guidance).is_due(point) for point in points):
+        if not self.guides_in(guidance, self.steps):
             raise UserError(
                 f"interval: none of the {self.steps} steps is at a noise level in {guidance.interval}, so omega "
                 f"{guidance.omega} would do nothing; take more steps or a wider interval"
             )
+
+    def guides_in(self, guidance: GuidanceConfig, steps: int) -> bool:
+        """Return whether any of so many steps would be guided; also true where that is not known before the run."""
+        scheduler = copy.deepcopy(self.pipe.scheduler)
+        try:
+            scheduler.set_timesteps(steps)
+            points = points_of(scheduler)
+        except (ValueError, TypeError):  # steps that depend on the image's size; the run itself warns
+            return True
+        return any(Guidance(entropy, self.decode, guidance).is_due(point) for point in points)
+
+    def batch_of(self, guidance: GuidanceConfig) -> int:
+        """Return how many images are computed at once, guided so or plain."""
+        return self.guided_batch if guidance.omega > 0 else self.batch_size
 
     def __repr__(self) -> str:
         return (
@@ -190,7 +210,9 @@ class Generator:
         if self.resize is not None:
             learner, other = (each and seen_through(self.resize, each) for each in (learner, other))
         n = len(labels)
-        missing = self.batch_size - n
+        guided = learner is not None and guidance.omega > 0
+        size = self.guided_batch if guided else self.batch_size
+        missing = size - n
         filled = torch.cat([labels, labels[-1:].expand(missing)])
         rngs = [stream(seed) for seed in seeds + seeds[-1:] * missing]
         guide = None
@@ -206,9 +228,10 @@ class Generator:
                 images = self._sample(filled, rngs, guide)
                 logits = None if learner is None else judge(learner, images)
         except torch.OutOfMemoryError:
-            raise UserError(
-                f"batch_size: {self.batch_size} images at once do not fit the memory of {device}; give a smaller one "
-                "(dp: --generation-batch)"
+            name, option = ("guided_batch", "--guided-batch") if guided else ("batch_size", "--generation-batch")
+            kind = "guided images" if guided else "images"
+            raise OutOfMemoryError(
+                f"{name}: {size} {kind} at once do not fit the memory of {device}; give a smaller one (dp: {option})"
             ) from None
         before, zero_steps = (None, None) if guide is None else (guide.before, guide.zero_steps)
         omega = torch.zeros(n) if guide is None else guidance.omega * shares_of(guidance, seeds)

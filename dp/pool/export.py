@@ -2,15 +2,19 @@
 
 import csv
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dp.pool.folder import PoolFolder
-from dp.pool.paths import MANIFEST
-from dp.pool.shards import COLUMNS, decode_images, image_files
+from dp.pool.manifest import Listed
+from dp.pool.paths import MANIFEST, inside
+from dp.pool.shards import COLUMNS, THREADS, decode_images, image_files
+from dp.utils.errors import UserError
 from dp.utils.files import sha256
 from dp.utils.folders import whole_folder
 
@@ -37,11 +41,16 @@ class RoundSummary:
 
 
 def summary(pool: PoolFolder) -> list[RoundSummary]:
-    """Return the numbers of each round; checksums are checked as in `PoolFolder.read`."""
+    """Return the numbers of each round. No image is read: `dp.pool.repair.check` does, and compares checksums.
+
+    Raises:
+        UserError: a shard is missing, of another size than the manifest says, or no Parquet file with these columns.
+    """
     manifest, rows = pool.manifest(), []
     for entry in manifest.slots:
         shards = manifest.of_round(entry.round)
-        table = pa.concat_tables(pool.table(shard).drop_columns("image") for shard in shards)
+        with ThreadPoolExecutor(THREADS) as threads:
+            table = pa.concat_tables(threads.map(lambda shard: _columns(pool, shard), shards))
         rows.append(
             RoundSummary(
                 entry.round,
@@ -53,6 +62,18 @@ def summary(pool: PoolFolder) -> list[RoundSummary]:
             )
         )
     return rows
+
+
+def _columns(pool: PoolFolder, shard: Listed) -> pa.Table:
+    """Return the columns that a summary needs of a shard."""
+    path = inside(pool.folder, shard.file)
+    try:
+        if path.stat().st_size == shard.size:
+            return pq.read_table(path, columns=["entropy", "correct", "zero_steps"], use_threads=False)
+    except (OSError, pa.ArrowException):
+        pass
+    pool.table(shard)  # says what is wrong
+    raise UserError(f"{path}: cannot be read; {pool.mended}")
 
 
 def export_imagefolder(pool: PoolFolder, out: Path | str) -> int:

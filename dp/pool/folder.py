@@ -17,6 +17,7 @@ it; manifests and shards are whole or absent. Which process writes which shard c
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -29,19 +30,26 @@ from filelock import BaseFileLock
 from dp.pool import manifest as pool_manifest
 from dp.pool.manifest import Listed, Manifest
 from dp.pool.paths import MANIFEST, README, REPAIR, inside, shard_name, shards_in, slots_name
+from dp.pool.records import Records, gathered
 from dp.pool.shards import (
     DTYPES,
     SHARD_SIZE,
+    THREADS,
     Encoding,
     Layout,
     check_place,
+    content_of,
     decode,
-    encode,
+    image_files,
+    places_of,
     records,
+    table_of,
     verified,
     writer,
 )
 from dp.samples import Samples, concatenate
+from dp.utils.distributed import rank as own_rank
+from dp.utils.distributed import world
 from dp.utils.errors import UserError
 from dp.utils.files import atomic, pickle_in, read_bytes, sync
 from dp.utils.folders import SETTINGS, claim, expect_empty, release
@@ -81,6 +89,10 @@ class PoolFolder:
         self.layout = layout
         self._rank = rank
         self._lock = lock
+        self._known: dict[
+            int, dict[int, Records]
+        ] = {}  # of the shards of a round that this process has written or read
+        self._gathered: dict[int, Records] = {}  # of a whole round
 
     @classmethod
     def create(
@@ -238,7 +250,8 @@ class PoolFolder:
             )
         if not (samples.rounds == round_).all():
             raise UserError(f"rounds: got {samples.rounds.unique().tolist()}, expected {round_} only")
-        self.put(shard_name(round_, first_slot // size), encode(samples, first_slot, self.layout))
+        slots = range(first_slot, first_slot + len(samples))
+        self.put_shard(round_, slots, table_of(samples, first_slot, self.layout))
 
     def commit(self, round_: int, count: int) -> None:
         """Make a round part of the pool, when its shards are written. Does nothing if it is part of it already.
@@ -254,22 +267,14 @@ class PoolFolder:
         manifest = self.manifest()
         if self._in_pool(manifest, round_, count):
             return
-        shards: list[Listed] = []
-        labels: list[int] = []
-        seeds: list[int] = []
-        for k, slots in enumerate(self.layout.shards(count)):
-            found = self._left(round_, k, slots)
-            if found is None:
-                raise UserError(
-                    f"{self.folder / shard_name(round_, k)}: missing or damaged; "
-                    f"write slots {slots.start} .. {slots.stop - 1} of round {round_} before committing it"
-                )
-            listed, shard_labels, shard_seeds = found
-            shards.append(listed)
-            labels += shard_labels
-            seeds += shard_seeds
+        found, parts = self._gathered.get(round_), self.layout.shards(count)
+        if found is None:
+            with ThreadPoolExecutor(THREADS) as threads:
+                known = threads.map(lambda shard: self._whole(round_, *shard), enumerate(parts))
+            found = gathered(dict(enumerate(known)), count, self.layout, of_all=False)
+        shards = [found.listed(round_, k, len(slots)) for k, slots in enumerate(parts)]
         self._remove_surplus(round_, len(shards))
-        text = slots_text(labels, seeds)
+        text = slots_text(found.labels.tolist(), found.seeds.tolist())
         self.put(slots_name(round_), text)
         sync(self.folder)  # the round's folder is on disk before the manifest that lists it
         listed_slots = Listed.of(slots_name(round_), round_, count, text)
@@ -290,10 +295,13 @@ class PoolFolder:
 
     def read_round(self, round_: int, images: bool = True) -> Samples:
         """Return the samples of one round in order of slots, checked as `read` does; or only their records."""
+        return concatenate([self.read_shard(shard, images) for shard in self._shards_of(round_)])
+
+    def _shards_of(self, round_: int) -> list[Listed]:
         manifest = self.manifest()
         if not 0 <= round_ < len(manifest.rounds):
             raise UserError(f"{self.folder}: asked for round {round_}, but it has {len(manifest.rounds)} rounds from 0")
-        return concatenate([self.read_shard(shard, images) for shard in manifest.of_round(round_)])
+        return manifest.of_round(round_)
 
     def content(self, listed: Listed) -> bytes:
         """Return the content of a file of the pool.
@@ -339,10 +347,70 @@ class PoolFolder:
         """Return the samples of one of the manifest's shards, checked as `read` does; or only their records."""
         return decode(self.table(shard), str(self.folder / shard.file), self.layout, images)
 
-    def _left(self, round_: int, shard: int, slots: range) -> tuple[Listed, list[int], list[int]] | None:
-        """Return entry, labels and seeds of a shard that is not in the pool yet; None if it is absent or not whole."""
+    def put_shard(self, round_: int, slots: range, table: pa.Table) -> None:
+        """Write a shard's table as a file, durably; what the manifest will say of it is known from now on."""
+        k, data = slots.start // self.layout.shard_size, content_of(table)
+        name = shard_name(round_, k)
+        check_place(table, str(self.folder / name), round_, slots)
+        self.put(name, data)
+        self._known.setdefault(round_, {})[k] = self._records(table, data, round_, k)
+
+    def gather(self, round_: int, count: int) -> None:
+        """Have the processes tell each other the records of the shards of a round; all call this together.
+
+        Each shard has been written by one of them, or found whole by `shards_missing` of one.
+        """
+        self._gathered = {round_: gathered(self._known.pop(round_, {}), count, self.layout)}
+
+    def records(self, round_: int, keep: bool = False) -> Records:
+        """Return the records of a round in the pool, of whose shards each process reads some; all call this together.
+
+        Args:
+            round_: of the pool.
+            keep: they will be asked for once more.
+
+        Raises:
+            UserError: a shard is missing or damaged.
+        """
+        found = self._gathered.pop(round_, None)
+        if found is None:
+            listed = self._shards_of(round_)
+            numbers = range(own_rank(), len(listed), world())
+            with ThreadPoolExecutor(THREADS) as threads:
+                read = threads.map(lambda k: self._records_listed(listed[k], round_, k), numbers)
+                count = sum(shard.rows for shard in listed)
+                found = gathered(dict(zip(numbers, read, strict=True)), count, self.layout)
+        if keep:
+            self._gathered = {round_: found}
+        return found
+
+    def _records_listed(self, listed: Listed, round_: int, shard: int) -> Records:
+        data = self.content(listed)
+        return self._records(self.table(listed, data), data, round_, shard)
+
+    def _records(self, table: pa.Table, data: bytes, round_: int, shard: int) -> Records:
         name = shard_name(round_, shard)
-        path = inside(self.folder, name)
+        samples = decode(table, name, self.layout, images=False)
+        places = places_of(data, image_files(table), str(self.folder / name))
+        return Records.of(samples, places, Listed.of(name, round_, len(table), data))
+
+    def _whole(self, round_: int, shard: int, slots: range) -> Records:
+        """Return the records of a shard that is to be committed.
+
+        Raises:
+            UserError: it is absent or not whole.
+        """
+        found = self._left(round_, shard, slots)
+        if found is None:
+            raise UserError(
+                f"{self.folder / shard_name(round_, shard)}: missing or damaged; "
+                f"write slots {slots.start} .. {slots.stop - 1} of round {round_} before committing it"
+            )
+        return found
+
+    def _left(self, round_: int, shard: int, slots: range) -> Records | None:
+        """Return the records of a shard that is not in the pool yet; None if it is absent or not whole."""
+        path = inside(self.folder, shard_name(round_, shard))
         data = read_bytes(path)
         if data is None:
             return None
@@ -353,7 +421,9 @@ class PoolFolder:
             table = verified(data, str(path), round_, slots, self.layout)
         except UserError:
             return None
-        return Listed.of(name, round_, len(slots), data), table["label"].to_pylist(), table["seed"].to_pylist()
+        found = self._records(table, data, round_, shard)
+        self._known.setdefault(round_, {})[shard] = found
+        return found
 
     def _in_pool(self, manifest: Manifest, round_: int, count: int) -> bool:
         """Return whether a round is in the pool; refuse one that can be neither in it nor next."""

@@ -1,5 +1,6 @@
 """The growing training pool in memory."""
 
+from collections.abc import Callable
 from dataclasses import fields
 
 import torch
@@ -9,6 +10,7 @@ from dp.samples import Samples
 from dp.utils.errors import UserError
 
 FIELDS = tuple(field.name for field in fields(Samples))
+Change = Callable[[Tensor, slice], Tensor]  # of a mini-batch's images, some of which are given: images, and which ones
 
 
 class Pool:
@@ -87,9 +89,10 @@ class Pool:
         self._size = size
         self._newest = self._first_of_newest()
 
-    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images uint8 [n, C, H, W] and labels int64 [n] of the rows int64 [n]."""
-        return self._rows.images[index], self._rows.labels[index]
+    def rows(self, index: Tensor, change: Change | None = None) -> tuple[Tensor, Tensor]:
+        """Return images uint8 [n, C, H, W], changed if so asked, and labels int64 [n] of the rows int64 [n]."""
+        images = self._rows.images[index]
+        return change(images, slice(0, len(index))) if change else images, self._rows.labels[index]
 
     def draw(self, size: int, rng: torch.Generator, newest_weight: float = 1.0) -> Tensor:
         """Return rows int64 [size], see `draw`."""

@@ -24,6 +24,11 @@ def shards_in(folder: Path, round_: int) -> dict[int, Path]:
     return {int(path.stem): path for path in found if re.fullmatch(r"\d{5,9}", path.stem)}
 
 
+def portions_name(round_: int) -> str:
+    """Name the folder with images of a round whose shards are not complete."""
+    return f"round-{round_:04d}/portions"
+
+
 def slots_name(round_: int) -> str:
     """Name the file that lists the label and seed of each slot of a round, so that a lost shard can be made again."""
     return f"round-{round_:04d}/slots.json"

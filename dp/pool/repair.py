@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dp.pool.folder import PoolFolder, slots_text
 from dp.pool.manifest import Listed, Manifest
 from dp.pool.paths import MANIFEST, README, inside
-from dp.pool.shards import decode_images, encode, writer
+from dp.pool.shards import THREADS, decode_images, encode, writer
 from dp.samples import Samples
 from dp.utils.errors import UserError
 from dp.utils.files import read_bytes
@@ -43,25 +45,49 @@ def check(pool: PoolFolder) -> list[Problem]:
     """
     manifest = pool.manifest()
     problems: list[Problem] = []
-    where: dict[int, str] = {}  # of each seed
+    seen: list[tuple[int, np.ndarray]] = []  # the seeds of each round
     for entry in manifest.slots:
         try:
             wrong, (labels, seeds) = None, _slots(pool, entry)
         except UserError as error:
             wrong, labels, seeds = str(error), [], []
             problems.append(Problem(entry.file, _briefly(pool, entry, error)))
-        for slot, seed in enumerate(seeds):
-            here = f"round {entry.round} slot {slot}"
-            if where.setdefault(seed, here) != here:
-                problems.append(Problem(entry.file, f"seed {seed} occurs twice: {where[seed]} and {here}"))
-        for shard in manifest.of_round(entry.round):
-            slots = shard.slots(pool.layout.shard_size)
-            part = slice(slots.start, slots.stop)
-            try:
-                _check_shard(pool, shard, None if wrong else (labels[part], seeds[part]))
-            except UserError as error:
-                problems.append(Problem(shard.file, _briefly(pool, shard, error)))
+        seen.append((entry.round, np.array(seeds, np.int64)))
+        parts = [None if wrong else (labels, seeds)] * len(manifest.of_round(entry.round))
+        with ThreadPoolExecutor(THREADS) as threads:
+            found = threads.map(
+                lambda shard, known: _problem(pool, shard, known), manifest.of_round(entry.round), parts
+            )
+            problems += [problem for problem in found if problem]
+    problems += _seeds_that_occur_twice(seen, manifest)
     return sorted(problems + _unlisted(pool.folder, manifest), key=lambda problem: problem.file)
+
+
+def _problem(pool: PoolFolder, shard: Listed, known: tuple[list[int], list[int]] | None) -> Problem | None:
+    """Return what is wrong with a shard, of whose round labels and seeds are known, or not."""
+    slots = shard.slots(pool.layout.shard_size)
+    part = slice(slots.start, slots.stop)
+    try:
+        _check_shard(pool, shard, known and (known[0][part], known[1][part]))
+    except UserError as error:
+        return Problem(shard.file, _briefly(pool, shard, error))
+    return None
+
+
+def _seeds_that_occur_twice(seen: list[tuple[int, np.ndarray]], manifest: Manifest) -> list[Problem]:
+    """Return a problem for each seed that an image shares with one before it."""
+    rounds = np.repeat([round_ for round_, _ in seen], [len(seeds) for _, seeds in seen])
+    slots = np.concatenate([np.arange(len(seeds)) for _, seeds in seen] or [np.zeros(0, np.int64)])
+    seeds = np.concatenate([seeds for _, seeds in seen] or [np.zeros(0, np.int64)])
+    order = np.argsort(seeds, kind="stable")
+    again = np.flatnonzero(np.diff(seeds[order]) == 0) + 1
+    problems = []
+    for at in sorted(order[again].tolist()):
+        first = int(order[np.searchsorted(seeds, seeds[at], sorter=order)])
+        places = [f"round {rounds[each]} slot {slots[each]}" for each in (first, at)]
+        name = manifest.slots[int(rounds[at])].file
+        problems.append(Problem(name, f"seed {seeds[at]} occurs twice: {places[0]} and {places[1]}"))
+    return problems
 
 
 def repair(pool: PoolFolder, make: Make) -> list[str]:
@@ -138,6 +164,8 @@ def _slots(pool: PoolFolder, entry: Listed) -> tuple[list[int], list[int]]:
     for values in (labels, seeds):
         if not isinstance(values, list) or len(values) != entry.rows or {type(each) for each in values} != {int}:
             raise UserError(f"{wrong}, {entry.rows} whole numbers of each; {pool.mended}")
+        if not -(2**63) <= min(values) <= max(values) < 2**63:
+            raise UserError(f"{wrong} of 64 bits; {pool.mended}")
     return labels, seeds
 
 

@@ -31,7 +31,7 @@ LARGEST_SHARD = 1_000_000
 LONGEST_SIDE = 16_383  # pixels, as WebP has it
 ENCODINGS = get_args(Encoding)
 QUALITY = 95  # of JPEG and WebP
-THREADS = 8  # that decode images
+THREADS = 8  # that encode and decode images
 MODES = {1: "L", 3: "RGB"}  # Pillow's names, by channels
 
 DTYPES = {
@@ -111,7 +111,12 @@ def writer() -> str:
 
 
 def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
-    """Return the content of a shard's file.
+    """Return the content of a shard's file; arguments and errors as of `table_of`."""
+    return content_of(table_of(samples, first_slot, layout))
+
+
+def table_of(samples: Samples, first_slot: int, layout: Layout) -> pa.Table:
+    """Return the table of a shard, its images encoded by several threads.
 
     Args:
         samples: rows of one round, in order of slots.
@@ -123,7 +128,9 @@ def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
     """
     _check(samples, layout)
     n = len(samples)
-    files = [encode_image(image, layout.encoding) for image in samples.images.numpy(force=True)]
+    pixels = samples.images.numpy(force=True)
+    with ThreadPoolExecutor(THREADS) as threads:
+        files = list(threads.map(lambda image: encode_image(image, layout.encoding), pixels))
     image = pa.StructArray.from_arrays([pa.array(files, pa.binary()), pa.nulls(n, pa.string())], ["bytes", "path"])
     correct = samples.correct.numpy(force=True)
     columns = [
@@ -139,7 +146,7 @@ def encode(samples: Samples, first_slot: int, layout: Layout) -> bytes:
         pa.array(correct == 1, mask=correct == -1),
         pa.array(samples.zero_steps.numpy(force=True)),
     ]
-    return _parquet(pa.Table.from_arrays(columns, schema=_schema(layout)))
+    return pa.Table.from_arrays(columns, schema=_schema(layout))
 
 
 def decode(table: pa.Table, name: str, layout: Layout, images: bool = True) -> Samples:
@@ -252,7 +259,7 @@ def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) 
     """
     table = check_place(records(data, name, layout), name, round_, slots)
     # Page checksums cover the rows; that writing them again gives the same file covers all the rest.
-    if _parquet(table) != data:
+    if content_of(table) != data:
         raise UserError(f"{name}: damaged outside its rows; restore or repair it")
     return table
 
@@ -260,6 +267,22 @@ def verified(data: bytes, name: str, round_: int, slots: range, layout: Layout) 
 def image_files(table: pa.Table) -> list[bytes]:
     """Return the files of a table's images."""
     return [image["bytes"] for image in table["image"].to_pylist()]
+
+
+def places_of(data: bytes, files: list[bytes], name: str) -> np.ndarray:
+    """Return where files begin and end in a shard that has them in this order: int64 [n, 2].
+
+    Raises:
+        UserError: they are compressed once more.
+    """
+    places, end = np.empty((len(files), 2), np.int64), 0
+    for row, file in enumerate(files):
+        begin = data.find(file, end)
+        if begin < 0:
+            raise UserError(f"{name}: its images are compressed once more; train with the pool in memory")
+        end = begin + len(file)
+        places[row] = begin, end
+    return places
 
 
 def _check(samples: Samples, layout: Layout) -> None:
@@ -286,7 +309,8 @@ def _schema(layout: Layout) -> pa.Schema:
     return pa.schema([("image", image), *types], {"huggingface": json.dumps(described)})
 
 
-def _parquet(table: pa.Table) -> bytes:
+def content_of(table: pa.Table) -> bytes:
+    """Return the content of the file of a shard's table."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,

@@ -5,12 +5,15 @@ from dataclasses import replace
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dp.config import PracticeConfig
+from dp.generation.generator import Generator
+from dp.generation.guided_batch import fit_guided_batch
 from dp.generation.latent_class_pipeline import LatentClassPipeline
+from dp.generation.pipeline_info import image_shape_of
 from dp.generation.real_images import RealData
-from dp.learner.models import on_full_images
+from dp.learner.models import build_learner, on_full_images
 from dp.practice.interfaces import ImageGenerator
 from dp.practice.state import State
 from dp.practice.store import Store
@@ -18,8 +21,11 @@ from dp.samples import Samples
 from dp.selection.filters import DiffusionClassifier, Disagreement, Filter, RoundTrip, accepted
 from dp.selection.latent_diffusion import LatentDiffusion
 from dp.selection.prune import hardest, judged, prune
+from dp.utils.device import best_device
 from dp.utils.errors import UserError
 from dp.utils.seeding import image_seed
+
+OF_TRAINING = 5  # times the learner's weights: their average, gradients, buckets of these and AdamW's two moments
 
 
 def classes_of(generator: ImageGenerator) -> int:
@@ -94,6 +100,18 @@ def image_maker(
         return accepted(candidates, lambda new: keep(new, current, averaged), list(slots), config.max_attempts)[0]
 
     return make
+
+
+def try_guided_batch(config: PracticeConfig, generator: ImageGenerator, net: nn.Module | None) -> None:
+    """Make a guided batch on a GPU before anything else, so that one that does not fit is told before the training."""
+    if not config.rounds or not isinstance(generator, Generator) or best_device().type != "cuda":
+        return
+    channels = image_shape_of(generator.pipe)[0]
+    with torch.random.fork_rng():
+        learner = net or build_learner(config.learner, classes_of(generator), channels, config.crop or None)
+    learner.to(best_device())
+    weights = sum(p.nbytes for p in learner.parameters())
+    fit_guided_batch(generator, on_full_images(config, learner), config.guidance, OF_TRAINING * weights)
 
 
 def add_images(

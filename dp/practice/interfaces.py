@@ -1,5 +1,6 @@
 """Interfaces: what the loop asks of a generator and of a pool."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -40,8 +41,8 @@ class TrainingPool(Protocol):
     def draw(self, size: int, rng: torch.Generator, newest_weight: float = ...) -> Tensor:
         """Rows int64 [size] of a mini-batch."""
 
-    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images uint8 [n, C, H, W] and labels int64 [n]."""
+    def rows(self, index: Tensor, change: Callable[[Tensor, slice], Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+        """Images uint8 [n, C, H, W], changed (images, which of the n they are), and labels int64 [n]."""
 
     def append(self, samples: Samples) -> None:
         """Take in the samples of a new round."""

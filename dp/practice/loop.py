@@ -21,7 +21,7 @@ from dp.config import PracticeConfig
 from dp.data.image_set import RealImages
 from dp.learner.evaluate import accuracy, kept_share
 from dp.learner.models import on_full_images
-from dp.practice.additions import add_images, classes_of, filter_of, image_maker
+from dp.practice.additions import add_images, classes_of, filter_of, image_maker, try_guided_batch
 from dp.practice.checks import check_batch, check_crop, check_images, check_learner, check_real
 from dp.practice.compute import Compute
 from dp.practice.gradients import gradient_of, my_parts
@@ -139,6 +139,7 @@ def run_practice(
     my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()
+    try_guided_batch(config, generator, net)
     bar = None
     if progress is None and in_notebook():
         bar = tqdm(desc="practising", total=config.iterations * (1 + len(config.branch_sizes)), unit="it")

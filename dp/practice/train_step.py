@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dp.config import PracticeConfig
 from dp.learner.augment import ResizedCrop, Shift
@@ -23,8 +23,11 @@ def draw_batch(config: PracticeConfig, pool: TrainingPool, iteration: int, order
     augment = augmentation(config, pool.image_shape, rng)
     batch = []
     for part, mine in my_parts(config, ordered):
-        images, labels = pool.rows(index[mine])
-        images = augment(images, mine) if augment else images
+
+        def change(images: Tensor, rows: slice, first: int = mine.start) -> Tensor:
+            return augment(images, slice(first + rows.start, first + rows.stop)) if augment else images
+
+        images, labels = pool.rows(index[mine], change if augment else None)
         if torch.cuda.is_available():  # copied to the GPU while it still computes
             images, labels = images.pin_memory(), labels.pin_memory()
         batch.append((part, images, labels))

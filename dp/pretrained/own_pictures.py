@@ -20,8 +20,11 @@ SIDES = range(32, 65, 8)  # pixels; the U-Net halves the latents, which are a qu
 MAX_CLASSES = 100
 HELD_OUT = 5  # every fifth picture of a class is kept from all training, for the model card
 FEW = 2000  # fewer pictures than these are trained on with settings of their own, and seen a hundred times even so
-SETTINGS_OF_FEW = {
-    **{"vae_iterations": 1000, "vae_batch": 16, "unet_iterations": 1500, "unet_batch": 64},
+SETTINGS_OF_FEW: dict[str, Any] = {
+    "vae_iterations": 1000,
+    "vae_batch": 16,
+    "unet_iterations": 1500,
+    "unet_batch": 64,
     "oracle_iterations": 500,
 }
 FEWEST = 3 * HELD_OUT  # pictures of a class: diversity is a matter of six held out or more

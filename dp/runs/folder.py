@@ -11,7 +11,9 @@
     progress.json                 how far the run is; for eyes alone
     result.json                   outcomes and what made them; written last
 
-A checkpoint is written once a minute, before every addition, and when the process is told to stop.
+
+A checkpoint is written every one to ten minutes (see `dp.runs.checkpoints`), before every addition, and when the
+process is told to stop.
 """
 
 import contextlib
@@ -19,7 +21,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -34,23 +35,24 @@ from dp.pool.folder import PoolFolder
 from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
 from dp.pool.paths import MANIFEST
+from dp.pool.rounds import PORTION, images_missing, make_round
 from dp.pool.shards import SHARD_SIZE, Encoding
 from dp.practice.interfaces import TrainingPool
 from dp.practice.state import State
+from dp.runs.checkpoints import CheckpointWriter
 from dp.runs.load import read_checkpoint
 from dp.runs.paths import checkpoint_file, learner_file, result_file, scores_folder
 from dp.runs.progress import Progress
 from dp.runs.result import read_result
-from dp.samples import Samples, concatenate
-from dp.utils.checkpoint import read_tensors, save_state, write_tensors
+from dp.samples import Samples
+from dp.utils.checkpoint import read_tensors, snapshot, write_tensors
 from dp.utils.distributed import largest, rank, wait, world
 from dp.utils.errors import Stopped, UserError
 from dp.utils.files import atomic, write_record, writing
 from dp.utils.folders import FORMAT, claimed, renew
 
-CHECKPOINT_SECONDS = 60.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last one by SLURM, if told to
-PORTION = 100  # images made between two looks at whether the process is to stop
+LOOK_EVERY = 20  # iterations after which several processes ask each other whether one is to stop
 
 
 class RunFolder:
@@ -66,18 +68,27 @@ class RunFolder:
         10
     """
 
-    def __init__(self, folder: Path, config: PracticeConfig, shards: PoolFolder, in_memory: bool, batch: int):
+    def __init__(
+        self,
+        folder: Path,
+        config: PracticeConfig,
+        shards: PoolFolder,
+        in_memory: bool,
+        batch: int,
+        guided_batch: Callable[[], int],
+    ):
         """Keep what `open` gives."""
         self.folder = folder
         self.config = config
         self.shards = shards
         self.in_memory = in_memory
-        self._portion = -(-PORTION // batch) * batch
+        self._batch = batch
+        self._guided_batch = guided_batch
         self.progress: Progress | None = None  # shows the run, where one looks
         self._process = os.getpid()
         self._stop: int | None = None  # the signal that asked to stop
         self._stops_later = False  # in training and while images are made; elsewhere a signal ends the process at once
-        self._saved = time.monotonic()
+        self.checkpoints = CheckpointWriter()
         self._logged = 0
 
     @classmethod
@@ -93,6 +104,7 @@ class RunFolder:
         encoding: Encoding = "PNG",
         in_memory: bool = True,
         batch: int = 1,
+        guided_batch: Callable[[], int] | None = None,
     ) -> Iterator["RunFolder"]:
         """Enter a new folder, or one of a run with the same settings; SIGTERM and Ctrl-C then end in a checkpoint.
 
@@ -108,6 +120,7 @@ class RunFolder:
             encoding: of the pool's images.
             in_memory: whether training holds the pool in memory or reads from disk (see `dp.pool.on_disk`).
             batch: images that the generator makes at once; it is asked for so many, or for a multiple.
+            guided_batch: gives the same of guided images, when they are to be made; by default `batch`.
 
         Raises:
             UserError: the folder is another run's, or a run is going on in it.
@@ -127,37 +140,52 @@ class RunFolder:
             if rank() != 0:
                 pool = PoolFolder.open(folder / "pool", writable=True, rank=rank())
             stack.callback(pool.close)
-            run = cls(folder, config, pool, in_memory, batch)
+            run = cls(folder, config, pool, in_memory, batch, guided_batch or (lambda: batch))
             for number in SIGNALS:
                 stack.callback(signal.signal, number, signal.signal(number, run._on_signal))
+            stack.callback(run.checkpoints.close)
             yield run
+            run.checkpoints.wait()
 
     def round(self, state: State | None, round_: int, count: int, make: Callable[[range], Samples]) -> Samples:
         """Return the samples of a round: shards that are there already are kept, the others are made."""
         training, self._stops_later = self._stops_later, True
         if state is not None and rank() == 0 and round_ == len(self.shards.rounds):
             self._save_learner(state, round_)
-        missing = self.shards.shards_missing(round_, count, rank(), world())
-        made = max(0, count - world() * sum(map(len, missing)))  # the others are taken to be as far
-        if self.progress and missing:
-            self.progress.images(round_, made, count)
-        for slots in missing:
-            parts = []
-            for part in self._portions(slots):
-                parts.append(make(part))
-                made = min(count, made + world() * len(part))
-                if self.progress:
-                    self.progress.images(round_, made, count)
-            self.shards.write(round_, slots.start, concatenate(parts))
-        self._wait()
+        self._wait()  # no image is made before the learner that guides it is kept
+        guided = state is not None and self.config.guidance.omega > 0
+        make_round(
+            self.shards,
+            round_,
+            count,
+            self._shown(round_, count, make),
+            self._guided_batch() if guided else self._batch,
+            look=lambda: self._end_if_asked(self._stop),
+            meet=self._wait,
+        )
         if rank() == 0:
-            self.shards.commit(round_, count)
             shutil.rmtree(scores_folder(self.folder, round_), ignore_errors=True)
-        self._wait()
         self._stops_later = training
         if not training:
             self._end_if_asked(self._stop)
-        return self.shards.read_round(round_, images=self.in_memory)
+        return self.shards.read_round(round_) if self.in_memory else self.shards.records(round_, keep=True).samples
+
+    def _shown(self, round_: int, count: int, make: Callable[[range], Samples]) -> Callable[[range], Samples]:
+        """Return `make`, with every portion shown; the other processes are taken to make as much."""
+        progress, left = self.progress, images_missing(self.shards, round_, count)
+        if not progress or not left:
+            return make
+        made = count - left
+        progress.images(round_, made, count)
+
+        def shown(slots: range) -> Samples:
+            nonlocal made
+            samples = make(slots)
+            made = min(count, made + world() * len(slots))
+            progress.images(round_, made, count)
+            return samples
+
+        return shown
 
     def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
         """Return scores float32 [count] of a round's candidates, kept in files for as many as a shard has images.
@@ -179,9 +207,10 @@ class RunFolder:
 
     def _portions(self, numbers: range) -> Iterator[range]:
         """Yield the numbers, some at a time, until the process is told to stop."""
-        for first in numbers[:: self._portion]:
+        portion = -(-PORTION // self._batch) * self._batch
+        for first in numbers[::portion]:
             self._end_if_asked(self._stop)  # the checkpoint is from before the addition, finished files are kept
-            yield range(first, min(first + self._portion, numbers.stop))
+            yield range(first, min(first + portion, numbers.stop))
 
     def pool(self, initial: Samples) -> TrainingPool:
         """Return the pool to train on, in memory or on disk."""
@@ -191,11 +220,16 @@ class RunFolder:
         """Write a checkpoint if it is time to, or if a process is to stop; all processes stop together."""
         if self.progress:
             self.progress.iteration(state)
-        stop = largest(self._stop or 0) or None
-        if stop is not None or state.pending or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+        last = state.iteration == self.config.iterations
+        stop = self._stop
+        if world() > 1:
+            asks = last or state.pending or state.iteration % LOOK_EVERY == 0
+            stop = largest(self._stop or 0) or None if asks else None
+        self.checkpoints.look()
+        if stop is not None or last or state.pending or self.checkpoints.is_due():
             self.save(state)
-        if state.iteration == self.config.iterations:
-            self.save(state)
+        if stop is not None or last or state.pending:
+            self.checkpoints.wait()
         if stop is not None:
             self._wait()  # torchrun ends them all when one has ended, and the first one is writing
         self._end_if_asked(stop)
@@ -204,16 +238,15 @@ class RunFolder:
             with writing(path), path.open("a") as file:
                 file.writelines(json.dumps(entry) + "\n" for entry in state.log[self._logged :])
             self._logged = len(state.log)
-        if state.iteration == self.config.iterations:
+        if last:
             self._stops_later = False
             self._end_if_asked(self._stop)
 
     def save(self, state: State) -> None:
-        """Write the checkpoint of the run or of a branch."""
-        self._saved = time.monotonic()
+        """Have the checkpoint of the run or of a branch written; `checkpoints.wait()` waits for it."""
         if rank() != 0:
             return
-        save_state(
+        self.checkpoints.save(
             checkpoint_file(self.folder, state.branch),
             {"learner": state.learner, "ema": state.ema},
             state.optimizer,
@@ -222,10 +255,10 @@ class RunFolder:
             pending=state.pending,
             branch=state.branch,
             pool_size=len(state.pool),
-            losses=[loss.item() for loss in state.losses],
+            losses=torch.stack(state.losses).tolist() if state.losses else [],
             patience=asdict(state.patience) | {"best": _finite(state.patience.best)},
-            log=state.log,
-            additions=state.additions,
+            log=[*state.log],
+            additions=[*state.additions],
         )
 
     def put_branch(self, state: State) -> None:
@@ -273,6 +306,7 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write result.json."""
+        self.checkpoints.wait()
         if rank() == 0:
             write_record(result_file(self.folder), result)
 
@@ -280,7 +314,7 @@ class RunFolder:
         """Write the weights that guide a round, before its first image is made."""
         parts = {"learner": state.learner, "ema": state.ema}
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
-        write_tensors(learner_file(self.folder, round_), tensors)
+        write_tensors(learner_file(self.folder, round_), snapshot(tensors))
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # forked to load images: it ends with the process it loads for

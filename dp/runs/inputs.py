@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny
+from torch import nn
 
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
@@ -69,6 +70,9 @@ class Source(SourceSettings):
             return bundled_generator(config)
         names, dtype = self.names(), getattr(torch, self.precision)
         pipe = load_pipeline(self.pipeline, dtype).to(best_device())
+        for part in pipe.components.values():
+            if isinstance(part, nn.Module):
+                part.requires_grad_(False)  # gradients are asked for in the input alone
         generator = Generator(
             pipe,
             config.guidance_scale,
@@ -78,6 +82,7 @@ class Source(SourceSettings):
             self.template,
             None if config.decoder == "vae" else load_decoder(config.decoder, dtype),
             self.side or None,
+            self.guided_batch or None,
         )
         if config.rounds:
             generator.check_guidance(config.guidance)
@@ -225,7 +230,8 @@ def source_from(values: dict[str, Any]) -> Source:
     Raises:
         UserError: a setting is unknown or missing, or out of range.
     """
-    return settings_from(Source, {"prompts": "", **values})
+    newer = {"prompts": "", "guided_batch": 0}  # settings that older versions did not write
+    return settings_from(Source, newer | values if isinstance(values, dict) else values)
 
 
 def pipeline_classes(folder: Path) -> tuple[str, ...]:

@@ -128,7 +128,8 @@ def _rounds(folder: Path, additions: list[dict[str, Any]]) -> list[Round]:
     rounds = []
     known: list[dict[str, Any]] = [{"iteration": 0, "trigger": "", "entropy": None}, *additions]
     for number, images in enumerate(PoolFolder.open(folder / "pool").rounds):
-        each = known[number] if number < len(known) else {"iteration": 0, "trigger": "not in the last checkpoint"}
+        unknown: dict[str, Any] = {"iteration": 0, "trigger": "not in the last checkpoint"}
+        each = known[number] if number < len(known) else unknown
         png = _png(folder, number, images)
         rounds.append(Round(number, images, each["iteration"], each["trigger"], each.get("entropy"), png))
     return rounds

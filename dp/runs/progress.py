@@ -33,9 +33,9 @@ class Progress:
         """
         self.config = config
         self._file = folder / "progress.json"
-        branches = len(config.branch_sizes)
+        self._total = config.iterations * (1 + len(config.branch_sizes))
         self._bar = tqdm(
-            total=config.iterations * (1 + branches),
+            total=self._total,
             desc="practising",
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
         )
@@ -62,7 +62,7 @@ class Progress:
 
     def iteration(self, state: State) -> None:
         """Take note of an iteration, or of an addition that is done."""
-        new = self._iterations(state) - self._bar.n
+        new = round(self._iterations(state) - self._bar.n)
         if new:
             self._count("iterations", new)
             self._bar.update(new)
@@ -71,7 +71,7 @@ class Progress:
             name: value for name, value in (state.log or [{}])[-1].items() if name not in ("iteration", "pool_size")
         }
         self._bar.set_postfix(images=len(state.pool), **said, left=self._in_words(), refresh=False)
-        self._write(finished=self._bar.n == self._bar.total)
+        self._write(finished=self._bar.n == self._total)
 
     def images(self, round_: int, made: int, of: int) -> None:
         """Take note of how many of a round's images there are; first of those that were there before."""
@@ -104,7 +104,7 @@ class Progress:
 
         None: nothing has been timed yet.
         """
-        to_come = {"iterations": self._bar.total - self._bar.n, **self._to_come}
+        to_come = {"iterations": self._total - round(self._bar.n), **self._to_come}
         timed = [kind for kind, count in to_come.items() if self._done[kind]]
         if not timed:
             return None
@@ -133,7 +133,7 @@ class Progress:
         self._written, left = time.monotonic(), self.seconds_left()
         found: dict[str, Any] = {
             "iterations": self._bar.n,
-            "of": self._bar.total,
+            "of": self._total,
             "images": self._round,
             "images_per_second": {
                 kind: self._done[kind] / self._seconds[kind] for kind in IMAGES if self._seconds[kind] > 0

@@ -37,6 +37,7 @@ class SourceSettings(Settings):
     template: Text = "{}"  # of the prompts, {} standing for the name
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the pipeline's weights
     generation_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # made at once; 0: as many as memory is sure to hold
+    guided_batch: Annotated[int, Field(ge=0, le=10_000)] = 0  # of guided images; 0: on a GPU one is tried first
     side: SideOrZero = 0  # images are kept and seen at side x side pixels; 0: as the pipeline makes them
     real: bool = False  # no generator at all: train on the real training images of imagenet (else of Fashion-MNIST)
 

@@ -27,17 +27,23 @@ Parts = dict[str, dict[str, Tensor]]
 def write_tensors(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any] | None = None) -> None:
     """Write a safetensors file with its checksum and `progress` (JSON values), atomically.
 
+    No two of the tensors may share memory (see `snapshot`).
+
     Raises:
         UserError: the disk is full or cannot be written to.
     """
-    detached = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     metadata = {"progress": json.dumps((progress or {}) | {"sha256": ZEROS})}
     # Not `save_file`, which leaves a temporary file of its own when it is killed.
-    content = memoryview(save(detached, metadata))
+    content = memoryview(save(tensors, metadata))
     first, last = _place(content[: 8 + int.from_bytes(content[:8], "little")])
     with atomic(path) as partial, partial.open("wb") as file:
         for piece in (content[:first], hashlib.sha256(content).hexdigest().encode(), content[last:]):
             file.write(piece)
+
+
+def snapshot(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a copy of the tensors, in the memory of the CPU."""
+    return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
 
 def _place(header: bytes | memoryview) -> tuple[int, int]:
@@ -91,10 +97,15 @@ def save_state(
     path: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer, **progress: Any
 ) -> None:
     """Write the modules' and the optimizer's tensors, and `progress` (JSON values) beside them."""
+    write_tensors(path, snapshot(state_tensors(modules, optimizer)), progress)
+
+
+def state_tensors(modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the modules' and the optimizer's tensors by the names that they have in a file."""
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
-    write_tensors(path, tensors, progress)
+    return tensors
 
 
 def load_state(path: Path, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:

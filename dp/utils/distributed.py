@@ -17,6 +17,7 @@ from dp.utils.errors import UserError
 
 Gradients = list[Tensor]
 
+AT_ONCE = 1 << 22  # numbers
 LONGEST_WAIT = timedelta(days=1)  # for those that still make images, or check those of a large pool
 
 
@@ -86,6 +87,14 @@ def largest(value: int) -> int:
 def total(value: int) -> int:
     """Return the sum of the processes' values."""
     return int(_reduced(torch.tensor(value), dist.ReduceOp.SUM))
+
+
+def summed(values: Tensor) -> Tensor:
+    """Return the sum over the processes of int64 values on the CPU, of any number: a part at a time."""
+    if world() > 1:
+        for part in values.view(-1).split(AT_ONCE):
+            part.copy_(_reduced(part, dist.ReduceOp.SUM))
+    return values
 
 
 def of_first(value: float) -> float:

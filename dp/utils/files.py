@@ -96,7 +96,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it that are missing; their names are on disk afterwards."""
     if not folder.is_dir():
         make_folder(folder.parent)
-        if folder.exists():
+        if folder.exists() and not folder.is_dir():  # a folder by now: another process was faster
             raise NotADirectoryError(errno.ENOTDIR, f"Not a directory: {folder}")
         folder.mkdir(exist_ok=True)  # another process may be faster
         sync(folder.parent)

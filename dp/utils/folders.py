@@ -26,7 +26,8 @@ from dp.utils.files import atomic, make_folder, read_record, remove_partials, wr
 LOCK = ".lock"
 SETTINGS = "settings.json"
 FORMAT = 1
-MAY_CHANGE = ("generation_batch", "memory")  # of how a run computes; another batch changes images by rounding alone
+# Of how a run computes; another batch changes images by rounding alone.
+MAY_CHANGE = ("generation_batch", "guided_batch", "memory")
 
 
 @contextlib.contextmanager

@@ -115,6 +115,7 @@ SOURCES = {
     "template": "a {}",
     "precision": "float16",
     "generation_batch": 5,
+    "guided_batch": 5,
     "side": 64,
     "real": True,
 }

@@ -174,7 +174,7 @@ def test_pixels_of_deepfloyd_are_those_of_its_pictures(monkeypatch):
 
 def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):
     assert Generator(tiny_pipe, 2.0).batch_size == 50
-    monkeypatch.setattr("dp.generation.pipeline_info.MEMORY_PER_IMAGE_BYTE", 10**9)
+    monkeypatch.setattr("dp.generation.pipeline_info.PLAIN_NUMBERS", 10**9)
     assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < 50
 
 

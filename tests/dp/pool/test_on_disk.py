@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dp.learner.augment import ResizedCrop, Shift
 from dp.pool.folder import PoolFolder
 from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
@@ -60,8 +61,19 @@ def test_rows_and_draws_are_those_of_a_pool_in_memory(tmp_path):
                 assert torch.equal(*drawn)
                 for ours, theirs in zip(disk.rows(drawn[0]), memory.rows(drawn[0]), strict=True):
                     assert torch.equal(ours, theirs) and ours.dtype == theirs.dtype
-            for pool in (disk, memory):
+            for pool in (disk, memory) if len(disk) == 40 else ():
                 pool.append(some(20, 2))
+
+
+@pytest.mark.parametrize("kind", [Shift, ResizedCrop])
+def test_crops_of_the_decoding_threads_are_those_of_a_whole_batch(tmp_path, kind):
+    with write(tmp_path / "pool", 2) as folder:
+        index, rng = torch.arange(40).flip(0), torch.Generator().manual_seed(0)
+        crop = kind.draw(40, SHAPE[1:], 12, rng)
+        disk, memory = DiskPool(folder, 2), Pool(concatenate([some(20, 0), some(20, 1)]))
+        whole = crop(memory.rows(index)[0], slice(0, 40))
+        for pool in (disk, memory):
+            assert torch.equal(pool.rows(index, crop)[0], whole)
 
 
 def test_a_shard_that_goes_or_changes_while_a_run_reads_it_is_named(tmp_path):
@@ -91,7 +103,7 @@ def test_a_copy_shares_what_is_mapped_and_nothing_that_comes_later(tmp_path):
     with write(tmp_path / "pool", 2) as folder:
         disk = DiskPool(folder, 1)
         twin = copy.deepcopy(disk)
-        assert [id(each) for each in disk._places] == [id(each) for each in twin._places] and len(disk._places) == 3
+        assert [id(each) for each in disk._places] == [id(each) for each in twin._places] and len(disk._places) == 1
         disk.append(some(20, 1))
         assert (len(disk), len(twin)) == (40, 20)
         assert torch.equal(twin.rows(torch.arange(20))[0], some(20, 0).images)

@@ -131,3 +131,15 @@ def test_a_missing_compiler_is_told_in_a_line(tmp_path):
     assert ended.returncode == 2 and "Traceback" not in ended.stderr
     line = ended.stderr.splitlines()[-1]
     assert line.startswith("error: compile: ") and "C++ compiler" in line and not (tmp_path / "run").exists()
+
+
+def test_the_parts_of_a_generator_are_laid_out_and_compiled_in_place():
+    generator = small_generator()
+    images = generator.generate([0, 1], [2, 3]).images
+    Compute(channels_last=True).prepare_generator(generator)
+    weight = next(module for module in generator.pipe.unet.modules() if isinstance(module, nn.Conv2d)).weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert (generator.generate([0, 1], [2, 3]).images.int() - images.int()).abs().max() <= 1
+    Compute(compile_generator=True).prepare_generator(generator)
+    for part in (generator.pipe.unet, generator.pipe.vae.decoder):
+        assert part._compiled_call_impl is not None

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -27,6 +28,7 @@ from dp.practice.additions import image_maker
 from dp.practice.loop import run_practice
 from dp.practice.state import start
 from dp.practice.store import InMemory
+from dp.runs.checkpoints import CheckpointWriter
 from dp.runs.folder import RunFolder
 from dp.runs.load import read_checkpoint, repair_pool, state_of
 from dp.runs.paths import checkpoint_file
@@ -299,7 +301,7 @@ def test_a_guided_batch_that_does_not_fit_is_made_smaller_by_the_same_command(tm
         with RunFolder.open(tmp_path, settings, config, CLASSES, (1, 32, 32), shard_size=8) as store:
             run_practice(config, generator, real_images(), None, store=store)
 
-    with pytest.raises(UserError, match=r"batch_size: 10 images at once do not fit .*; give a smaller one"):
+    with pytest.raises(UserError, match=r"guided_batch: 10 guided images at once do not fit .*; give a smaller one"):
         run_with(10)
     initial = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool" / "round-0000").iterdir()}
     assert len(initial) == 6 and PoolFolder.open(tmp_path / "pool").rounds == [40]
@@ -319,6 +321,49 @@ class NoImages:
         return Samples(
             images, labels, torch.tensor(seeds), none, torch.zeros(len(labels)), nan, nan, none.to(torch.int8) - 1, none
         )
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_a_line(tmp_path):
+    """It is written while training goes on, which then must not go on for long."""
+    state = start(CONFIG, Pool(image_maker(CONFIG, NoImages(), 0)(range(4))), 10)
+    told = r"checkpoint\.safetensors: cannot be written: Is a directory; what was there is unharmed"
+    with (
+        pytest.raises(UserError, match=told),
+        RunFolder.open(tmp_path / "run", SETTINGS, CONFIG, CLASSES, (1, 32, 32)) as store,
+    ):
+        checkpoint_file(store.folder).mkdir()
+        store.save(state)
+        wait_for(lambda: store.checkpoints._written.done(), [])
+        store.iteration(state)
+        pytest.fail("it went on")
+
+
+def test_a_checkpoint_has_the_state_of_the_moment_at_which_it_was_asked_for(tmp_path):
+    state, fresh = (start(CONFIG, Pool(image_maker(CONFIG, NoImages(), 0)(range(4))), 10) for _ in range(2))
+    with RunFolder.open(tmp_path, SETTINGS, CONFIG, CLASSES, (1, 32, 32)) as store:
+        hold = threading.Event()
+        store.checkpoints._thread.submit(hold.wait)  # a disk that is slow
+        expected = {name: value.clone() for name, value in state.learner.state_dict().items()}
+        store.save(state)
+        with torch.no_grad():
+            for weight in state.learner.parameters():
+                weight.add_(1)
+        state.log.append({"iteration": 5})
+        assert not checkpoint_file(tmp_path).exists()
+        hold.set()
+    read_checkpoint(checkpoint_file(tmp_path), fresh)
+    assert fresh.log == [] and all(torch.equal(fresh.learner.state_dict()[name], expected[name]) for name in expected)
+
+
+def test_the_longer_training_waits_for_checkpoints_the_fewer_are_written(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    writer = CheckpointWriter()
+    for pause, every in ((0.0, 60), (0.2, 60), (1.0, 200), (2.0, 400), (100.0, 600)):
+        writer._pause = pause
+        for now[0], due in ((every - 1, False), (every + 1, True)):
+            assert writer.is_due() == due
+    writer.close()
 
 
 def test_outside_of_training_a_signal_stops_at_once(tmp_path):
