@@ -33,7 +33,7 @@ from dp.__main__ import main as dp
 from dp.data.image_set import ImageSet
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["benchmarks.kills", "dp.cli.run", "dp.cli.prune", "dp.cli.fit_decoder", "pandas"])
+CONTEXT.set_forkserver_preload(["benchmarks.kills", "dp.cli.practise", "dp.cli.prune", "dp.cli.fit_decoder", "pandas"])
 RUN = (
     "--n-initial 20 --n-per-round 10 --rounds 2 --branch-sizes 30 --iterations 24 --validate-every 4 --batch-size 16 "
     "--patience 1 --inference-steps 2 --guidance.gradient x0"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dp.__main__ import main
-from dp.cli import run as run_command
+from dp.cli import practise as run_command
 from dp.cli.practise import of_row
 from dp.config import PracticeConfig
 from dp.data.image_set import ImageSet

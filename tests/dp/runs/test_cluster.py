@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from dp.__main__ import main
-from dp.cli import run as run_command
+from dp.cli import practise as run_command
 from dp.config import PracticeConfig
 from dp.data.imagenet import class_list, folders_of
 from dp.generation.generator import Generator
