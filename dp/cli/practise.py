@@ -85,9 +85,9 @@ def practise(
                 print(f"to be written to {need}, {size(free(need))} free")
                 if in_memory:  # of this machine nothing is said: another one may run this
                     print(f"memory: about {size(pool_memory(config.final_size, shape))} a process for the images")
-            elif in_memory:
-                check_memory(config.final_size, shape)
             check_room(need)
+            if in_memory and not say:
+                check_memory(config.final_size, shape)
 
     if dry_run:
         state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"

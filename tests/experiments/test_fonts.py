@@ -213,8 +213,13 @@ def made_up(job: Job) -> dict[str, Any]:
     config = job.config
     names = ("validation_accuracy", "test_accuracy", "other_digits")
     outcome = {"pool_size": config["n_initial"] + config["rounds"] * config["n_per_round"]}
-    outcome |= {name: float(rng.uniform(50, 90)) for name in names}
-    return {"outcomes": [outcome], "additions": [{}] * config["rounds"], "recognised": [60.0] * (1 + config["rounds"])}
+    outcome |= {"branched_at": None} | {name: float(rng.uniform(50, 90)) for name in names}
+    sizes = [config["n_initial"] + (k + 1) * config["n_per_round"] for k in range(config["rounds"])]
+    additions = [
+        {"pool_size": size, "candidates": config["n_per_round"], "trigger": "patience", "iteration": 1}
+        for size in sizes
+    ]
+    return {"outcomes": [outcome], "additions": additions, "recognised": [60.0] * (1 + config["rounds"])}
 
 
 @pytest.fixture(scope="module")
