@@ -55,7 +55,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "iterations=1000": "iterations=40",
         "validate_every=20": "validate_every=4",
         "n_initial=1000": "n_initial=140",
-        "results = {}": "real = validation_images(); few = type(real)(real.images[:300], real.labels[:300]); results = {}",
+        "results = {}": "real = validation_images(); few = type(real)(real.images[:9], real.labels[:9]); results = {}",
         "validation_images(), test_images": "few, lambda: few",
     },
     "04_bring_your_own": {
