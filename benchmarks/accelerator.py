@@ -1,4 +1,4 @@
-"""What only a GPU can tell: seconds, memory and largest batches of the paper's modules at full size, without weights.
+"""Measure what only a GPU can tell: seconds, memory and largest batches of the paper's modules at full size.
 
 Command   python benchmarks/accelerator.py               (one GPU; writes benchmarks/results/accelerator.json)
           torchrun --nproc-per-node 8 benchmarks/accelerator.py     (the GPUs of a node: training alone changes)
@@ -57,7 +57,7 @@ PEAKS = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200":
 
 @dataclass(frozen=True)
 class Size:
-    """How large everything is."""
+    """Sizes of everything."""
 
     learner: str = "vit_base_patch16_224"
     side: int = 224

@@ -1,4 +1,4 @@
-"""What a cluster would lose: ratios measured side by side on the CPU, and what follows from them by counting.
+"""Measure what a cluster would lose: ratios side by side on the CPU, and what follows from them by counting.
 
 Command   python benchmarks/scale.py                     (measures, writes benchmarks/results/scale.json)
           python benchmarks/scale.py --recorded --json   (prints what is recorded there)

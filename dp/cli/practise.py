@@ -1,4 +1,4 @@
-"""What `dp run` does."""
+"""Do what `dp run` asks for."""
 
 import contextlib
 import difflib

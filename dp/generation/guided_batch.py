@@ -1,4 +1,4 @@
-"""How many guided images a GPU's memory holds, found by making one batch of them before a run begins.
+"""Find how many guided images a GPU's memory holds, by making one batch of them before a run begins.
 
 A guided batch keeps the graph of the decoder, and with gradient "unet" that of the network: several times a plain
 one's memory. The first is due at the first addition, hours into a run, which is too late to learn that it does not fit.

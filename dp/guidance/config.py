@@ -1,4 +1,4 @@
-"""How to guide, as settings; no library is needed to read them."""
+"""Settings of guidance; no library is needed to read them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

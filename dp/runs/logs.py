@@ -1,4 +1,4 @@
-"""What a run reports, for those who watch many: CSV files, TensorBoard or Weights & Biases.
+"""Report a run to CSV files, TensorBoard or Weights & Biases.
 
 A log is a view of the run's own state. When a run goes on after a stop it does so from a checkpoint, which may be older
 than the last rows: a log in files is written anew from the state, and one on a server passes over what it has.

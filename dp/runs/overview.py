@@ -1,4 +1,4 @@
-"""What is in the folder of a run, for eyes: read while it goes on, without disturbing it."""
+"""Read what is in the folder of a run, to be looked at: while it goes on, without disturbing it."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""How far a run is, and how long it will take: a bar, and a file that `dp watch` reads."""
+"""Show how far a run is and how long it will take: a bar, and a file that `dp watch` reads."""
 
 import json
 import time

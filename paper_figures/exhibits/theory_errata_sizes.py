@@ -1,4 +1,4 @@
-"""What else was found in print: the size of each, against simulation."""
+"""Show the size of each further fault found in print, against simulation."""
 
 from experiments.studies.theory_errata import errata_table
 from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
