@@ -89,9 +89,8 @@ class PoolFolder:
         self.layout = layout
         self._rank = rank
         self._lock = lock
-        self._known: dict[
-            int, dict[int, Records]
-        ] = {}  # of the shards of a round that this process has written or read
+        # By round and shard: of those that this process has written, or found whole.
+        self._known: dict[int, dict[int, Records]] = {}
         self._gathered: dict[int, Records] = {}  # of a whole round
 
     @classmethod

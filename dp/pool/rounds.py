@@ -35,6 +35,7 @@ def make_round(
     batch: int = 1,
     look: Callable[[], None] = lambda: None,
     meet: Callable[[], None] = wait,
+    begin: Callable[[int], None] = lambda left: None,
 ) -> None:
     """Make what is missing of a round, and put the round into the pool; all processes call this together.
 
@@ -45,6 +46,7 @@ def make_round(
         batch: images that are made at once.
         look: called before each portion; what it raises ends the work, and what is finished is kept.
         meet: waits for the other processes.
+        begin: told how many images all processes have to make, if there are any.
 
     Raises:
         UserError: the disk is full or cannot be written to, or a portion is damaged.
@@ -59,6 +61,8 @@ def make_round(
     done = portions_in(scratch)
     missing = _of_all(mine, count, pool.layout.shard_size)  # nobody writes before everybody has looked
     left = [part for slots in missing for part in without(slots, done)]
+    if left:
+        begin(sum(map(len, left)))
     with ThreadPoolExecutor(1, "shards") as thread:
         written: Future[None] | None = None
         for part in portions(left, batch, rank(), world()):
@@ -78,12 +82,6 @@ def make_round(
     meet()
     if rank() == 0:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def images_missing(pool: PoolFolder, round_: int, count: int) -> int:
-    """Return how many images of a round are not there yet, in shards or in portions."""
-    done = portions_in(inside(pool.folder, portions_name(round_)))
-    return sum(len(part) for slots in pool.shards_missing(round_, count) for part in without(slots, done))
 
 
 def portions(left: list[range], batch: int, process: int, processes: int) -> list[range]:

@@ -11,7 +11,6 @@
     progress.json                 how far the run is; for eyes alone
     result.json                   outcomes and what made them; written last
 
-
 A checkpoint is written every one to ten minutes (see `dp.runs.checkpoints`), before every addition, and when the
 process is told to stop.
 """
@@ -35,7 +34,7 @@ from dp.pool.folder import PoolFolder
 from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
 from dp.pool.paths import MANIFEST
-from dp.pool.rounds import PORTION, images_missing, make_round
+from dp.pool.rounds import PORTION, make_round
 from dp.pool.shards import SHARD_SIZE, Encoding
 from dp.practice.interfaces import TrainingPool
 from dp.practice.state import State
@@ -154,38 +153,37 @@ class RunFolder:
             self._save_learner(state, round_)
         self._wait()  # no image is made before the learner that guides it is kept
         guided = state is not None and self.config.guidance.omega > 0
+        made = count
+
+        def show(now: int) -> None:
+            nonlocal made
+            made = now
+            if self.progress:
+                self.progress.images(round_, made, count)
+
+        def shown(slots: range) -> Samples:
+            samples = make(slots)
+            show(min(count, made + world() * len(slots)))  # the others are taken to make as many
+            return samples
+
         make_round(
             self.shards,
             round_,
             count,
-            self._shown(round_, count, make),
+            shown,
             self._guided_batch() if guided else self._batch,
             look=lambda: self._end_if_asked(self._stop),
             meet=self._wait,
+            begin=lambda left: show(count - left),
         )
+        if made < count:
+            show(count)
         if rank() == 0:
             shutil.rmtree(scores_folder(self.folder, round_), ignore_errors=True)
         self._stops_later = training
         if not training:
             self._end_if_asked(self._stop)
         return self.shards.read_round(round_) if self.in_memory else self.shards.records(round_, keep=True).samples
-
-    def _shown(self, round_: int, count: int, make: Callable[[range], Samples]) -> Callable[[range], Samples]:
-        """Return `make`, with every portion shown; the other processes are taken to make as much."""
-        progress, left = self.progress, images_missing(self.shards, round_, count)
-        if not progress or not left:
-            return make
-        made = count - left
-        progress.images(round_, made, count)
-
-        def shown(slots: range) -> Samples:
-            nonlocal made
-            samples = make(slots)
-            made = min(count, made + world() * len(slots))
-            progress.images(round_, made, count)
-            return samples
-
-        return shown
 
     def scores(self, round_: int, count: int, score: Callable[[range], Tensor]) -> Tensor | None:
         """Return scores float32 [count] of a round's candidates, kept in files for as many as a shard has images.
