@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stdout
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,6 +150,7 @@ def smaller(command: str) -> str:
     )
     command = re.sub(r" > \S+$", "", command)
     command += " --out page.html" * (command.endswith(" watch RUN"))  # which else is served until Ctrl-C
+    command += " --omegas 0 0.4 --classes 1" * (command.endswith(" grid RUN"))
     command = command.replace("--images 200 --iterations 100", "--images 20 --iterations 5")
     return command + " --recorded" * ("benchmarks/" in command and "--recorded" not in command)
 
@@ -156,11 +158,14 @@ def smaller(command: str) -> str:
 def in_folder(folder: Path, command: str) -> str:
     """What a command that is run there prints; in this process, as importing everything takes its time."""
     words = shlex.split(command)[1:]
+    run = partial(runpy.run_path, str(ROOT / words[0]))
+    if words[0] == "-m":
+        run, words = partial(runpy.run_module, words[1], alter_sys=True), words[1:]
     said = io.StringIO()
     with chdir(folder), redirect_stdout(said), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", words[1:])
+        patch.setattr(sys, "argv", words)
         try:
-            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+            run(run_name="__main__")
         except SystemExit as ended:
             assert not ended.code, ended.code
     files_are_there(folder, words)
@@ -210,7 +215,7 @@ def test_a_command_works(command, request, tmp_path, monkeypatch, capsys):
         with pytest.raises(UserError, match="2 problems"):  # one image a class is too few, in both splits
             dp([word.replace("ROOT", root) for word in words[3:]])
     elif module.startswith("benchmarks/"):
-        assert in_copy(request.getfixturevalue("checkout"), smaller(command))
+        assert in_folder(tmp_path, smaller(command))
     else:
         in_folder(request.getfixturevalue("run_folder") if "RUN" in command else tmp_path, smaller(command))
 

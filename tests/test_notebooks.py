@@ -1,13 +1,13 @@
 """The committed notebooks are their sources, executed; `make notebooks` executes them whole, here in small."""
 
-import os
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
+import torch
+from matplotlib import pyplot as plt
 
 from experiments.engine.results import folder
 from experiments.verdicts import verdicts
@@ -72,17 +72,14 @@ SMALLER: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", SMALLER)
-def test_the_code_of_a_notebook_runs(name, tmp_path):
+def test_the_code_of_a_notebook_runs(name, tmp_path, monkeypatch):
+    """In this process, as importing everything takes its time."""
     code = (FOLDER / f"{name}.py").read_text().replace("set_num_threads(2)", "set_num_threads(1)")
     for size, smaller in SMALLER[name].items():
         assert size in code
         code = code.replace(size, smaller)
     (tmp_path / "small.py").write_text(code)
-    run = subprocess.run(
-        [sys.executable, "small.py"],
-        cwd=tmp_path,
-        env=os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(FOLDER.parent)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    monkeypatch.chdir(tmp_path)
+    with plt.rc_context(), torch.random.fork_rng():
+        runpy.run_path("small.py")
+    plt.close("all")

@@ -23,7 +23,7 @@ from experiments.data.fonts import GLYPHS
 from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from experiments.studies import fonts_tuning, tuned, tuning
-from experiments.studies.fonts_generator import trained, weights_of
+from experiments.studies.fonts_generator import weights_of
 from experiments.studies.fonts_runs import Source, compute_pictures, job
 from experiments.studies.settings import LEARNERS, SEEDS
 
@@ -52,7 +52,7 @@ class Fonts:
 
 def jobs(settings: Fonts, profile: Profile) -> list[Job]:
     """List one result per run, learner by learner and seed by seed; the tuned ones once their search is finished."""
-    search = profile.settings(fonts_tuning.SEARCH)
+    search = profile.settings(fonts_tuning.STUDY)
     best = tuning.found(search, profile.name)
     equal = {method: fonts_tuning.as_in_the_paper(method) for method in METHODS.values()}
     found = [pictures(settings, search)]
@@ -99,6 +99,4 @@ def runs(
     return found
 
 
-RUNS = Study("fonts", Fonts(), jobs)
-if trained(0):  # without the generator there is nothing to run
-    STUDY = RUNS
+STUDY = Study("fonts", Fonts(), jobs)

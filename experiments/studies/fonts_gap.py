@@ -66,6 +66,4 @@ def jobs(settings: Gap, _: Profile) -> list[Job]:
     return found
 
 
-GAP = Study("fonts_gap", Gap(), jobs)
-if trained(0):  # without the generator there is nothing to run
-    STUDY = GAP
+STUDY = Study("fonts_gap", Gap(), jobs)

@@ -14,7 +14,6 @@ from typing import Any
 
 from experiments.engine.study import Study
 from experiments.studies import tuning
-from experiments.studies.fonts_generator import trained
 from experiments.studies.fonts_runs import BASE, job
 
 SHARED: dict[str, tuple[Any, ...]] = {
@@ -56,7 +55,7 @@ def as_in_the_paper(method: str) -> tuning.Point:
 GUESS: tuning.Point = AS_IN_THE_PAPER | {"guidance_scale": 1.25, "window": (0.0, 0.4), "gradient": "x0"}
 
 
-SEARCH = Study(
+STUDY = Study(
     "fonts_tuning",
     tuning.Tuning(
         base=replace(BASE, seed=100),
@@ -72,5 +71,3 @@ SEARCH = Study(
     ),
     tuning.jobs,
 )
-if trained(0):  # without the generator there is nothing to run
-    STUDY = SEARCH

@@ -24,12 +24,11 @@ from experiments.engine.results import Job, load, state
 from experiments.engine.study import Profile, Study
 from experiments.engine.variants import Variant
 from experiments.studies import fonts_tuning, tuned, tuning
-from experiments.studies.fonts_generator import trained
 from experiments.studies.fonts_runs import job as fonts_job
 from experiments.studies.settings import LEARNERS, SEEDS
 
 Data = Literal["fonts", "fashion"]
-SEARCHES = {"fonts": fonts_tuning.SEARCH, "fashion": tuning.STUDY}
+SEARCHES = {"fonts": fonts_tuning.STUDY, "fashion": tuning.STUDY}
 FILTERS = ("diffusion_classifier", "round_trip", "disagreement")
 
 
@@ -166,6 +165,4 @@ def ranking(
     return sorted(means, key=lambda name: -means[name])
 
 
-SEARCH = Study("ideas", Ideas(), jobs)
-if trained(0):  # without the generator there is nothing to run
-    STUDY = SEARCH
+STUDY = Study("ideas", Ideas(), jobs)

@@ -7,7 +7,6 @@ from matplotlib import pyplot as plt
 from experiments.analysis import foreign
 from experiments.analysis.intervals import difference_interval
 from experiments.engine.results import load
-from experiments.studies.fonts_generator import trained
 from experiments.verdicts.foreign import foreign_generator
 from experiments.verdicts.verdict import LEARNERS, times
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
@@ -15,7 +14,7 @@ from paper_figures.drawing.pictures import show
 from paper_figures.drawing.shared import draw, missing, seeds, spread, title_of
 from paper_figures.drawing.style import at_width, style
 
-ABOUT = Entry(
+ENTRY = Entry(
     "fonts",
     "Question: what if the generator has never seen the target? Printed digits in, handwriting out",
     QUESTIONS,
@@ -73,7 +72,7 @@ def make(profile: str) -> Exhibit:
         figure.axes[-1].legend(fontsize=6)
     table, counts = _table(profile, panels)
     return Exhibit(
-        ABOUT,
+        ENTRY,
         "The generator was trained on pictures of printed digits alone: it has never seen handwriting. Pictures: "
         "glyphs it was trained on, plain and guided images of the same seeds, and handwriting of MNIST, dark on white; "
         "a dot marks what the guiding learner gets wrong. Curves: test accuracy on MNIST (2,500 images) and, out of "
@@ -139,7 +138,3 @@ def _answer(profile: str) -> str:
             gain = mean(ours) - mean(theirs)
             said.append(f"{learner}, largest static set minus the glyphs: {gain:+.2f} ({low:+.2f} to {high:+.2f})")
     return "; ".join(said).replace("convnet", "ConvNet").replace("vit", "ViT") + "." if said else ""
-
-
-if trained(0):  # without the generator there are no results
-    ENTRY = ABOUT

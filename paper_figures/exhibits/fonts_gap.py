@@ -4,13 +4,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from experiments.analysis import foreign
-from experiments.studies.fonts_generator import trained
 from experiments.verdicts.foreign import foreign_generator
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit
 from paper_figures.drawing.shared import missing, seeds, spread
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-ABOUT = Entry(
+ENTRY = Entry(
     "fonts_gap",
     "Question: does practice gain more, the less the generator has seen of the target?",
     QUESTIONS,
@@ -60,7 +59,7 @@ def make(profile: str) -> Exhibit:
             f"{found['effect']:+.2f} points ({low_:+.2f} to {high_:+.2f})."
         )
     return Exhibit(
-        ABOUT,
+        ENTRY,
         "Generators whose training images were handwriting to that percentage, printed digits for the rest. ConvNet, "
         "one final size. Static training takes the better of two guidance scales, practice the best of two scales and "
         "two ways of guiding, on validation images. 95% intervals of the seeds' differences, "
@@ -70,7 +69,3 @@ def make(profile: str) -> Exhibit:
         table=table,
         answer=answer,
     )
-
-
-if trained(0):  # without the generator there are no results
-    ENTRY = ABOUT

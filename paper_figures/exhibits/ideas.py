@@ -4,11 +4,10 @@ from experiments.analysis import foreign
 from experiments.analysis.table import curve
 from experiments.analysis.table import rows as read
 from experiments.engine.results import load
-from experiments.studies.fonts_generator import trained
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.shared import LEARNERS, missing, spread
 
-ABOUT = Entry("ideas", "Question: can practice be made to win, each method at its own best?", QUESTIONS, 0, ("ideas",))
+ENTRY = Entry("ideas", "Question: can practice be made to win, each method at its own best?", QUESTIONS, 0, ("ideas",))
 SETS = {"fonts": "printed digits", "fashion": "Fashion-MNIST"}
 
 
@@ -44,7 +43,7 @@ def make(profile: str) -> Exhibit:
         for (data, run), each in groups.items()
     ]
     return Exhibit(
-        ABOUT,
+        ENTRY,
         "Trials are of the ConvNet and start from practice's best point; each changes how additions are made. They "
         "are ranked by mean validation accuracy and have not seen test images. Below them the best of all trials, with "
         "fresh seeds, at several sizes.",
@@ -77,7 +76,3 @@ def _answer(profile: str) -> str:
                 parts = ", ".join(f"{method} {value:.2f}" for method, value in best.items())
                 said.append(f"{title}, {name}, best means over sizes: {parts}")
     return "; ".join(said) + "." if said else ""
-
-
-if trained(0):  # without the generator there are no results
-    ENTRY = ABOUT

@@ -1,11 +1,17 @@
 """Processes of their own that start in milliseconds: copies of one that has imported everything."""
 
 import multiprocessing
+import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+
+import torch
+
+from dp.__main__ import main
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # pandas: pyarrow imports it, where there is one, at its first array.
@@ -16,6 +22,8 @@ CONTEXT.set_forkserver_preload(
         "torch",
         "accelerate",
         "PIL.PngImagePlugin",
+        "dp.cli.evaluate",
+        "dp.cli.practise",
         "dp.practice.loop",
         "dp.runs.folder",
         "tests.dp.small",
@@ -41,6 +49,28 @@ def spawned(target: Callable, world: int, *arguments: object) -> list:
     for each in started:
         each.start()
     return started
+
+
+def as_torchrun_does(rank: int, world: int, port: int) -> None:
+    """Tell a process which one of several it is."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def together(processes: int, said: Path, *words: str) -> str:
+    """What the first of several processes prints that run `dp` with these words together."""
+    started = spawned(_share, processes, said, words)
+    for each in started:
+        each.join()
+    assert [each.exitcode for each in started] == [0] * processes
+    return said.with_suffix(".0").read_text()
+
+
+def _share(rank: int, world: int, port: int, said: Path, words: tuple[str, ...]) -> None:
+    as_torchrun_does(rank, world, port)
+    torch.set_num_threads(1)
+    with said.with_suffix(f".{rank}").open("w") as out, redirect_stdout(out):
+        main(list(words))
 
 
 def holds(folder: Path, pid: int | None) -> bool:

@@ -151,7 +151,7 @@ def test_views_are_the_mean_prediction_over_shifts(guided):
 SMALL = PracticeConfig(iterations=24, validate_every=2, batch_size=16, inference_steps=4, patience=1)
 
 
-STUDIES = (fonts_tuning.SEARCH, fonts_study.RUNS, fonts_gap.GAP, ideas.SEARCH)
+STUDIES = (fonts_tuning.STUDY, fonts_study.STUDY, fonts_gap.STUDY, ideas.STUDY)
 
 
 def jobs_of(profile: Profile) -> list[Job]:
@@ -162,7 +162,7 @@ def jobs_of(profile: Profile) -> list[Job]:
 def tiny() -> Profile:
     """The studies of printed digits with as little to do as they can have."""
     search = replace(
-        fonts_tuning.SEARCH.settings,
+        fonts_tuning.STUDY.settings,
         base=replace(SMALL, seed=100),
         learners=("convnet",),
         size=8,

@@ -15,7 +15,6 @@ from experiments.engine.study import Profile
 from experiments.engine.workers import run
 from experiments.profiles import profile, smoke
 from experiments.studies import dynamics, jobs_of, studies
-from experiments.studies.fonts_generator import trained
 from paper_figures import commands as figures
 from tests.experiments.small_jobs import depends_on_the_day, fails_at_three, square
 
@@ -126,8 +125,7 @@ def test_names_are_unique(name):
 
 
 def test_no_study_runs_at_full_length_in_smoke():
-    waiting = {"fonts", "fonts_tuning", "fonts_gap", "ideas"}  # studies only once their generator is trained
-    assert smoke.CHANGES.keys() - (set() if trained(0) else waiting) == studies().keys() | {"live"}
+    assert smoke.CHANGES.keys() == studies().keys() | {"live"}
 
 
 def test_unknown_study_and_profile_are_named():

@@ -1,6 +1,5 @@
 """Accuracy of a learner on images in files and in memory, by one process and by several."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from dp.data.imagenet import folders_of, open_set
 from dp.learner import evaluate
 from dp.learner.evaluate import accuracy, kept_share, measured, right
 from dp.utils import distributed as processes
-from tests.dp.forked import spawned
+from tests.dp.forked import as_torchrun_does, spawned
 from tests.dp.image_files import save
 
 
@@ -92,8 +91,7 @@ class Comparing(nn.Module):
 
 
 def share(rank: int, world: int, port: int, real: ImageTree | ImageSet, folder: Path) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    as_torchrun_does(rank, world, port)
     evaluate.BATCH = 40
     processes.join()
     (folder / f"{world}-{rank}").write_text(str(accuracy(Comparing(), real)))

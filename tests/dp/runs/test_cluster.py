@@ -26,6 +26,7 @@ from dp.utils.errors import UserError
 from paper_figures.cluster import grid as cluster_grid
 from paper_figures.cluster import runs as cluster_runs
 from paper_figures.drawing.pictures import decode
+from tests.dp.forked import together
 
 SETTINGS = (
     "--class-list imagenet100 --learner vit_tiny_patch16_224 --crop 32 --side 40 --augment resized_crop --mixup 0.5 "
@@ -70,8 +71,7 @@ def test_one_process_and_two_leave_the_same_run(pipeline, tiny_decoder, imagenet
         if processes == 1:
             main(run)
         else:
-            done = launch(processes, *run)
-            assert done.returncode == 0, done.stderr
+            together(processes, tmp_path / "run", *run)
         result = json.loads((folder / "result.json").read_text())
         shards = {path.name: path.read_bytes() for path in sorted((folder / "pool").rglob("*.parquet"))}
         checkpoint = (folder / "checkpoint.safetensors").read_bytes()
@@ -87,8 +87,8 @@ def test_one_process_and_two_leave_the_same_run(pipeline, tiny_decoder, imagenet
     capsys.readouterr()
     main(["evaluate", str(tmp_path / "1"), "--imagenet", str(imagenet), *sets])
     alone = json.loads(capsys.readouterr().out)["outcomes"]
-    shared = launch(2, "evaluate", str(tmp_path / "2"), "--imagenet", str(imagenet), *sets)
-    assert json.loads(shared.stdout)["outcomes"] == alone
+    shared = together(2, tmp_path / "evaluate", "evaluate", str(tmp_path / "2"), "--imagenet", str(imagenet), *sets)
+    assert json.loads(shared)["outcomes"] == alone
     for outcome, found in zip(runs[1][0], alone, strict=True):
         assert (outcome["pool_size"], 12) == (found["pool_size"], found["iteration"])
         assert outcome["test_accuracy"] == found["sets"]["train"]["accuracy"]

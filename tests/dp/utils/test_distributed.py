@@ -24,7 +24,7 @@ from dp.runs.folder import RunFolder
 from dp.utils import distributed as processes
 from dp.utils.command_line import run_command
 from dp.utils.errors import UserError
-from tests.dp.forked import spawned, wait_for
+from tests.dp.forked import as_torchrun_does, spawned, wait_for
 from tests.dp.small import small_generator
 
 CLASSES = tuple("abcdefghij")
@@ -70,8 +70,7 @@ def one_process(
     signal_: Own | None,
     compute: Compute = Compute(),
 ) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    as_torchrun_does(rank, world, port)
     torch.set_num_threads(1)
 
     def main() -> None:
@@ -209,8 +208,8 @@ def test_the_first_process_says_when_to_add(tmp_path):
 
 
 def patient(rank: int, world: int, port: int) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    as_torchrun_does(rank, world, port)
+    torch.set_num_threads(1)
     torch.distributed.distributed_c10d.default_pg_timeout = timedelta(seconds=10)  # instead of half an hour
     processes.join()
     if rank:
