@@ -40,6 +40,7 @@ from dp.cli.practise import source_settings
 from dp.config import PracticeConfig
 from dp.data.imagenet import folders_of
 from dp.generation.generator import Generator
+from dp.generation.loading import quietly
 from dp.paper.row import key
 from dp.paper.rows import ROWS
 from dp.pool.folder import PoolFolder
@@ -102,7 +103,8 @@ def prepare(folder: Path) -> Path:
         tree(folder / "imagenet" / name, [*folders_of(name, "imagenet100").values()], 2, rng)
     for name in SETS:
         tree(folder / name, [*folders_of(name, "imagenet100").values()], 1, rng)
-    pipeline(SMALL).save_pretrained(folder / "pipeline")
+    with quietly():
+        pipeline(SMALL).save_pretrained(folder / "pipeline")
     source = Source(pipeline=str(folder / "pipeline"), class_list="imagenet100", side=32, generation_batch=8)
     settings = {
         "config": asdict(shrunk()),
@@ -121,6 +123,7 @@ def prepare(folder: Path) -> Path:
 
 def worker(folder: Path, settings: Path) -> None:
     """Do what `dp run` does, in one of torchrun's processes, and write down when it does what."""
+    (folder / f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
     events = (folder / f"events-{os.environ['WORLD_SIZE']}-{os.environ['RANK']}").open("w", buffering=1)  # line by line
 
     def told(what: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,10 +155,10 @@ def worker(folder: Path, settings: Path) -> None:
 
 
 def launch(folder: Path, count: int, settings: Path) -> subprocess.Popen[bytes]:
-    """Start the run in so many processes, which share a group."""
+    """Start the run in so many processes."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     command = [*torchrun, __file__, "--worker", str(folder), str(settings)]
-    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True)
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def killed(folder: Path, run: subprocess.Popen[bytes]) -> None:
@@ -164,7 +167,8 @@ def killed(folder: Path, run: subprocess.Popen[bytes]) -> None:
         if run.poll() is not None:
             sys.exit("error: the run ended before it was to be killed")
         time.sleep(0.005)
-    os.killpg(run.pid, signal.SIGKILL)
+    for pid in (run.pid, *(int(file.read_text()) for file in folder.glob("pid-*"))):
+        os.kill(pid, signal.SIGKILL)
     run.wait()
 
 
