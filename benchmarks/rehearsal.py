@@ -65,6 +65,18 @@ COLOURS = {
     "final evaluation": "#000000",
     "waiting": "0.75",
 }
+PLACES: list[tuple[str, Any, str]] = [  # what is shown, and the functions that do it
+    ("images", Generator, "generate"),
+    ("training", loop, "train_iteration"),
+    ("validation", loop, "validate"),
+    ("final evaluation", loop, "accuracy"),
+    ("final evaluation", practise, "measured"),
+    ("checkpoint", RunFolder, "save"),
+    ("waiting", RunFolder, "_wait"),
+    ("shards and records", PoolFolder, "put_shard"),
+    ("shards and records", PoolFolder, "gather"),
+    ("shards and records", PoolFolder, "commit"),
+]
 Event = tuple[str, float, float]  # what a process did, and the times when it began and ended
 
 
@@ -137,19 +149,7 @@ def worker(folder: Path, settings: Path) -> None:
 
         return calling
 
-    places: list[tuple[str, Any, str]] = [
-        ("images", Generator, "generate"),
-        ("training", loop, "train_iteration"),
-        ("validation", loop, "validate"),
-        ("final evaluation", loop, "accuracy"),
-        ("final evaluation", practise, "measured"),
-        ("checkpoint", RunFolder, "save"),
-        ("waiting", RunFolder, "_wait"),
-        ("shards and records", PoolFolder, "put_shard"),
-        ("shards and records", PoolFolder, "gather"),
-        ("shards and records", PoolFolder, "commit"),
-    ]
-    for what, owner, name in places:
+    for what, owner, name in PLACES:
         setattr(owner, name, told(what, getattr(owner, name)))
     run_command(lambda: dp(["run", str(folder / "run"), "--config", str(settings)]))
 

@@ -67,7 +67,7 @@ def test_what_a_run_does_is_counted_with_its_branches(monkeypatch):
     config = PracticeConfig(
         **{"n_initial": 20, "n_per_round": 10, "rounds": 2, "branch_sizes": (20, 30), "inference_steps": 2},
         **{"iterations": 46, "validate_every": 5, "patience": 1000, "batch_size": 4},
-        guidance=GuidanceConfig(0.2),
+        guidance=GuidanceConfig(0.2, (0.0, 1.0)),
     )
     calls = Counter()
 
