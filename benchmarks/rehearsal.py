@@ -46,6 +46,7 @@ from dp.paper.rows import ROWS
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
 from dp.practice import loop
+from dp.runs.checkpoints import CheckpointWriter
 from dp.runs.folder import RunFolder
 from dp.runs.inputs import Source
 from dp.runs.settings import Storage
@@ -72,6 +73,8 @@ PLACES: list[tuple[str, Any, str]] = [  # what is shown, and the functions that 
     ("final evaluation", loop, "accuracy"),
     ("final evaluation", practise, "measured"),
     ("checkpoint", RunFolder, "save"),
+    ("checkpoint", RunFolder, "_save_learner"),
+    ("checkpoint", CheckpointWriter, "wait"),  # before an addition it is waited for
     ("waiting", RunFolder, "_wait"),
     ("shards and records", PoolFolder, "put_shard"),
     ("shards and records", PoolFolder, "gather"),
@@ -138,13 +141,19 @@ def worker(folder: Path, settings: Path) -> None:
     (folder / f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
     events = (folder / f"events-{os.environ['WORLD_SIZE']}-{os.environ['RANK']}").open("w", buffering=1)  # line by line
 
+    busy = False  # with something that is told already
+
     def told(what: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)
         def calling(*arguments: Any, **named: Any) -> Any:
-            began = time.time()
+            nonlocal busy
+            if busy:
+                return call(*arguments, **named)
+            began, busy = time.time(), True
             try:
                 return call(*arguments, **named)
             finally:
+                busy = False
                 events.write(json.dumps([what, began, time.time()]) + "\n")
 
         return calling

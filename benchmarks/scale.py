@@ -419,7 +419,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
         left.text(1.08, row, f"at most {bound:g}", va="center", fontsize=7, color="0.4")
     left.axvline(1, color="0.6", linewidth=0.8, linestyle="--")
     left.set_yticks(range(len(shown)), [name for name, _, _ in reversed(shown)], fontsize=8)
-    left.set(xscale="log", xlim=(0.008, 2.5), ylim=(-0.5, len(shown) - 0.2), xlabel="share of what is allowed")
+    left.set(xscale="log", xlim=(0.008, 4), ylim=(-0.5, len(shown) - 0.2), xlabel="share of what is allowed")
     for name, label in (("records", "records"), ("list", "labels and seeds"), ("read", "read at a start")):
         sizes = [each["images"] for each in found["growth"]]
         right.plot(sizes, [each[name] for each in found["growth"]], "o-", label=label)
