@@ -44,7 +44,7 @@ from dp.practice.gradients import gradient_of
 from dp.practice.state import start
 from dp.practice.train_step import draw_batch, train_iteration
 from dp.runs.checkpoints import CheckpointWriter
-from dp.samples import Samples
+from dp.samples import Samples, unjudged
 from dp.utils import distributed as processes
 from dp.utils.device import autocast, best_device, number_format
 from dp.utils.files import write_json
@@ -176,19 +176,9 @@ def training(size: Size, compiled: bool) -> dict[str, Any]:
 
 
 def noise(count: int, side: int) -> Samples:
-    """Return images of noise and their records."""
-    zeros = torch.zeros(count)
-    return Samples(
-        images=torch.randint(256, (count, 3, side, side), dtype=torch.uint8),
-        labels=torch.arange(count) % 10,
-        seeds=torch.arange(count),
-        rounds=torch.zeros(count, dtype=torch.int64),
-        omega=zeros,
-        entropy_before=zeros,
-        entropy=zeros,
-        correct=torch.zeros(count, dtype=torch.int8),
-        zero_steps=torch.zeros(count, dtype=torch.int64),
-    )
+    """Return images of noise."""
+    images = torch.randint(256, (count, 3, side, side), dtype=torch.uint8)
+    return unjudged(images, torch.arange(count) % 10, torch.arange(count))
 
 
 def generating(

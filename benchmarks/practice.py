@@ -35,7 +35,7 @@ from dp.practice.state import start
 from dp.practice.store import InMemory, Store
 from dp.practice.train_step import draw_batch, train_iteration
 from dp.runs.folder import RunFolder
-from dp.samples import Samples
+from dp.samples import Samples, unjudged
 from dp.utils.device import autocast
 from dp.utils.files import write_json
 from dp.utils.pixels import normalise
@@ -50,18 +50,8 @@ TURNS = 40
 def samples() -> Samples:
     """Noise in the shape of images."""
     rng = torch.Generator().manual_seed(0)
-    zeros = torch.zeros(IMAGES)
-    return Samples(
-        images=torch.randint(256, (IMAGES, 1, 32, 32), generator=rng, dtype=torch.uint8),
-        labels=torch.arange(IMAGES) % 10,
-        seeds=torch.arange(IMAGES),
-        rounds=torch.zeros(IMAGES, dtype=torch.int64),
-        omega=zeros,
-        entropy_before=zeros,
-        entropy=zeros,
-        correct=torch.zeros(IMAGES, dtype=torch.int8),
-        zero_steps=torch.zeros(IMAGES, dtype=torch.int64),
-    )
+    images = torch.randint(256, (IMAGES, 1, 32, 32), generator=rng, dtype=torch.uint8)
+    return unjudged(images, torch.arange(IMAGES) % 10, torch.arange(IMAGES))
 
 
 def bare_loop(config: PracticeConfig) -> Callable[[], None]:

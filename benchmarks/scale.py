@@ -1,23 +1,31 @@
 """Measure what a cluster would lose: ratios side by side on the CPU, and what follows from them by counting.
 
-Command   python benchmarks/scale.py                     (measures, writes benchmarks/results/scale.json)
+Command   python benchmarks/scale.py                     (measures, writes benchmarks/results/scale.json and scale.png)
           python benchmarks/scale.py --recorded --json   (prints what is recorded there)
-Time      about 5 minutes on two cores
+Time      about 7 minutes on two cores
 Expected  see EXPECTED
 
     ddp_ratio           a step of the loop over one of a bare loop on torch's DistributedDataParallel; 2, 4 processes
     ordered_ratio       the same with the sum whose order does not depend on the processes
+    ordered_same_bits   whether that sum leaves the same weights on 1, 2 and 4 processes
+    sent_bytes          bytes that a process sends in a step of each engine, as Linux counts them, over those of the
+                        gradients; 2 (W - 1) / W if nothing is sent twice
     validation_share    a validation over the training between two, in the proportions of ImageNet-100 on 32 GPUs
     busy_share          images of an addition over those that 32 GPUs could have made until it is ready: counted
     loader_ratio        images per second and core of a pool on disk over ImageFolder with torchvision's crop
     checkpoint_share    the time that training waits for checkpoints, by the rule that says how often they are written
     round_minutes_13m   work after a round of 13 million images on 32 processes, from that of fewer, growing with them
+    growth              seconds of each part of that work for some numbers of images
+    plan_ratio          time of a small run of two processes, with a branch, over the time of what
+                        `dp.paper.plan.work` counts
 """
 
 import argparse
+import hashlib
 import io
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -29,7 +37,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from PIL import Image
 from timm.utils import ModelEmaV3
@@ -39,9 +46,14 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from dp.config import PracticeConfig
+from dp.data.fashion_mnist import CLASSES
+from dp.data.image_set import ImageSet
+from dp.generation.generator import Generator
+from dp.guidance.guidance import GuidanceConfig
 from dp.learner.augment import ResizedCrop
 from dp.learner.evaluate import accuracy, kept_share
 from dp.learner.models import build_learner, on_full_images
+from dp.paper.plan import work
 from dp.pool.folder import PoolFolder, slots_text
 from dp.pool.in_memory import Pool
 from dp.pool.on_disk import DiskPool
@@ -49,10 +61,13 @@ from dp.pool.records import WIDTH, Records, gathered
 from dp.pool.rounds import busy_share
 from dp.practice.compute import Compute
 from dp.practice.gradients import gradient_of
-from dp.practice.state import start
+from dp.practice.loop import run_practice
+from dp.practice.state import State, start
 from dp.practice.train_step import draw_batch, train_iteration
+from dp.pretrained.load import bundled_generator
 from dp.runs import checkpoints
-from dp.samples import Samples
+from dp.runs.folder import RunFolder
+from dp.samples import Samples, unjudged
 from dp.utils import distributed as processes
 from dp.utils.device import autocast
 from dp.utils.files import write_json
@@ -64,8 +79,10 @@ EXPECTED = {
     "ddp_ratio": "at most 1.05",
     "validation_share": "below 0.05",
     "busy_share": "0.97 or more",
+    "loader_ratio": "1 or more",
     "checkpoint_share": "below 0.005",
     "round_minutes_13m": "below 2",
+    "plan_ratio": "0.75 to 1.25",
 }
 BATCH = 32
 # ImageNet-100 on 32 GPUs: 5,000 validation images, every pass over 64,000 images in batches of 2,048.
@@ -76,19 +93,9 @@ Call = Callable[[], object]
 
 
 def noise(count: int, shape: tuple[int, int, int] = (1, 32, 32)) -> Samples:
-    """Return images of noise and their records."""
-    rng, zeros = torch.Generator().manual_seed(0), torch.zeros(count)
-    return Samples(
-        images=torch.randint(256, (count, *shape), generator=rng, dtype=torch.uint8),
-        labels=torch.arange(count) % 10,
-        seeds=torch.arange(count),
-        rounds=torch.zeros(count, dtype=torch.int64),
-        omega=zeros,
-        entropy_before=zeros,
-        entropy=zeros,
-        correct=torch.zeros(count, dtype=torch.int8),
-        zero_steps=torch.zeros(count, dtype=torch.int64),
-    )
+    """Return images of noise."""
+    images = torch.randint(256, (count, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return unjudged(images, torch.arange(count) % 10, torch.arange(count))
 
 
 def in_turns(first: Call, second: Call, turns: int, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -103,8 +110,8 @@ def in_turns(first: Call, second: Call, turns: int, clock: Callable[[], float] =
     return statistics.median(ratios[1:])
 
 
-def our_step(config: PracticeConfig, deterministic: bool) -> Callable[[], None]:
-    """Return a step of the loop."""
+def our_step(config: PracticeConfig, deterministic: bool) -> tuple[State, Call]:
+    """Return a state, and a step of the loop that changes it."""
     state = start(config, Pool(noise(400)), 10, compute=Compute(deterministic=deterministic))
     gradient = gradient_of(config, state)
 
@@ -112,7 +119,7 @@ def our_step(config: PracticeConfig, deterministic: bool) -> Callable[[], None]:
         batch = draw_batch(config, state.pool, state.iteration, deterministic)
         train_iteration(config, state, batch, gradient)
 
-    return step
+    return state, step
 
 
 def bare_step(config: PracticeConfig) -> Callable[[], None]:
@@ -140,40 +147,107 @@ def bare_step(config: PracticeConfig) -> Callable[[], None]:
     return step
 
 
+def repeated(step: Call, times: int = 4) -> Call:
+    """Return a call of several steps, at whose end the processes meet."""
+
+    def several() -> None:
+        for _ in range(times):
+            step()
+        processes.wait()
+
+    return several
+
+
+def sent() -> int | None:
+    """Return the bytes that this process has written so far, to files and to other processes."""
+    counts = Path("/proc/self/io")
+    return int(re.findall(r"wchar: (\d+)", counts.read_text())[0]) if counts.exists() else None
+
+
 def exchange(turns: int) -> None:
-    """Print the ratios of a step in each engine to a bare one, in a process that torchrun has started."""
-    torch.set_num_threads(1)
-    processes.join()
+    """Print what is measured of a step in each engine, in a process that torchrun has started."""
     config = PracticeConfig(learner="vit", rounds=0, n_per_round=0, batch_size=BATCH, micro_batch=BATCH // 4)
-    whole = replace(config, micro_batch=0)
-    bare = bare_step(whole)
-    found = {}
-    for name, step in (("ddp", our_step(whole, False)), ("ordered", our_step(config, True))):
-
-        def block(call: Callable[[], None]) -> Callable[[], None]:
-            def several() -> None:
-                for _ in range(4):
-                    call()
-                dist.barrier()
-
-            return several
-
-        found[name] = in_turns(block(step), block(bare), turns)
+    found: dict[str, Any] = {"ratio": {}, "sent": {}}
+    several = processes.world() > 1
+    bare = repeated(bare_step(replace(config, micro_batch=0))) if several else lambda: None
+    for name, settings in (("ddp", replace(config, micro_batch=0)), ("ordered", config)):
+        state, step = our_step(settings, name == "ordered")
+        found["ratio"][name] = in_turns(repeated(step), bare, turns)
+        before = sent()
+        repeated(step)()
+        if several and before is not None:
+            gradients = 4 * sum(p.numel() for p in state.learner.parameters())
+            found["sent"][name] = (sent() - before) / 4 / gradients  # type: ignore[operator]
+    weights = (value.numpy().tobytes() for value in state.learner.state_dict().values())
+    found["weights"] = hashlib.sha256(b"".join(weights)).hexdigest()
     if processes.rank() == 0:
         print(json.dumps(found))
-    processes.leave()
 
 
-def exchange_ratios(count: int, turns: int) -> dict[str, float]:
-    """Return what `exchange` prints in so many processes."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    command = [*torchrun, __file__, "--exchange", str(turns)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+def planned() -> None:
+    """Print the time of a run over that of what is counted, each part timed before, in a process of torchrun's."""
+    config = PracticeConfig(
+        **{"n_initial": 96, "n_per_round": 48, "rounds": 2, "branch_sizes": (144,), "inference_steps": 4},
+        **{"learner": "vit", "iterations": 200, "validate_every": 20, "patience": 1000, "batch_size": BATCH},
     )
+    compute, generator = Compute(deterministic=False), bundled_generator(config)
+    generator.batch_size = 24
+    real = ImageSet(noise(1000).images, torch.arange(1000) % 10)
+    state, step = our_step(config, False)
+    learner, done = on_full_images(config, state.ema.module), work(config)
+
+    def seconds(call: Call) -> float:
+        times = []
+        for _ in range(4):
+            processes.wait()
+            began = time.perf_counter()
+            call()
+            processes.wait()
+            times.append(time.perf_counter() - began)
+        return statistics.median(times[1:])
+
+    image = {
+        omega: seconds(lambda omega=omega: made(generator, learner, replace(config.guidance, omega=omega)))  # type: ignore[misc]
+        / (generator.batch_size * processes.world())
+        for omega in (0.0, config.guidance.omega)
+    }
+    iterations = (done.iterations + done.branch_iterations) * seconds(repeated(step, 10)) / 10
+    outcomes = 1 + len(config.branch_sizes)
+    validations = done.validations + done.branch_validations + outcomes
+    expected = (
+        done.plain_images * image[0.0]
+        + done.guided_images * image[config.guidance.omega]
+        + iterations
+        + validations * seconds(lambda: accuracy(learner, real))
+    )
+    folder = Path(os.environ["RUN"])
+    processes.wait()
+    began = time.perf_counter()
+    with RunFolder.open(folder, {}, config, CLASSES, (1, 32, 32), batch=generator.batch_size) as store:
+        run_practice(config, generator, real, None, store=store, compute=compute)
+    processes.wait()
+    if processes.rank() == 0:
+        print(json.dumps({"measured_seconds": time.perf_counter() - began, "expected_seconds": expected}))
+
+
+def made(generator: Generator, learner: nn.Module, guidance: GuidanceConfig) -> object:
+    """Make a batch of images."""
+    count = generator.batch_size
+    return generator.generate(torch.arange(count) % 10, range(count), learner, guidance)
+
+
+def by_torchrun(count: int, *words: str) -> dict[str, Any]:
+    """Return what this file prints in so many processes, with these arguments."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "RUN": str(Path(folder) / "run")}
+        command = [*torchrun, __file__, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(count, "processes", *words, found, file=sys.stderr)
+    return found
 
 
 def jpeg_tree(folder: Path, images: int, side: int = 256) -> Path:
@@ -203,16 +277,12 @@ class Files(torch.utils.data.Dataset):
 def validation_share(turns: int, part: int) -> float:
     """Return the time of a validation over the training between two, `part` times smaller than on a GPU of 32."""
     config = PracticeConfig(learner="vit", rounds=0, n_per_round=0, batch_size=max(1, SHARE // part))
-    step, learner = our_step(config, False), on_full_images(config, build_learner("vit", 10))
+    (_, step), learner = our_step(config, False), on_full_images(config, build_learner("vit", 10))
     with tempfile.TemporaryDirectory() as folder:
         tree = jpeg_tree(Path(folder), VALIDATION // part)
         validation: Any = kept_share(Files([path.read_bytes() for path in sorted(tree.rglob("*.jpg"))]))  # type: ignore[arg-type]
 
-    def training() -> None:
-        for _ in range(BETWEEN):
-            step()
-
-    return in_turns(lambda: accuracy(learner, validation), training, turns)
+    return in_turns(lambda: accuracy(learner, validation), repeated(step, BETWEEN), turns)
 
 
 def loader_ratio(turns: int, images: int) -> float:
@@ -257,49 +327,60 @@ def checkpoint_share(learner: str, turns: int) -> dict[str, float]:
     return {"share": pause / (pause + every), "pause_seconds": pause, "every_seconds": every}
 
 
-def round_minutes(sizes: tuple[int, ...], processes: int = 32, images: int = 13_000_000) -> dict[str, float]:
-    """Return the minutes of work after a round of 13 million images, from the seconds that an image and a shard take.
+def after_rounds(sizes: tuple[int, ...]) -> list[dict[str, float]]:
+    """Return the seconds of each part of the work after a round, of some numbers of images.
 
     Each process puts its shards together (counted above as generation) and gathers the records of all; the first one
     writes the list of labels and seeds and the manifest. When a run starts again, each process reads its share.
     """
-    seconds: dict[str, list[float]] = {"records": [], "list": [], "read": []}
+    found = []
     for count in sizes:
-        layout_samples = noise(count, (3, 16, 16))
+        samples = noise(count, (3, 16, 16))
         with tempfile.TemporaryDirectory() as folder:
             with PoolFolder.create(Path(folder) / "pool", list("abcdefghij"), (3, 16, 16)) as pool:
                 for slots in pool.shards_missing(0, count):
-                    pool.write(0, slots.start, layout_samples[slots.start : slots.stop])
+                    pool.write(0, slots.start, samples[slots.start : slots.stop])
                 pool.gather(0, count)
                 pool.commit(0, count)
                 rows, shard = torch.zeros(count, WIDTH, dtype=torch.int64), torch.zeros(1, 5, dtype=torch.int64)
                 one = replace(pool.layout, shard_size=count)
                 began = time.perf_counter()
                 records = gathered({0: Records(rows, shard)}, count, one)
-                seconds["records"].append((time.perf_counter() - began) / count)
-                began = time.perf_counter()
+                known = time.perf_counter()
                 slots_text(records.labels.tolist(), records.seeds.tolist())
-                seconds["list"].append((time.perf_counter() - began) / count)
-            began = time.perf_counter()
+                listed = time.perf_counter()
+            opened = time.perf_counter()
             PoolFolder.open(Path(folder) / "pool").records(0)
-            seconds["read"].append((time.perf_counter() - began) / count)
-    largest = {name: values[-1] for name, values in seconds.items()}  # per image, of the largest size
-    after = (largest["records"] + largest["list"]) * images / 60
-    return {"after_a_round": after, "after_a_start": largest["read"] * images / processes / 60}
+            read = time.perf_counter() - opened
+            found.append({"images": count, "records": known - began, "list": listed - known, "read": read})
+    return found
+
+
+def fitted(growth: list[dict[str, float]], images: int = 13_000_000, share: int = 32) -> dict[str, float]:
+    """Return the minutes of 13 million images on 32 processes, each image as in the largest number measured."""
+    each = {name: seconds / growth[-1]["images"] for name, seconds in growth[-1].items()}
+    minutes = images / 60
+    return {
+        "after_a_round": (each["records"] + each["list"]) * minutes,
+        "after_a_start": each["read"] * minutes / share,
+    }
 
 
 def measure(small: bool) -> dict[str, Any]:
     """Measure everything; small: to see that it works."""
-    turns, ratios = (1, {}) if small else (11, {})
-    for count in (2,) if small else (2, 4):
-        ratios[str(count)] = exchange_ratios(count, turns)
-        print(count, "processes", ratios[str(count)], file=sys.stderr)
+    turns, counts = (1, (1, 2)) if small else (11, (1, 2, 4))
+    steps = {str(count): by_torchrun(count, "--exchange", str(turns)) for count in counts}
+    shared = {count: each for count, each in steps.items() if count != "1"}
+    run = by_torchrun(2, "--planned")
     checkpoint = checkpoint_share("vit" if small else "vit_small_patch16_224", 1 if small else 3)
-    minutes = round_minutes((100,) if small else (1_000, 10_000))
+    growth = after_rounds((100, 1000) if small else (1_000, 10_000, 100_000))
+    minutes = fitted(growth)
     additions = [(16_000, 50), (16_000, 32), (32_000, 50), (32_000, 32), (64_000, 25)]
     return {
-        "ddp_ratio": {count: each["ddp"] for count, each in ratios.items()},
-        "ordered_ratio": {count: each["ordered"] for count, each in ratios.items()},
+        "ddp_ratio": {count: each["ratio"]["ddp"] for count, each in shared.items()},
+        "ordered_ratio": {count: each["ratio"]["ordered"] for count, each in shared.items()},
+        "ordered_same_bits": len({each["weights"] for each in steps.values()}) == 1,
+        "sent_bytes": {count: each["sent"] for count, each in shared.items()},
         "validation_share": validation_share(1 if small else 5, 16 if small else 4),
         "busy_share": min(busy_share(count, batch, 32, 1000) for count, batch in additions),
         "loader_ratio": loader_ratio(1 if small else 7, 16 if small else 128),
@@ -307,8 +388,45 @@ def measure(small: bool) -> dict[str, Any]:
         "checkpoint": checkpoint,
         "round_minutes_13m": minutes["after_a_round"],
         "start_minutes_13m": minutes["after_a_start"],
+        "growth": growth,
+        "plan_ratio": run["measured_seconds"] / run["expected_seconds"],
+        "plan": run,
         "load": os.getloadavg()[0],
     }
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draw each ratio beside its bound, and how the work after a round grows."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shown = [
+        *((f"step over torch's engine, {n} processes", value, 1.05) for n, value in found["ddp_ratio"].items()),
+        ("validation over training", found["validation_share"], 0.05),
+        ("waiting for checkpoints", found["checkpoint_share"], 0.005),
+        ("GPUs idle in an addition", 1 - found["busy_share"], 0.03),
+        ("loader: core time over torchvision's", 1 / found["loader_ratio"], 1.0),
+        ("work after 13M images, minutes", found["round_minutes_13m"], 2.0),
+        ("plan: error of a small run's time", abs(found["plan_ratio"] - 1), 0.25),
+    ]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", width_ratios=(3, 2))
+    for row, (_, value, bound) in enumerate(reversed(shown)):
+        share = max(value / bound, 0.01)
+        left.plot(share, row, "o", color="#0072B2" if share <= 1 else "#D55E00")
+        left.annotate(f"{value:.3g}", (share, row), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+        left.text(1.08, row, f"at most {bound:g}", va="center", fontsize=7, color="0.4")
+    left.axvline(1, color="0.6", linewidth=0.8, linestyle="--")
+    left.set_yticks(range(len(shown)), [name for name, _, _ in reversed(shown)], fontsize=8)
+    left.set(xscale="log", xlim=(0.008, 4), ylim=(-0.5, len(shown) - 0.2), xlabel="share of what is allowed")
+    for name, label in (("records", "records"), ("list", "labels and seeds"), ("read", "read at a start")):
+        sizes = [each["images"] for each in found["growth"]]
+        right.plot(sizes, [each[name] for each in found["growth"]], "o-", label=label)
+    right.set(xscale="log", yscale="log", xlabel="images of a round", ylabel="seconds of one process")
+    right.grid(alpha=0.25)
+    right.legend(fontsize=8)
+    figure.savefig(path, dpi=150)
 
 
 def main() -> None:
@@ -318,10 +436,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--small", action="store_true", help="measure little and keep nothing")
     parser.add_argument("--exchange", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--planned", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--plot", type=Path, default=RESULTS.with_suffix(".png"), help="where the picture goes")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.exchange:
-        exchange(options.exchange)
+    if options.exchange or options.planned:
+        processes.join()
+        exchange(options.exchange) if options.exchange else planned()
+        processes.leave()
         return
     if options.recorded:
         found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"measured": "not yet"}
@@ -329,6 +451,8 @@ def main() -> None:
         found = measure(options.small) | {"expected": EXPECTED, "made_by": provenance()}
         if not options.small:
             write_json(RESULTS, found)
+        if not options.small or options.plot != parser.get_default("plot"):
+            plot(found, options.plot)
     for name, value in [] if options.json else found.items():
         print(f"{name:20} {value}")
     if options.json:

@@ -48,3 +48,19 @@ class Samples:
 def concatenate(parts: list[Samples]) -> Samples:
     """All samples of `parts`, in order; at least one part."""
     return Samples(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Samples)))
+
+
+def unjudged(images: Tensor, labels: Tensor, seeds: Tensor) -> Samples:
+    """Return initial samples of images that no learner has seen."""
+    zeros, nan = torch.zeros(len(labels), dtype=torch.int64), torch.full((len(labels),), torch.nan)
+    return Samples(
+        images=images,
+        labels=labels,
+        seeds=seeds,
+        rounds=zeros,
+        omega=torch.zeros(len(labels)),
+        entropy_before=nan,
+        entropy=nan,
+        correct=torch.full((len(labels),), -1, dtype=torch.int8),
+        zero_steps=zeros,
+    )

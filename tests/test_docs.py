@@ -54,8 +54,8 @@ HELP_ONLY = (
     "benchmarks.theory",
     "benchmarks.theory_agreement",
 )
-# They have no options and take minutes: imported.
-IMPORTED = ("docs/failures.py", "benchmarks/guided_memory.py")
+# They take minutes, in processes of their own: imported.
+IMPORTED = ("docs/failures.py", "benchmarks/guided_memory.py", "benchmarks/rehearsal.py")
 # Further: `experiments run` and `check` compute for hours: all but the computing, and one result in earnest below.
 # `paper_figures` draws for minutes: all but the drawing. torchrun, srun and `dp submit`
 # need a cluster: their options are parsed, and a run that they start is a dry one. pytest's file is there.

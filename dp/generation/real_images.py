@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from dp.data.image_set import LOADERS, ImageSet, RealImages
-from dp.samples import Samples
+from dp.samples import Samples, unjudged
 from dp.utils.errors import UserError
 
 
@@ -49,18 +49,7 @@ class RealData:
             with ThreadPoolExecutor(LOADERS) as pool:
                 items = list(pool.map(self.data.__getitem__, index.tolist()))
             images, labels = torch.stack([image for image, _ in items]), torch.tensor([label for _, label in items])
-        zeros, nan = torch.zeros(len(index), dtype=torch.int64), torch.full((len(index),), torch.nan)
-        return Samples(
-            images=images,
-            labels=labels,
-            seeds=index,
-            rounds=zeros,
-            omega=torch.zeros(len(index)),
-            entropy_before=nan,
-            entropy=nan,
-            correct=torch.full((len(index),), -1, dtype=torch.int8),
-            zero_steps=zeros,
-        )
+        return unjudged(images, labels, index)
 
     def generate(self, *_arguments: object, **_named: object) -> Samples:
         """There is nothing to generate.

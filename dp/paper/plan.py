@@ -6,10 +6,14 @@
 
 Operations are counted on modules without weights (`costs`); hours follow from them, a GPU's published peak and the
 share of it that is used. Not counted, together below a hundredth: text encoders, the optimiser, the averaged weights.
-Nor are the candidates that pruning keeps, which a run folder makes twice, and the time that a GPU waits for images
-where it has too few cores: docs/cluster.md.
+Nor, each below a hundredth too, checkpoints (training waits for half a percent of the time at most), the work after a
+round (seconds for a million images) and its last batches, when some GPUs have none left to make (at most 2.4% of the
+time of an addition): measured by benchmarks/scale.py, which also has a run of two processes as `work` counts it beside
+the time that it takes. Not counted are the candidates that pruning keeps, which a run folder makes twice, and the time
+that a GPU waits for images where it has too few cores: docs/cluster.md.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -22,6 +26,7 @@ from dp.paper.costs import Decoder, classifier, image_cost, parameters, parts_of
 from dp.paper.row import SIDE, Row, Task
 from dp.paper.rows import FIGURES, HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES
 from dp.pool.shards import image_bytes
+from dp.practice.schedule import due
 from dp.utils.errors import UserError
 from dp.utils.validation import Count, checked
 
@@ -30,6 +35,46 @@ Gpu = Literal["V100", "A100", "L40S", "H100", "H200"]
 GPUS: dict[Gpu, float] = {"V100": 125e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
 Utilisation = Annotated[float, Field(gt=0, le=1)]  # operations per second over the peak's
 BYTES_PER_IMAGE = image_bytes((3, SIDE, SIDE), "JPEG")  # as a run of a row keeps it
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run does.
+
+    Attributes:
+        plain_images, guided_images: images generated each way, without candidates for pruning.
+        candidates: plain images generated to be pruned; kP of them are kept.
+        iterations, validations: of the run, the final one on the validation set not among them.
+        branch_iterations, branch_validations: of all its branches after they left, if every addition comes when it is
+            due by the schedule; with patience they come earlier.
+    """
+
+    plain_images: int
+    guided_images: int
+    candidates: int
+    iterations: int
+    validations: int
+    branch_iterations: int
+    branch_validations: int
+
+
+def work(config: PracticeConfig) -> Work:
+    """Return what a run with generated images does."""
+    added, pruned = config.rounds * config.n_per_round, config.over_sampling > 1
+    guided = added if config.guidance.omega > 0 else 0
+    every = config.validate_every
+    # A run leaves a size behind with the next addition, which comes at a validation.
+    left = (1 + (size - config.n_initial) // config.n_per_round for size in config.branch_sizes)
+    alone = [config.iterations - math.ceil(due(config, number) / every) * every for number in left]
+    return Work(
+        plain_images=config.n_initial + (0 if pruned else added - guided),
+        guided_images=guided,
+        candidates=config.rounds * round(config.n_per_round * config.over_sampling) if pruned else 0,
+        iterations=config.iterations,
+        validations=-(-config.iterations // every),
+        branch_iterations=sum(alone),
+        branch_validations=sum(-(-each // every) for each in alone),
+    )
 
 
 @dataclass(frozen=True)
@@ -102,12 +147,9 @@ def plan(
     gpus = row.gpus if gpus is None else gpus
     config = row.config
     ways = replace(guidance or config.guidance, omega=config.guidance.omega)
-    added = config.rounds * config.n_per_round
-    images = config.final_size
-    pruned = config.over_sampling > 1
-    guided_images = added if ways.omega > 0 else 0
-    candidates = config.rounds * round(config.n_per_round * config.over_sampling) if pruned else 0
-    plain_images = 0 if row.method == "real" else config.n_initial + (0 if pruned else added - guided_images)
+    images, done = config.final_size, work(config)
+    plain_images = 0 if row.method == "real" else done.plain_images
+    guided_images, candidates = done.guided_images, done.candidates
 
     forward = classifier(config.learner, row.learner_size).forward
     plain_flop = guided_flop = None
@@ -121,8 +163,7 @@ def plan(
             guided_flop = image_cost(parts, config.inference_steps, steps, ways.gradient)
             generation += guided_images * guided_flop
     training = config.iterations * config.batch_size * training_step(config.learner, row.learner_size)
-    validations = -(-config.iterations // config.validate_every)
-    evaluation = ((validations + 1) * VALIDATION_IMAGES[row.task] + HELD_OUT_IMAGES[row.task]) * forward
+    evaluation = ((done.validations + 1) * VALIDATION_IMAGES[row.task] + HELD_OUT_IMAGES[row.task]) * forward
 
     per_hour = GPUS[gpu] * utilisation * 3600
     return Plan(

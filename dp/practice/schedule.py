@@ -38,9 +38,13 @@ def may_add(config: PracticeConfig, additions: int, iteration: int) -> bool:
 
 def overdue(config: PracticeConfig, additions: int, iteration: int) -> bool:
     """Tell whether the next addition has reached its place on an even schedule over the stable phase."""
+    return config.backstop and iteration >= due(config, additions + 1)
+
+
+def due(config: PracticeConfig, number: int) -> float:
+    """Return the iteration of the first, second ... addition on an even schedule over the stable phase."""
     begin, end = stable_phase(config)
-    due = begin + (end - begin) * (additions + 1) / (config.rounds + 1)
-    return config.backstop and iteration >= due
+    return begin + (end - begin) * number / (config.rounds + 1)
 
 
 def check_schedule(config: PracticeConfig) -> None:
@@ -48,12 +52,10 @@ def check_schedule(config: PracticeConfig) -> None:
 
     There is one addition per validation at most.
     """
-    begin, end = stable_phase(config)
     every, made, last = config.validate_every, 0, 0
     while made < config.rounds:  # by additions, of which there are fewer than iterations
-        due = begin + (end - begin) * (made + 1) / (config.rounds + 1)
-        last = max(last + every, math.ceil(due / every) * every)
-        if last >= end:
+        last = max(last + every, math.ceil(due(config, made + 1) / every) * every)
+        if last >= stable_phase(config)[1]:
             break
         made += 1
     if config.backstop and made < config.rounds:

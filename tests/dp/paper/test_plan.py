@@ -3,20 +3,25 @@
 import csv
 import json
 import re
+from collections import Counter
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 
 from dp.cli.plan import plan_command
-from dp.config import config_from
+from dp.config import PracticeConfig, config_from
+from dp.data.image_set import ImageSet
 from dp.guidance.guidance import GuidanceConfig
 from dp.paper import imagenet1k, imagenet100
 from dp.paper.costs import classifier, guidance_costs, training_step
-from dp.paper.plan import GPUS, added_gpu_hours, plan, rows_of, totals
+from dp.paper.plan import GPUS, added_gpu_hours, plan, rows_of, totals, work
 from dp.paper.row import key, short
 from dp.paper.rows import HELD_OUT_IMAGES, ROWS, VALIDATION_IMAGES
+from dp.practice import loop
 from dp.utils.errors import UserError
 from paper_figures.drawing.paths import REFERENCE
+from tests.dp.small import small_generator
 
 SCALING = [row for row in ROWS if row.table in (4, 5)]
 
@@ -56,6 +61,38 @@ def test_rows_are_those_published(number):
         }
         for name in set(ours) & set(reference):
             assert ours[name] == (float(reference[name]) if reference[name] else None), (row.name, name)
+
+
+def test_what_a_run_does_is_counted_with_its_branches(monkeypatch):
+    config = PracticeConfig(
+        **{"n_initial": 20, "n_per_round": 10, "rounds": 2, "branch_sizes": (20, 30), "inference_steps": 2},
+        **{"iterations": 46, "validate_every": 5, "patience": 1000, "batch_size": 4},
+        guidance=GuidanceConfig(0.2, (0.0, 1.0)),
+    )
+    calls = Counter()
+
+    def counted(owner, name):
+        call = getattr(owner, name)
+
+        def calling(*arguments):
+            calls[name] += len(arguments[1]) if name == "generate" else 1
+            return call(*arguments)
+
+        monkeypatch.setattr(owner, name, calling)
+
+    generator, rng = small_generator(), torch.Generator().manual_seed(0)
+    counted(generator, "generate")
+    for name in ("train_iteration", "validate"):
+        counted(loop, name)
+    real = ImageSet(torch.randint(256, (10, 1, 32, 32), generator=rng).byte(), torch.arange(10))
+    loop.run_practice(config, generator, real, None)
+    found = work(config)
+    assert (found.plain_images, found.guided_images) == (20, 20)
+    assert calls == {
+        "generate": found.plain_images + found.guided_images,
+        "train_iteration": found.iterations + found.branch_iterations,
+        "validate": found.validations + found.branch_validations,
+    }
 
 
 def test_names_tell_rows_apart():

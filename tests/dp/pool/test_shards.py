@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dp.pool.shards import DTYPES, Layout, decode, encode, image_files, records, verified
+from dp.pool.shards import DTYPES, Layout, decode, decode_image, encode, encode_image, image_files, records, verified
 from dp.samples import Samples
 from dp.utils.errors import UserError
 
@@ -82,6 +82,15 @@ def test_the_file_says_to_datasets_what_it_holds():
     assert described["image"] == {"_type": "Image"}
     assert described["label"] == {"_type": "ClassLabel", "names": list(CLASSES)}
     assert list(described) == schema.names
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 56), (1, 33, 17)])
+def test_jpeg_files_have_the_pixels_that_pillow_reads(shape):
+    file = encode_image(np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8), "JPEG")
+    pixels = np.asarray(Image.open(io.BytesIO(file)))
+    np.testing.assert_array_equal(decode_image(file, shape), pixels.reshape(*shape[1:], -1).transpose(2, 0, 1))
+    with pytest.raises(ValueError, match=r"no image \(image file is truncated"):
+        decode_image(file[:-20], shape)
 
 
 def test_samples_need_not_be_contiguous():

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -176,6 +177,33 @@ def test_a_process_is_killed_and_others_go_on_in_another_number(alone, tmp_path)
         found = content(folder)
         assert found.keys() == alone.keys()
         assert [name for name in alone if found[name] != alone[name]] == []
+
+
+def dies(rank: int, world: int, port: int, folder: Path) -> None:
+    """Be killed before the second file of the first addition is put in its place."""
+    seen = 0
+
+    def on(event: str, arguments: tuple) -> None:
+        nonlocal seen
+        if event == "os.rename" and "pool/round-0001/" in str(arguments[1]):
+            seen += 1
+            if seen == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(on)
+    one_process(rank, world, port, folder, CONFIG, False, None)
+
+
+@pytest.mark.parametrize(("world", "in_memory"), [(1, True), (4, False)])
+def test_all_are_killed_in_the_middle_of_a_round_and_others_finish_it(alone, tmp_path, world, in_memory):
+    folder = tmp_path / "run"
+    assert ended(spawned(dies, 2, folder), 120) == [-signal.SIGKILL] * 2
+    there = (folder / "pool/round-0001").rglob("*.parquet")
+    assert sorted(path.name for path in there) == ["00000.parquet", "10-12.parquet"]  # a shard and a portion
+    run(folder, world, in_memory=in_memory)
+    found = content(folder)
+    assert found.keys() == alone.keys()
+    assert [name for name in alone if found[name] != alone[name]] == []
 
 
 def test_all_processes_stop_together_when_one_is_told_to(tmp_path, alone):
