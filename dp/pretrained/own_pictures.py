@@ -99,7 +99,10 @@ def sized(config: GeneratorConfig, side: int, count: int) -> GeneratorConfig:
         left = [name for name in SETTINGS_OF_FEW if getattr(config, name) == getattr(default, name)]
         config = replace(config, **{name: SETTINGS_OF_FEW[name] for name in left})
     return replace(
-        config, vae_batch=max(8, round(config.vae_batch * share)), unet_batch=max(32, round(config.unet_batch * share))
+        config,
+        vae_batch=max(8, round(config.vae_batch * share)),
+        unet_batch=max(32, round(config.unet_batch * share)),
+        oracle_batch=max(32, round(config.oracle_batch * share)),
     )
 
 

@@ -53,7 +53,7 @@ def test_batches_hold_as_many_pixels_at_any_size():
     config = GeneratorConfig()
     assert sized(config, 32, 10_000) == config
     larger = sized(config, 64, 10_000)
-    assert larger.vae_batch == config.vae_batch // 4 and larger.unet_batch == 32
+    assert (larger.vae_batch, larger.unet_batch, larger.oracle_batch) == (config.vae_batch // 4, 32, 32)
 
 
 def test_few_pictures_have_settings_of_their_own_unless_some_were_given():
