@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tyro
 
-from dp.config import config_from
 from dp.data.fashion_mnist import CLASSES, test_images
 from dp.data.image_set import image_folder
 from dp.data.imagenet import OutOfDistribution, RealSet, roots_of
@@ -13,7 +12,7 @@ from dp.learner.evaluate import measured
 from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
 from dp.runs.inputs import source_from
-from dp.runs.load import state_of
+from dp.runs.load import config_of, state_of
 from dp.runs.paths import checkpoint_file
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
@@ -41,8 +40,8 @@ def evaluate(
         imagenet: the folder that holds ImageNet's val (on which decisions may have been made) and train (held out).
         ood: folders of ImageNet's out-of-distribution sets.
     """
-    layout, settings = PoolFolder.open(folder / "pool").layout, read_settings(folder, "source", "config")
-    source, config, shape = source_from(settings["source"]), config_from(settings["config"]), layout.image_shape
+    settings, layout = read_settings(folder, "source", "config"), PoolFolder.open(folder / "pool").layout
+    source, config, shape = source_from(settings["source"]), config_of(folder), layout.image_shape
     if source.class_list == "own" and roots_of(imagenet, ood):
         raise UserError(f"imagenet, ood: {folder} has other classes; name images in one subfolder a class: --images")
     sets = source.imagenet_sets(shape[1], imagenet, ood)

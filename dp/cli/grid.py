@@ -2,6 +2,7 @@
 
 import colorsys
 import copy
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,14 +14,13 @@ from pydantic import Field
 from torch import nn
 from tqdm import tqdm
 
-from dp.config import config_from
 from dp.generation import pool_map
 from dp.generation.visualize import denoised_estimates, guided_grid, png
 from dp.learner.evaluate import hardness, logits_of
 from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
 from dp.runs.inputs import source_from
-from dp.runs.load import load_learner, state_of
+from dp.runs.load import config_of, load_learner, state_of
 from dp.samples import Samples, concatenate
 from dp.utils.errors import UserError
 from dp.utils.files import atomic, write_record
@@ -62,8 +62,11 @@ def grid(
         judged: images of each addition that are looked at for its misclassified ones.
         seed: another seed, other pictures.
     """
-    pool, settings = PoolFolder.open(folder / "pool"), read_settings(folder, "source", "config")
-    names, config = pool.layout.classes, config_from(settings["config"])
+    settings, config = read_settings(folder, "source", "config"), config_of(folder)
+    if not os.access(folder, os.W_OK):  # told before the drawing, not after
+        raise UserError(f"{folder}: cannot be written to, where the page goes; name a copy of the run")
+    pool = PoolFolder.open(folder / "pool")
+    names = pool.layout.classes
     rounds = len(pool.rounds) - 1
     classes = classes or tuple(range(min(4, len(names))))
     if max(classes) >= len(names):

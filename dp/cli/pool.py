@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import Field
 
-from dp.config import config_from
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
 from dp.practice.additions import filter_of
 from dp.runs.inputs import source_from
-from dp.runs.load import repair_pool
+from dp.runs.load import config_of, repair_pool
 from dp.utils.errors import UserError
 from dp.utils.folders import read_settings
 from dp.utils.validation import checked
@@ -49,7 +48,7 @@ def pool_command(
         )
     if action == "repair":
         run_settings = read_settings(folder.parent, "config", "source", "imagenet")
-        config = config_from(run_settings["config"])
+        config = config_of(folder.parent)
         imagenet = run_settings["imagenet"]
         source = source_from(run_settings["source"])
         if generation_batch is not None:

@@ -33,10 +33,10 @@ def watch(folder: tyro.conf.Positional[Path], out: Path | None = None, port: Por
         out: write the page to this file, once, and end.
         port: of http://localhost; 0: any that is free.
     """
-    runs_in(folder)
+    once = page(folder)  # so that a mistake is told before it is served
     if out is not None:
         with atomic(out) as partial_file:
-            partial_file.write_text(page(folder))
+            partial_file.write_text(once)
         print(out)
         return
     try:
@@ -78,21 +78,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def page(folder: Path, every: int = 0) -> str:
-    """Return the page of a run, or of those in a folder; it looks again every so many seconds, 0: never."""
+    """Return the page of a run, or of those in a folder; it looks again every so many seconds, 0: never.
+
+    Raises:
+        UserError: there is no run, or only one, whose settings cannot be read.
+    """
     source = jinja2.PackageLoader("dp.cli", "")
     template = jinja2.Environment(loader=source, autoescape=True).get_template("watch.html")
-    runs = [shown(overview_of(each)) for each in runs_in(folder)]
-    return template.render(title=folder.resolve().name, runs=runs, every=every, now=time.strftime("%H:%M:%S"))
+    found, runs, unread = runs_in(folder), [], []
+    for each in found:
+        try:
+            runs.append(shown(overview_of(each)))
+        except UserError as error:
+            if len(found) == 1:
+                raise
+            unread.append(str(error))
+    now = time.strftime("%H:%M:%S")
+    return template.render(title=folder.resolve().name, runs=runs, unread=unread, every=every, now=now)
 
 
 def shown(run: Overview) -> dict[str, Any]:
     """Return what the template has to say of a run."""
     signal = next((name for name in (run.log or [{}])[-1] if name not in ("iteration", "train_loss", "pool_size")), "")
-    total, done = run.config["iterations"], run.log[-1]["iteration"] if run.log else 0
-    progress = run.progress or {"iterations": done, "of": total}
-    if run.state == "finished":
-        progress = {"iterations": progress["of"], "of": progress["of"]}
-    left = progress.get("seconds_left") if run.state == "running" else None
+    going = run.progress if run.state == "running" else None
+    left = going and going["seconds_left"]
+    total = run.progress["of"] if run.progress else run.config["iterations"]
+    logged = int(run.log[-1]["iteration"]) if run.log else 0
+    done = total if run.state == "finished" else run.progress["iterations"] if run.progress else logged
     charts = [
         chart(run, signal, f"{signal.replace('_', ' ')}, percent" if "accuracy" in signal else signal),
         chart(run, "train_loss", "training loss"),
@@ -100,8 +112,11 @@ def shown(run: Overview) -> dict[str, Any]:
     return {
         "name": run.folder.name or str(run.folder.resolve().name),
         "state": run.state,
-        "progress": progress,
-        "left": left is not None and ("over " if progress["at_least"] else "") + in_words(left),
+        "done": done,
+        "of": total,
+        "going": going,
+        "rates": run.progress["images_per_second"] if run.progress else {},
+        "left": "" if left is None else ("over " if going and going["at_least"] else "") + in_words(left),
         "images": sum(each.images for each in run.rounds),
         "size": run.config["n_initial"] + run.config["rounds"] * run.config["n_per_round"],
         "best": max((each[signal] for each in run.log), default=None),
@@ -110,7 +125,7 @@ def shown(run: Overview) -> dict[str, Any]:
         "rounds": run.rounds,
         "outcomes": run.outcomes,
         "config": run.config,
-        "problem": run.problem,
+        "problems": run.problems,
     }
 
 

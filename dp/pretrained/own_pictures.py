@@ -99,7 +99,10 @@ def sized(config: GeneratorConfig, side: int, count: int) -> GeneratorConfig:
         left = [name for name in SETTINGS_OF_FEW if getattr(config, name) == getattr(default, name)]
         config = replace(config, **{name: SETTINGS_OF_FEW[name] for name in left})
     return replace(
-        config, vae_batch=max(8, round(config.vae_batch * share)), unet_batch=max(32, round(config.unet_batch * share))
+        config,
+        vae_batch=max(8, round(config.vae_batch * share)),
+        unet_batch=max(32, round(config.unet_batch * share)),
+        oracle_batch=max(32, round(config.oracle_batch * share)),
     )
 
 
@@ -112,6 +115,12 @@ def own_card(measured: dict[str, Any], pictures: OwnPictures, training: dict[str
         for r in measured["scales"]
     )
     settings = ", ".join(f"{name} {value}" for name, value in training.items())
+    guessing, doubt = 100 / len(pictures.names), ""
+    if measured["oracle_accuracy"] < (100 + guessing) / 2:
+        doubt = (
+            "\n\n**The classifier has not learnt what tells the classes apart** (guessing would be right on "
+            f"{guessing:.1f}%),\nso the table below says little: look at the images, or train on more pictures."
+        )
     return f"""---
 library_name: diffusers
 ---
@@ -126,7 +135,7 @@ on few pictures repeats them: recall and coverage say how much of the held-out o
 **Measured.** A classifier trained on the same pictures is right on {measured["oracle_accuracy"]:.1f}% of the held-out
 ones, and on {measured["oracle_accuracy_on_reconstructions"]:.1f}% of what the autoencoder makes of them. Recognised:
 generated images that it takes for their class, of {measured["images"]:,} per guidance scale, {measured["steps"]} steps.
-Precision, recall and coverage (k = 5) compare the classifier's features with those of held-out pictures.
+Precision, recall and coverage (k = 5) compare the classifier's features with those of held-out pictures.{doubt}
 
 | guidance scale | recognised | precision | recall | coverage |
 | --- | --- | --- | --- | --- |

@@ -23,7 +23,7 @@ from dp.samples import Samples
 from dp.selection.filters import Filter
 from dp.utils.checkpoint import load_modules, load_state, read_tensors
 from dp.utils.errors import UserError
-from dp.utils.folders import FORMAT, read_settings
+from dp.utils.folders import FORMAT, SETTINGS, read_settings
 from dp.utils.validation import partial_settings
 
 
@@ -98,14 +98,27 @@ def load_learner(folder: Path, round_: int, state: State) -> None:
     load_modules(path, modules, parts)
 
 
+def config_of(folder: Path) -> PracticeConfig:
+    """Return the settings of the loop that a run was started with.
+
+    Raises:
+        UserError: they are missing, damaged or of another version; names the file.
+    """
+    found = read_settings(folder, "config")["config"]
+    try:
+        return config_from(found)
+    except UserError as error:
+        raise UserError(f"{folder / SETTINGS}: {error}") from None
+
+
 def learner_of(folder: Path) -> nn.Module:
     """Return the averaged weights of a run as they were kept last, for whole images; in eval mode."""
-    return on_full_images(config_from(read_settings(folder, "config")["config"]), state_of(folder).ema.module)
+    return on_full_images(config_of(folder), state_of(folder).ema.module)
 
 
 def state_of(folder: Path, branch: int | None = None) -> State:
     """Return a run, or one of its branches, as it was kept last; without images."""
-    config = config_from(read_settings(folder, "config")["config"])
+    config = config_of(folder)
     pool = PoolFolder.open(folder / "pool")
     state = start(config, Pool(pool.read(0)), len(pool.layout.classes))
     path = checkpoint_file(folder, branch)

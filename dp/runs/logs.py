@@ -170,8 +170,15 @@ class Logged:
 
 
 def open_logs(kinds: Iterable[LogKind], folder: Path, settings: Row) -> list[Log]:
-    """Open a run's logs."""
-    return [KINDS[kind](folder, settings) for kind in dict.fromkeys(kinds)]
+    """Open a run's logs.
+
+    Raises:
+        UserError: something else has the name of a log's folder.
+    """
+    try:
+        return [KINDS[kind](folder, settings) for kind in dict.fromkeys(kinds)]
+    except FileExistsError as error:
+        raise UserError(f"{error.filename}: not a folder, but that of a log would be here; move it away") from None
 
 
 def sheet_of(images: Tensor) -> np.ndarray:

@@ -4,23 +4,70 @@ import base64
 import io
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import torch
 from PIL import Image
+from pydantic import FiniteFloat
 from safetensors import SafetensorError, safe_open
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from dp.pool.folder import PoolFolder
+from dp.runs.load import config_of
 from dp.runs.logs import SHOWN, sheet_of
 from dp.runs.paths import checkpoint_file, result_file
-from dp.runs.result import read_result
+from dp.runs.result import REMEDY, read_result
 from dp.utils.errors import UserError
-from dp.utils.folders import SETTINGS, read_settings
+from dp.utils.folders import SETTINGS
+from dp.utils.validation import partial_settings
 
 WAITING = 120.0  # seconds without news after which a run is taken to have stopped
+
+
+class Addition(TypedDict):
+    """The part of an addition's record that is shown."""
+
+    iteration: int
+    trigger: str
+    entropy: NotRequired[float | None]
+
+
+class Outcome(TypedDict):
+    """The part of an outcome that is shown."""
+
+    pool_size: int
+    validation_accuracy: float
+    test_accuracy: float | None
+
+
+class Finished(TypedDict):
+    """The part of result.json that is shown."""
+
+    outcomes: list[Outcome]
+    additions: list[Addition]
+
+
+class Kept(TypedDict):
+    """The part of a checkpoint that is shown."""
+
+    iteration: int
+    pending: str | None
+    additions: list[Addition]
+
+
+class InProgress(TypedDict):
+    """What progress.json says."""
+
+    iterations: int
+    of: int
+    images: dict[str, int] | None
+    images_per_second: dict[str, float]
+    seconds_left: float | None
+    at_least: bool
+    written: float
 
 
 @dataclass(frozen=True)
@@ -45,24 +92,24 @@ class Overview:
         log: one entry per validation, as in log.jsonl.
         rounds: of the pool, from the initial images on.
         outcomes: of a finished run, from result.json.
-        progress: what progress.json says; empty if there is none.
-        problem: why something cannot be shown, in a line.
+        progress: what progress.json says; None if there is none.
+        problems: why something cannot be shown, a line each.
     """
 
     folder: Path
     config: dict[str, Any]
-    log: list[dict[str, Any]]
+    log: list[dict[str, float]]
     rounds: list[Round]
-    outcomes: list[dict[str, Any]] = field(default_factory=list)
-    progress: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
+    outcomes: list[Outcome]
+    progress: InProgress | None
+    problems: list[str]
 
     @property
     def state(self) -> str:
         """Return "finished", "running" or "stopped"."""
         if self.outcomes:
             return "finished"
-        return "running" if time.time() - self.progress.get("written", 0) < WAITING else "stopped"
+        return "running" if self.progress and time.time() - self.progress["written"] < WAITING else "stopped"
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -73,7 +120,12 @@ def runs_in(folder: Path) -> list[Path]:
     """
     if (folder / SETTINGS).is_file():
         return [folder]
-    found = sorted(each.parent for each in folder.glob(f"*/{SETTINGS}")) if folder.is_dir() else []
+    listed = folder.glob(f"*/{SETTINGS}") if folder.is_dir() else ()
+    found = sorted(
+        each.parent
+        for each in listed
+        if not each.parent.name.startswith(".") and '"config"' in _text(each)  # no leftover, generator or export
+    )
     if not found:
         raise UserError(f"{folder}: no run here, and none in the folders in it; name the folder that dp run was given")
     return found
@@ -85,50 +137,74 @@ def overview_of(folder: Path) -> Overview:
     Raises:
         UserError: the settings are missing or damaged.
     """
-    config = read_settings(folder, "config")["config"]
-    log = [json.loads(line) for line in _text(folder / "log.jsonl").splitlines() if line.endswith("}")]
-    outcomes, additions, problem = [], _additions(folder), ""
+    config, log, problems = asdict(config_of(folder)), *_log(folder)
+    finished: Finished = {"outcomes": [], "additions": _additions(folder)}
     try:
-        found = read_result(result_file(folder))
-        outcomes, additions = found["outcomes"], found["additions"]
+        finished = _finished(result_file(folder))
     except FileNotFoundError:
         pass
-    except (UserError, KeyError) as error:
-        problem = str(error)
+    except UserError as error:
+        problems.append(str(error))
     rounds: list[Round] = []
     try:
-        rounds = _rounds(folder, additions)
+        rounds = _rounds(folder, finished["additions"])
     except UserError as error:
-        problem = problem or str(error)
-    progress = json.loads(_text(folder / "progress.json") or "{}")
-    return Overview(folder, config, log, rounds, outcomes, progress, problem)
+        problems.append(str(error))
+    try:
+        progress: InProgress | None = partial_settings(InProgress, json.loads(_text(folder / "progress.json")))
+    except (ValueError, UserError):  # not there yet, or damaged: the run writes it anew every other second
+        progress = None
+    return Overview(folder, config, log, rounds, finished["outcomes"], progress, problems)
 
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(errors="replace")
     except OSError:  # not there yet
         return ""
 
 
-def _additions(folder: Path) -> list[dict[str, Any]]:
+def _log(folder: Path) -> tuple[list[dict[str, float]], list[str]]:
+    """Return the entries of log.jsonl, and what is wrong with it; a last line that is being written is left out."""
+    entries, problems = [], []
+    for number, line in enumerate(_text(folder / "log.jsonl").splitlines(keepends=True), 1):
+        if line.endswith("\n"):
+            try:
+                entry = partial_settings(dict[str, FiniteFloat], json.loads(line))
+                entries.append(entry | {"iteration": int(entry["iteration"])})
+            except (ValueError, KeyError, UserError):
+                problems = [f"{folder / 'log.jsonl'}: line {number} is damaged and left out"]
+    return entries, problems
+
+
+def _finished(file: Path) -> Finished:
+    """Return the part of result.json that is shown; errors as of `read_result`."""
+    found = read_result(file)
+    try:
+        return partial_settings(Finished, found)
+    except UserError as error:
+        raise UserError(f"{file}: damaged ({error}); {REMEDY}") from None
+
+
+def _additions(folder: Path) -> list[Addition]:
     """Return the additions that the last checkpoint knows of, and the one that it was written before."""
     try:
         with safe_open(checkpoint_file(folder), "pt") as file:
-            found = json.loads((file.metadata() or {}).get("progress", "{}"))
-    except (OSError, SafetensorError, ValueError):  # none yet
+            found = partial_settings(Kept, json.loads((file.metadata() or {}).get("progress", "{}")))
+    except (OSError, SafetensorError, ValueError, UserError):  # none yet
         return []
-    pending = [{"iteration": found["iteration"], "trigger": found["pending"]}] if found.get("pending") else []
-    return [*found.get("additions", []), *pending]
+    if found["pending"] is None:
+        return found["additions"]
+    return [*found["additions"], {"iteration": found["iteration"], "trigger": found["pending"]}]
 
 
-def _rounds(folder: Path, additions: list[dict[str, Any]]) -> list[Round]:
+def _rounds(folder: Path, additions: list[Addition]) -> list[Round]:
     if not (folder / "pool").exists():
         return []
     rounds = []
-    known: list[dict[str, Any]] = [{"iteration": 0, "trigger": "", "entropy": None}, *additions]
+    known: list[Addition] = [{"iteration": 0, "trigger": ""}, *additions]
     for number, images in enumerate(PoolFolder.open(folder / "pool").rounds):
-        unknown: dict[str, Any] = {"iteration": 0, "trigger": "not in the last checkpoint"}
+        unknown: Addition = {"iteration": 0, "trigger": "not in the last checkpoint"}
         each = known[number] if number < len(known) else unknown
         png = _png(folder, number, images)
         rounds.append(Round(number, images, each["iteration"], each["trigger"], each.get("entropy"), png))

@@ -63,9 +63,11 @@ def _with_headings(text: str, headings: Mapping[str, str]) -> str:
 
 
 def _first_paragraph(box: str) -> str:
-    """Return what stands in a box up to its first rule, in one line."""
+    """Return what stands in a box up to its first rule, in one line; of ASCII there is a heading with a rule below."""
     lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    until = next((i for i, line in enumerate(lines) if line.startswith("─")), len(lines))
+    if lines[1:] and lines[1].startswith("---"):
+        lines = lines[2:]
+    until = next((i for i, line in enumerate(lines) if line.startswith(("─", "---"))), len(lines))
     text = " ".join(lines[:until]).rstrip(".")
     # "Error parsing --lr: why" and, of a check of our own, "Error parsing config: lr: why".
     parsing, _, why = text.removeprefix("Error parsing ").partition(": ")

@@ -40,7 +40,8 @@ def runs(tmp_path_factory):
 def test_a_run_is_told_from_its_files(runs):
     done, going = overview_of(runs / "done"), overview_of(runs / "going")
     recorded = json.loads((runs / "done" / "result.json").read_text())
-    assert (done.state, going.state) == ("finished", "running") and done.outcomes == recorded["outcomes"]
+    assert (done.state, going.state) == ("finished", "running")
+    assert [each["test_accuracy"] for each in done.outcomes] == [each["test_accuracy"] for each in recorded["outcomes"]]
     assert [each.images for each in done.rounds] == [20, 10]
     (addition,) = recorded["additions"]
     for each in (done, going):  # of one that goes on, the checkpoint tells
@@ -60,6 +61,53 @@ def test_a_run_of_which_nothing_was_heard_has_stopped(runs, tmp_path):
     assert "0 of 20 iterations" in page(tmp_path / "run")  # as before its first image
     with pytest.raises(UserError, match="no run here"):
         page(tmp_path / "run" / "learners")
+
+
+def without(name):
+    """Change a file of JSON so that it lacks a value; of result.json its checksum goes too."""
+
+    def change(file):
+        found = json.loads(file.read_text())
+        file.write_text(json.dumps({key: value for key, value in found.items() if key not in (name, "sha256")}))
+
+    return change
+
+
+def twice(file):
+    file.write_text('{"iteration": 3, \n' + file.read_text() + '{"iteration": 25, "tr')
+
+
+DAMAGE = [
+    ("log.jsonl", twice, "line 1 is damaged and left out"),
+    ("log.jsonl", lambda file: file.write_text('{"iteration": 5, "train_loss": "x"}\n'), "line 1 is damaged"),
+    ("log.jsonl", lambda file: file.write_bytes(b"\xff\xfe\n"), "line 1 is damaged"),
+    ("progress.json", lambda file: file.write_text('{"iter'), ""),  # the run writes it anew
+    ("progress.json", without("at_least"), ""),
+    ("result.json", without("outcomes"), "result.json: damaged (outcomes: missing"),
+    ("result.json", lambda file: file.write_text("{"), "result.json: damaged, not JSON"),
+    ("checkpoint.safetensors", lambda file: file.write_text("x"), ""),
+    ("pool/round-0001/00000.parquet", lambda file: file.unlink(), "00000.parquet: missing"),
+]
+
+
+@pytest.mark.parametrize(("name", "harm", "told"), DAMAGE)
+def test_a_damaged_file_is_told_and_the_rest_shown(runs, tmp_path, name, harm, told):
+    shutil.copytree(runs / ("done" if name == "result.json" else "going"), tmp_path / "run")
+    harm(tmp_path / "run" / name)
+    problems = overview_of(tmp_path / "run").problems
+    assert [told in each for each in problems] == [True] * bool(told)
+    assert "of 20 iterations, " in page(tmp_path / "run")
+
+
+def test_a_run_that_cannot_be_read_leaves_the_others_on_the_page(runs, tmp_path):
+    shutil.copytree(runs / "done", tmp_path / "a & ü")
+    for name, text in (("b", '{"config": '), ("generator", '{"format": 1, "generator": {}}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "settings.json").write_text(text)
+    shown = page(tmp_path)
+    assert "b/settings.json: damaged" in shown and "20 of 20 iterations" in shown and "generator" not in shown
+    with pytest.raises(UserError, match=r"b/settings\.json: damaged"):
+        main(["watch", str(tmp_path / "b"), "--port", "0"])
 
 
 def test_the_page_is_served_and_written(runs, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """What ends a command: a mistake, a reader that has gone, an environment that cannot be."""
 
+import os
 import subprocess
 import sys
 
@@ -49,3 +50,12 @@ def test_words_become_a_call():
         with pytest.raises(UserError, match=rf"^{message}.*; add --help lists the settings$") as error:
             parsed(add, "add", words)
         assert "\n" not in str(error.value)
+
+
+def test_a_mistake_is_told_in_the_same_line_where_only_ascii_can_be_shown():
+    words = [sys.executable, "-m", "dp", "completion", "fish"]
+    told = [
+        subprocess.run(words, env=os.environ | {"PYTHONIOENCODING": code}, capture_output=True, text=True).stderr
+        for code in ("utf-8", "ascii")
+    ]
+    assert told[0] == told[1] and "fish" in told[0] and "---" not in told[0]
