@@ -63,7 +63,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "1000": "100",
         "range(250)": "range(2)",
         "n_initial=400": "n_initial=20",
-        "n_per_round=100": "n_per_round=10",
+        "n_per_round=100": "n_per_round=20",
         "iterations=300": "iterations=20",
         "validate_every=30": "validate_every=2",
     },

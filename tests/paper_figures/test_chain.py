@@ -106,6 +106,7 @@ def chain(tmp_path_factory, fabricate):
         some = ImageSet(validation_images().images[:300], validation_images().labels[:300])
         shifted = {name: some for kind in SHIFTS.values() for name in kind}
         patch.setattr(runs, "BUILD", folder / "build")
+        patch.setattr(runs, "CHUNK", 40)
         patch.setattr(runs, "shift_sets", lambda: shifted)
         patch.setattr(runs, "validation_images", lambda: some)
         for module in (runs, hard_images, sys.modules[__name__], sys.modules[fabricate.__module__]):
