@@ -278,7 +278,7 @@ def on_a_cluster(words: list[str], folder: Path, monkeypatch, capsys) -> None:
         dp([*arguments, "--dry-run"])
         assert f"{folder / 'run'} is new" in capsys.readouterr().out
     else:
-        with pytest.raises(UserError, match=f"^{folder / 'run'}/pool: "):  # there is none to evaluate
+        with pytest.raises(UserError, match=f"^{folder / 'run'}: no run here"):
             dp(arguments)
 
 

@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler
 
 from dp.config import PracticeConfig
 from dp.data.imagenet import class_list
+from dp.generation import pipeline_info
 from dp.generation.generator import Generator
 from dp.guidance.guidance import GuidanceConfig
 from dp.guidance.guide import guide
@@ -173,9 +174,9 @@ def test_pixels_of_deepfloyd_are_those_of_its_pictures(monkeypatch):
 
 
 def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):
-    assert Generator(tiny_pipe, 2.0).batch_size == 50
+    assert Generator(tiny_pipe, 2.0).batch_size == pipeline_info.MAX_BATCH
     monkeypatch.setattr("dp.generation.pipeline_info.PLAIN_NUMBERS", 10**9)
-    assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < 50
+    assert Generator(stable_diffusion, 2.0, classes=("cat", "dog")).batch_size < pipeline_info.MAX_BATCH
 
 
 def test_other_seed_or_label_is_another_image(tiny_pipe):
