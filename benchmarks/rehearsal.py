@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import wraps
@@ -230,9 +230,9 @@ def plot(found: dict[tuple[int, int], list[Event]], path: Path) -> None:
 
 def shares(events: list[Event]) -> str:
     """Return the shares of a process's time, in words."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for what, began, ended in events:
-        seconds[what] += ended - began  # type: ignore[assignment]
+        seconds[what] += ended - began
     whole = seconds["start and the rest"]
     seconds["start and the rest"] -= sum(seconds[what] for what in COLOURS if what != "start and the rest")
     return ", ".join(f"{what} {seconds[what] / whole:.0%}" for what in COLOURS)

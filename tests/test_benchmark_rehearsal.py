@@ -1,4 +1,4 @@
-"""What the rehearsal of a cluster stands on; the whole of it takes minutes: python benchmarks/rehearsal.py."""
+"""Test what the rehearsal of a cluster stands on; the whole takes minutes: python benchmarks/rehearsal.py."""
 
 import json
 

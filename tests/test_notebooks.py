@@ -73,7 +73,7 @@ SMALLER: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", SMALLER)
 def test_the_code_of_a_notebook_runs(name, tmp_path, monkeypatch):
-    """In this process, as importing everything takes its time."""
+    """Run it in this process, as importing everything takes its time."""
     code = (FOLDER / f"{name}.py").read_text().replace("set_num_threads(2)", "set_num_threads(1)")
     for size, smaller in SMALLER[name].items():
         assert size in code

@@ -39,7 +39,7 @@ BYTES_PER_IMAGE = image_bytes((3, SIDE, SIDE), "JPEG")  # as a run of a row keep
 
 @dataclass(frozen=True)
 class Work:
-    """What a run does.
+    """Count what a run does.
 
     Attributes:
         plain_images, guided_images: images generated each way, without candidates for pruning.

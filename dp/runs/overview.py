@@ -59,7 +59,7 @@ class Kept(TypedDict):
 
 
 class InProgress(TypedDict):
-    """What progress.json says."""
+    """Hold what progress.json says."""
 
     iterations: int
     of: int

@@ -114,7 +114,8 @@ def make(seen: tuple[int, ...] = (0,)) -> None:
             pipe = LatentClassPipeline(vae.half(), unet.half(), new_scheduler())
         pipe.save_pretrained(folder_of(share))
         settings = asdict(TRAINING) | {"images": len(images), "percent_handwriting": share}
-        write_json(folder_of(share) / "training.json", {k: v for k, v in settings.items() if "oracle" not in k})
+        used = {k: v for k, v in settings.items() if "oracle" not in k and k != "mirror"}  # there is no oracle
+        write_json(folder_of(share) / "training.json", used)
 
 
 def make_judges() -> None:

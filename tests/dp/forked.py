@@ -58,7 +58,7 @@ def as_torchrun_does(rank: int, world: int, port: int) -> None:
 
 
 def together(processes: int, said: Path, *words: str) -> str:
-    """What the first of several processes prints that run `dp` with these words together."""
+    """Return what the first of several processes prints that run `dp` with these words together."""
     started = spawned(_share, processes, said, words)
     for each in started:
         each.join()

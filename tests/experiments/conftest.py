@@ -1,4 +1,4 @@
-"""What studies of small runs share."""
+"""Share what studies of small runs need."""
 
 import pytest
 
