@@ -2,7 +2,7 @@
 
 Command   python benchmarks/pool.py --json          (measures, writes benchmarks/results/pool.json)
           python benchmarks/pool.py --recorded      (prints what is recorded there)
-Time      about 1 minute on one core
+Time      about 3 minutes
 Expected  a batch costs at most 5% more than indexing a tensor in memory
 
 Everything is timed in turns, first one, then the other, a block of calls each; a ratio is the median over the turns,

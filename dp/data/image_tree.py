@@ -31,6 +31,7 @@ from torchvision.transforms import InterpolationMode, v2
 from dp.utils.cache import cache_home
 from dp.utils.errors import UserError
 from dp.utils.files import atomic
+from dp.utils.threads import useful
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 # Pillow knows more, and runs other programs for some (Ghostscript for EPS).
@@ -285,12 +286,6 @@ def in_words(passed_over: Mapping[str, int]) -> str:
 def few(names: Sequence[str], count: int = 3) -> str:
     """Return the first few of some names, for a message."""
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
-
-
-def useful(workers: int) -> int:
-    """Return how many threads to start: no more than there are cores for this process, and at least one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(workers, cores))
 
 
 class Items(Protocol):

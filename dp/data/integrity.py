@@ -9,8 +9,9 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from dp.data.image_tree import few, layout_problem, list_images, opened, reason, useful
+from dp.data.image_tree import few, layout_problem, list_images, opened, reason
 from dp.data.imagenet import PUBLISHED_IMAGES, ClassSet, SetName, class_list, folder_of, folders_of
+from dp.utils.threads import useful
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from typing import get_args
@@ -26,13 +25,14 @@ from dp.pool.paths import Encoding
 from dp.samples import Samples
 from dp.utils.errors import UserError
 from dp.utils.files import pickle_in
+from dp.utils.threads import in_threads, useful
 
 SHARD_SIZE = 1000
 LARGEST_SHARD = 1_000_000
 LONGEST_SIDE = 16_383  # pixels, as WebP has it
 ENCODINGS = get_args(Encoding)
 QUALITY = 95  # of JPEG and WebP
-THREADS = 8  # that encode and decode images
+THREADS = useful(8)  # that encode and decode images
 MODES = {1: "L", 3: "RGB"}  # Pillow's names, by channels
 
 DTYPES = {
@@ -130,8 +130,7 @@ def table_of(samples: Samples, first_slot: int, layout: Layout) -> pa.Table:
     _check(samples, layout)
     n = len(samples)
     pixels = samples.images.numpy(force=True)
-    with ThreadPoolExecutor(THREADS) as threads:
-        files = list(threads.map(lambda image: encode_image(image, layout.encoding), pixels))
+    files = list(in_threads(lambda image: encode_image(image, layout.encoding), pixels, THREADS))
     image = pa.StructArray.from_arrays([pa.array(files, pa.binary()), pa.nulls(n, pa.string())], ["bytes", "path"])
     correct = samples.correct.numpy(force=True)
     columns = [
@@ -183,13 +182,12 @@ def decode(table: pa.Table, name: str, layout: Layout, images: bool = True) -> S
 
 def decode_images(table: pa.Table, name: str, layout: Layout) -> Iterator[np.ndarray]:
     """Yield the images of a shard, uint8 [C, H, W]; arguments and errors as of `decode`."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        try:
-            yield from threads.map(lambda file: decode_image(file, layout.image_shape), image_files(table))
-        except ValueError as error:
-            raise UserError(
-                f"{name}: column image: {error}; expected images of shape {layout.image_shape}; restore the file"
-            ) from None
+    try:
+        yield from in_threads(lambda file: decode_image(file, layout.image_shape), image_files(table), THREADS)
+    except ValueError as error:
+        raise UserError(
+            f"{name}: column image: {error}; expected images of shape {layout.image_shape}; restore the file"
+        ) from None
 
 
 def records(data: bytes, name: str, layout: Layout) -> pa.Table:
