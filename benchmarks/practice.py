@@ -2,7 +2,7 @@
 
 Command   python benchmarks/practice.py              (measures, writes benchmarks/results/practice.json)
           python benchmarks/practice.py --recorded   (prints what is recorded there)
-Time      about 3 minutes on one core
+Time      about 8 minutes
 Expected  at most 5% more for an iteration, with and without a run folder
 
 Blocks of iterations are timed in turns, first one loop, then the other; a ratio is the median over the turns, given
