@@ -347,7 +347,7 @@ def decode_image(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
                     from torchvision.io import decode_jpeg
 
                     return decode_jpeg(torch.frombuffer(bytearray(file), dtype=torch.uint8)).numpy()
-            pixels = np.asarray(image.convert(MODES[channels]))
+            pixels = np.asarray(image if image.mode == MODES[channels] else image.convert(MODES[channels]))
     except ValueError:
         raise
     except Exception as error:  # of any kind: which one depends on where the bytes stop to be an image
