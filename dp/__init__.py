@@ -23,6 +23,7 @@ Guide a diffusers pipeline by a classifier:
 Make images, train on them:
 
 - `Generator`: labels and seeds in, images and their records out, over any pipeline
+- `load_pipeline`: a pipeline from a folder, that of `dp train-generator` among others
 - `PracticeConfig`: the settings of a run
 - `run_practice`: Algorithm 1, that is, train, see that progress has stopped, add hard images, go on
 - `RunFolder`: a folder that lets a run go on after it was killed
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from dp.data.fashion_mnist import CLASSES, test_images, validation_images
     from dp.data.image_set import ImageSet, image_dataset, image_folder
     from dp.generation.generator import Generator
+    from dp.generation.loading import load_pipeline
     from dp.guidance.guidance import GuidanceConfig, entropy_guidance, guided_eps
     from dp.guidance.guide import guide
     from dp.guidance.objectives import Entropy, Margin, entropy
@@ -102,6 +104,7 @@ _MODULES = {
     "guided_eps": "dp.guidance.guidance",
     "image_dataset": "dp.data.image_set",
     "image_folder": "dp.data.image_set",
+    "load_pipeline": "dp.generation.loading",
     "run_practice": "dp.practice.loop",
     "test_images": "dp.data.fashion_mnist",
     "validation_images": "dp.data.fashion_mnist",
@@ -135,6 +138,7 @@ __all__ = [
     "guided_eps",
     "image_dataset",
     "image_folder",
+    "load_pipeline",
     "run_practice",
     "test_images",
     "validation_images",

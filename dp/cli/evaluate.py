@@ -11,7 +11,7 @@ from dp.data.imagenet import OutOfDistribution, RealSet, roots_of
 from dp.learner.evaluate import measured
 from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
-from dp.runs.inputs import source_from
+from dp.runs.inputs import source_of
 from dp.runs.load import config_of, state_of
 from dp.runs.paths import checkpoint_file
 from dp.utils import distributed as processes
@@ -41,7 +41,7 @@ def evaluate(
         ood: folders of ImageNet's out-of-distribution sets.
     """
     settings, layout = read_settings(folder, "source", "config"), PoolFolder.open(folder / "pool").layout
-    source, config, shape = source_from(settings["source"]), config_of(folder), layout.image_shape
+    source, config, shape = source_of(folder), config_of(folder), layout.image_shape
     if source.class_list == "own" and roots_of(imagenet, ood):
         raise UserError(f"imagenet, ood: {folder} has other classes; name images in one subfolder a class: --images")
     sets = source.imagenet_sets(shape[1], imagenet, ood)

@@ -19,12 +19,11 @@ from dp.generation.visualize import denoised_estimates, guided_grid, png
 from dp.learner.evaluate import hardness, logits_of
 from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
-from dp.runs.inputs import source_from
+from dp.runs.inputs import source_of
 from dp.runs.load import config_of, load_learner, state_of
 from dp.samples import Samples, concatenate
 from dp.utils.errors import UserError
 from dp.utils.files import atomic, write_record
-from dp.utils.folders import read_settings
 from dp.utils.provenance import provenance
 from dp.utils.seeding import GRID, seed_for
 from dp.utils.validation import Count, CountOrZero, NonNegative, Seed, checked
@@ -62,7 +61,7 @@ def grid(
         judged: images of each addition that are looked at for its misclassified ones.
         seed: another seed, other pictures.
     """
-    settings, config = read_settings(folder, "source", "config"), config_of(folder)
+    source, config = source_of(folder), config_of(folder)
     if not os.access(folder, os.W_OK):  # told before the drawing, not after
         raise UserError(f"{folder}: cannot be written to, where the page goes; name a copy of the run")
     pool = PoolFolder.open(folder / "pool")
@@ -80,7 +79,7 @@ def grid(
     for iteration in [list(made_by)[i] for i in chosen]:
         load_learner(folder, made_by[iteration], state)
         kept[iteration] = copy.deepcopy(on_full_images(config, state.ema.module))
-    generator = source_from(settings["source"]).generator(config)
+    generator = source.generator(config)
     labels = torch.tensor([label for label in classes for _ in range(per_class)])
     generator.batch_size = min(generator.batch_size, len(labels))  # a larger batch would be filled up
     seeds = [seed_for(seed, GRID, i) for i in range(len(labels))]

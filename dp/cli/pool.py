@@ -11,7 +11,7 @@ from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
 from dp.pool.repair import check
 from dp.practice.additions import filter_of
-from dp.runs.inputs import source_from
+from dp.runs.inputs import source_of
 from dp.runs.load import config_of, repair_pool
 from dp.utils.errors import UserError
 from dp.utils.folders import read_settings
@@ -47,10 +47,8 @@ def pool_command(
             f"action: got {action} with settings of another; out and format are export's, generation_batch is repair's"
         )
     if action == "repair":
-        run_settings = read_settings(folder.parent, "config", "source", "imagenet")
-        config = config_of(folder.parent)
-        imagenet = run_settings["imagenet"]
-        source = source_from(run_settings["source"])
+        imagenet = read_settings(folder.parent, "config", "source", "imagenet")["imagenet"]
+        config, source = config_of(folder.parent), source_of(folder.parent)
         if generation_batch is not None:
             source = replace(source, generation_batch=generation_batch, guided_batch=generation_batch)
         generator = source.origin(config, imagenet and Path(imagenet))

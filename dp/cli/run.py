@@ -38,7 +38,7 @@ def run(
     row: Text = "",
     storage: Storage = Storage(),
     compute: Annotated[Compute, tyro.conf.arg(name="")] = Compute(),
-    log: Logs = (),
+    log: Logs | None = None,
     dry_run: bool = False,
     settings_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None,
 ) -> None:
@@ -101,7 +101,7 @@ def run(
         row,
         storage,
         compute,
-        log,
+        log or (),
         dry_run,
         settings_file,
     )

@@ -27,7 +27,7 @@ DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeErro
 
 
 def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
-    """A diffusers pipeline of this package's kind or of diffusers' own, without safety checker; on the CPU.
+    """Load a diffusers pipeline of this package's kind or of diffusers' own, without safety checker; on the CPU.
 
     Args:
         where: a folder that `save_pretrained` wrote, or an id of the Hugging Face Hub ("owner/name").
@@ -36,6 +36,12 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
     Raises:
         UserError: there is none, it cannot be fetched, a file of it is damaged or does not fit the others, or its
             weights are not safetensors.
+
+    Example:
+        >>> from dp import bundled_pipeline, load_pipeline
+        >>> bundled_pipeline().save_pretrained("GENERATOR")  # as `dp train-generator GENERATOR` does
+        >>> load_pipeline("GENERATOR")([0, 1]).images[0].size
+        (32, 32)
     """
     folder = Path(where)
     index, local = folder / "model_index.json", folder.exists()

@@ -21,9 +21,9 @@ MAX_CLASSES = 100
 HELD_OUT = 5  # every fifth picture of a class is kept from all training, for the model card
 FEW = 2000  # fewer pictures than these are trained on with settings of their own, and seen a hundred times even so
 SETTINGS_OF_FEW: dict[str, Any] = {
-    "vae_iterations": 1000,
+    "vae_iterations": 2500,
     "vae_batch": 16,
-    "unet_iterations": 1500,
+    "unet_iterations": 2000,
     "unet_batch": 64,
     "oracle_iterations": 500,
 }

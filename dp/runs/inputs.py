@@ -26,6 +26,7 @@ from dp.pretrained.load import bundled_generator
 from dp.runs.settings import SourceSettings
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.folders import SETTINGS, read_settings
 from dp.utils.validation import settings_from
 
 PROMPTS = 'a prompt for each class, as {"n02123045": "a tabby cat", ...}'
@@ -232,6 +233,19 @@ def source_from(values: dict[str, Any]) -> Source:
     """
     newer = {"prompts": "", "guided_batch": 0}  # settings that older versions did not write
     return settings_from(Source, newer | values if isinstance(values, dict) else values)
+
+
+def source_of(folder: Path) -> Source:
+    """Return the source of the images of a run.
+
+    Raises:
+        UserError: it is missing, damaged or of another version; names the file.
+    """
+    found = read_settings(folder, "source")["source"]
+    try:
+        return source_from(found)
+    except UserError as error:
+        raise UserError(f"{folder / SETTINGS}: {error}") from None
 
 
 def pipeline_classes(folder: Path) -> tuple[str, ...]:

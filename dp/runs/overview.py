@@ -21,6 +21,7 @@ from dp.runs.logs import SHOWN, sheet_of
 from dp.runs.paths import checkpoint_file, result_file
 from dp.runs.result import REMEDY, read_result
 from dp.utils.errors import UserError
+from dp.utils.files import read_json
 from dp.utils.folders import SETTINGS
 from dp.utils.validation import partial_settings
 
@@ -121,14 +122,18 @@ def runs_in(folder: Path) -> list[Path]:
     if (folder / SETTINGS).is_file():
         return [folder]
     listed = folder.glob(f"*/{SETTINGS}") if folder.is_dir() else ()
-    found = sorted(
-        each.parent
-        for each in listed
-        if not each.parent.name.startswith(".") and '"config"' in _text(each)  # no leftover, generator or export
-    )
+    found = sorted(each.parent for each in listed if not each.parent.name.startswith(".") and _may_be_a_runs(each))
     if not found:
         raise UserError(f"{folder}: no run here, and none in the folders in it; name the folder that dp run was given")
     return found
+
+
+def _may_be_a_runs(settings: Path) -> bool:
+    """Tell whether settings are a run's, or damaged: what is no leftover, generator, pool or export."""
+    try:
+        return "config" in read_json(settings, "")
+    except (OSError, UserError):
+        return True
 
 
 def overview_of(folder: Path) -> Overview:

@@ -10,7 +10,7 @@ from dp.utils.errors import UserError
 from dp.utils.validation import Settings, SideOrZero, Text, check_template
 
 LogKind = Literal["csv", "tensorboard", "wandb"]
-Logs = Annotated[tuple[LogKind, ...], Field(max_length=3)]
+Logs = Annotated[tuple[LogKind, ...], Field(min_length=1, max_length=3)]
 
 
 @dataclass(frozen=True)

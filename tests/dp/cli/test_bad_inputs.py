@@ -255,6 +255,13 @@ def test_a_damaged_file_of_a_run(capsys, run, name, harm, message):
     assert content(run) == before and not list(run.rglob("mark"))
 
 
+@pytest.mark.parametrize("command", ["evaluate {}", "grid {}", "pool repair {}/pool"])
+def test_a_setting_of_another_version_is_told_with_its_file(capsys, run, command):
+    source = json.loads((run / "settings.json").read_text())["source"]
+    edit(run / "settings.json", source=source | {"colour": "red"})
+    assert f"{run / 'settings.json'}: colour: unknown" in refused(capsys, command.format(run).split())
+
+
 @pytest.mark.parametrize("harm", [truncate, lambda p: p.write_text("[]"), lambda p: p.write_text("{}")])
 def test_a_damaged_result_is_made_again_from_the_last_checkpoint(capsys, finished, run, harm):
     harm(run / "result.json")

@@ -287,6 +287,11 @@ def test_a_log_whose_library_is_not_installed_is_told_before_anything_is_made(tm
     assert not (tmp_path / "run").exists()
 
 
+def test_logs_that_are_not_named_are_told(tmp_path):
+    with pytest.raises(UserError, match="log: got \\(\\), expected at least 1 item"):
+        main(["run", str(tmp_path / "run"), *SHORT, "--log"])
+
+
 def test_logs_have_the_run(tmp_path):
     main(["run", str(tmp_path / "run"), *SHORT, "--log", "csv", "tensorboard"])
     assert list((tmp_path / "run" / "tensorboard").iterdir())

@@ -101,11 +101,12 @@ def test_a_damaged_file_is_told_and_the_rest_shown(runs, tmp_path, name, harm, t
 
 def test_a_run_that_cannot_be_read_leaves_the_others_on_the_page(runs, tmp_path):
     shutil.copytree(runs / "done", tmp_path / "a & ü")
-    for name, text in (("b", '{"config": '), ("generator", '{"format": 1, "generator": {}}')):
+    for name, text in (("b", '{"config": '), ("c", "\0"), ("generator", '{"format": 1, "generator": {}}')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "settings.json").write_text(text)
     shown = page(tmp_path)
-    assert "b/settings.json: damaged" in shown and "20 of 20 iterations" in shown and "generator" not in shown
+    assert "b/settings.json: damaged" in shown and "c/settings.json: damaged" in shown
+    assert "20 of 20 iterations" in shown and "generator" not in shown
     with pytest.raises(UserError, match=r"b/settings\.json: damaged"):
         main(["watch", str(tmp_path / "b"), "--port", "0"])
 
