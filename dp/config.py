@@ -44,6 +44,9 @@ LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 class PracticeConfig(Settings):
     """One run. Sizes count images; iterations count mini-batches; validations come every validate_every iterations.
 
+    With guidance_scale, inference_steps and decoder the command line and `bundled_generator` make their generators; one
+    that is given to `run_practice` has its own, and these are not looked at.
+
     Raises:
         UserError: a setting is of another type or out of range, or two of them do not go together.
 

@@ -1,6 +1,10 @@
 """The committed notebooks are their sources, executed; `make notebooks` executes them whole, here in small."""
 
+import contextlib
+import io
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
@@ -9,6 +13,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from dp.__main__ import main as dp
 from experiments.engine.results import folder
 from experiments.verdicts import verdicts
 
@@ -52,23 +57,32 @@ SMALLER: dict[str, dict[str, str]] = {
     "03_practice": {
         "n_initial=400": "n_initial=20",
         "n_per_round=100": "n_per_round=20",
+        "rounds=6": "rounds=2",
+        "0, 0, 6, 6": "0, 0, 2, 2",
         "iterations=1000": "iterations=40",
         "validate_every=20": "validate_every=4",
-        "n_initial=1000": "n_initial=140",
+        "n_initial=1000": "n_initial=60",
         "results = {}": "real = validation_images(); few = type(real)(real.images[:9], real.labels[:9]); results = {}",
         "validation_images(), test_images": "few, lambda: few",
     },
     "04_bring_your_own": {
-        "[:200, 0]": "[:20, 0]",
-        "1000": "100",
-        "range(250)": "range(2)",
-        "n_initial=400": "n_initial=20",
-        "n_per_round=100": "n_per_round=20",
-        "iterations=300": "iterations=20",
-        "validate_every=30": "validate_every=2",
+        '("train", 60), ("validation", 20), ("test", 20)': '("train", 15), ("validation", 2), ("test", 2)',
+        "--vae-iterations 300 --unet-iterations 500": "--vae-iterations 3 --unet-iterations 3",
+        "--unet-batch 32 --oracle-iterations 60": "--unet-batch 8 --oracle-iterations 3",
+        "--n-initial 120 --n-per-round 30": "--n-initial 9 --n-per-round 3",
+        "--iterations 200 --validate-every 20": "--iterations 20 --validate-every 2",
+        "range(100)": "range(2)",
     },
     "05_results": {},
 }
+
+
+def here(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+    """Run a command of dp in this process, as importing everything takes its time."""
+    assert command[:3] == [sys.executable, "-m", "dp"]
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(io.StringIO()) as said:
+        dp(command[3:])
+    return subprocess.CompletedProcess(command, 0, said.getvalue())
 
 
 @pytest.mark.parametrize("name", SMALLER)
@@ -80,6 +94,7 @@ def test_the_code_of_a_notebook_runs(name, tmp_path, monkeypatch):
         code = code.replace(size, smaller)
     (tmp_path / "small.py").write_text(code)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", here)
     with plt.rc_context(), torch.random.fork_rng():
         runpy.run_path("small.py")
     plt.close("all")

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from safetensors.torch import save_model
@@ -25,7 +25,7 @@ def train_generator(
     folder: tyro.conf.Positional[Path],
     images: Path | None = None,
     side: int | None = None,
-    config: GeneratorConfig = GeneratorConfig(),
+    config: Annotated[GeneratorConfig, tyro.conf.arg(name="")] = GeneratorConfig(),
     data: Path | None = None,
 ) -> None:
     """Train a small latent-diffusion generator of your own pictures, or the repository's of Fashion-MNIST.

@@ -22,7 +22,7 @@ from dp.utils.device import autocast
 from dp.utils.pixels import normalise
 from dp.utils.seeding import stream
 
-SCALE, STEPS, BATCH, N = 1.5, 8, 128, 256
+SCALE, STEPS, BATCH, N = 1.5, 8, 64, 128
 LABELS, SEEDS = torch.arange(N) % 10, list(range(N))
 
 

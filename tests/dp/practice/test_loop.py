@@ -115,9 +115,12 @@ def test_an_unknown_learner_is_named(generator, real):
         run_practice(replace(CONFIG, learner="vit_hugest"), generator, real, lambda: real)
 
 
-@pytest.mark.usefixtures("arithmetic")
-@pytest.mark.parametrize("learner", ["vit", "resnet10t"])
-def test_other_learners_run_and_guide(generator, real, learner):
+@pytest.mark.parametrize(
+    ("arithmetic", "learner"),
+    [(torch.float32, "vit"), (torch.bfloat16, "vit"), (torch.float32, "resnet10t")],  # emulated convolutions are slow
+    indirect=["arithmetic"],
+)
+def test_other_learners_run_and_guide(arithmetic, generator, real, learner):
     config = replace(CONFIG, learner=learner, iterations=8, validate_every=2, rounds=1)
     _, state = run_practice(config, generator, real, lambda: real)
     assert len(state.pool) == 60 and all(p.isfinite().all() for p in state.learner.parameters())

@@ -15,8 +15,8 @@ from dp.utils.errors import UserError
 
 CLASSES = ("cross", "disc", "ring")
 SMALL = (
-    "--config.vae-channels 8 8 8 --config.vae-iterations 3 --config.vae-batch 4 --config.unet-channels 16 16 "
-    "--config.unet-iterations 3 --config.unet-batch 4 --config.oracle-iterations 3 --config.oracle-batch 4"
+    "--vae-channels 8 8 8 --vae-iterations 3 --vae-batch 4 --unet-channels 16 16 "
+    "--unet-iterations 3 --unet-batch 4 --oracle-iterations 3 --oracle-batch 4"
 ).split()
 
 
@@ -58,7 +58,7 @@ def test_batches_hold_as_many_pixels_at_any_size():
 
 def test_few_pictures_have_settings_of_their_own_unless_some_were_given():
     few = sized(GeneratorConfig(unet_iterations=4000), 32, 144)
-    assert few.vae_iterations == 1000 and few.vae_batch == 16 and few.unet_iterations == 4000
+    assert few.vae_iterations == 2500 and few.vae_batch == 16 and few.unet_iterations == 4000
 
 
 @pytest.mark.parametrize(
