@@ -13,7 +13,7 @@
 #
 # From a folder of pictures to images that a classifier finds hard, without Stable Diffusion and without a download: a small
 # generator is trained on the pictures, and the practice loop asks it for what its learner is unsure of. The pictures are
-# drawn here; yours take their place. About four minutes on two cores, because everything is a tenth as long as it should be:
+# drawn here; yours take their place. About four minutes on two cores, because everything is shorter than it should be:
 # [docs/extending.md](../docs/extending.md) has the same commands at their proper length and what they gave.
 
 # %%

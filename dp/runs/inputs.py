@@ -26,7 +26,7 @@ from dp.pretrained.load import bundled_generator
 from dp.runs.settings import SourceSettings
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
-from dp.utils.folders import SETTINGS, read_settings
+from dp.utils.folders import setting_of
 from dp.utils.validation import settings_from
 
 PROMPTS = 'a prompt for each class, as {"n02123045": "a tabby cat", ...}'
@@ -241,11 +241,7 @@ def source_of(folder: Path) -> Source:
     Raises:
         UserError: it is missing, damaged or of another version; names the file.
     """
-    found = read_settings(folder, "source")["source"]
-    try:
-        return source_from(found)
-    except UserError as error:
-        raise UserError(f"{folder / SETTINGS}: {error}") from None
+    return setting_of(folder, "source", source_from)
 
 
 def pipeline_classes(folder: Path) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from dp.samples import Samples
 from dp.selection.filters import Filter
 from dp.utils.checkpoint import load_modules, load_state, read_tensors
 from dp.utils.errors import UserError
-from dp.utils.folders import FORMAT, SETTINGS, read_settings
+from dp.utils.folders import FORMAT, setting_of
 from dp.utils.validation import partial_settings
 
 
@@ -104,11 +104,7 @@ def config_of(folder: Path) -> PracticeConfig:
     Raises:
         UserError: they are missing, damaged or of another version; names the file.
     """
-    found = read_settings(folder, "config")["config"]
-    try:
-        return config_from(found)
-    except UserError as error:
-        raise UserError(f"{folder / SETTINGS}: {error}") from None
+    return setting_of(folder, "config", config_from)
 
 
 def learner_of(folder: Path) -> nn.Module:

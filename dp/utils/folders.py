@@ -14,15 +14,16 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from dp.utils.errors import UserError
 from dp.utils.files import atomic, make_folder, read_record, remove_partials, write_record, writing
 
+T = TypeVar("T")
 LOCK = ".lock"
 SETTINGS = "settings.json"
 FORMAT = 1
@@ -164,6 +165,19 @@ def read_settings(folder: Path, *needed: str) -> dict[str, Any]:
             "do this in Python too (docs/method.md)"
         )
     return settings
+
+
+def setting_of(folder: Path, name: str, parse: Callable[[Any], T]) -> T:
+    """Return what `parse` makes of one of a folder's settings.
+
+    Raises:
+        UserError: it is missing, or `parse` raises one; names the file.
+    """
+    found = read_settings(folder, name)[name]
+    try:
+        return parse(found)
+    except UserError as error:
+        raise UserError(f"{folder / SETTINGS}: {error}") from None
 
 
 def expect_empty(folder: Path, kind: str) -> None:
