@@ -45,7 +45,7 @@ docs: .venv/installed  ## a page for every public name of dp and theory, in buil
 	@$(PY) -m pdoc -d google --math -o build/docs dp theory
 
 notebooks: .venv/installed  ## execute the notebooks into build/notebooks
-	@$(PY) -m jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
+	@ls -S notebooks/*.ipynb | OMP_NUM_THREADS=1 TQDM_DISABLE=1 xargs -P 2 -n 1 $(PY) -m jupyter nbconvert --execute --to html --output-dir build/notebooks
 
 theory: .venv/installed  ## the theory's figures alone, on one core
 	@$(PY) -m experiments run theory --profile $(PROFILE)

@@ -13,14 +13,10 @@
 #
 # From a folder of pictures to images that a classifier finds hard, without Stable Diffusion and without a download: a small
 # generator is trained on the pictures, and the practice loop asks it for what its learner is unsure of. The pictures are
-# drawn here; yours take their place. About four minutes on two cores, because everything is shorter than it should be:
+# drawn here; yours take their place. About two minutes on two cores, because everything is shorter than it should be:
 # [docs/extending.md](../docs/extending.md) has the same commands at their proper length and what they gave.
 
 # %%
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-
 import subprocess
 import sys
 import tempfile
@@ -39,7 +35,6 @@ from torch import nn
 
 from dp import HuggingFaceClassifier, Preprocess, entropy, guide, image_folder, load_pipeline
 
-torch.set_num_threads(2)
 torch.manual_seed(0)
 plt.rcParams["figure.dpi"] = 80
 folder = Path(tempfile.mkdtemp())
@@ -96,7 +91,9 @@ for part, count in (("train", 60), ("validation", 20), ("test", 20)):
 
 def show(rows, labels, below=None):
     """Rows of images float [n, 3, H, W] in 0 .. 1, with a number below each."""
-    figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=(9, 1.15 * len(rows)), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), len(rows[0]), figsize=(9, 1.15 * len(rows)), layout="constrained", squeeze=False
+    )
     for k, (row, images, label) in enumerate(zip(axes, rows, labels, strict=True)):
         for i, (axis, image) in enumerate(zip(row, images, strict=True)):
             axis.imshow(image.permute(1, 2, 0))
@@ -124,13 +121,13 @@ def command(words: str) -> None:
 
 command(
     "dp train-generator generator --images pictures/train --side 32 "
-    "--vae-iterations 300 --unet-iterations 500 --unet-batch 32 --oracle-iterations 60"
+    "--vae-iterations 250 --unet-iterations 400 --unet-batch 16 --oracle-iterations 30"
 )
 
 # %%
 command(
     "dp run practice --pipeline generator --validation pictures/validation --test pictures/test "
-    "--n-initial 120 --n-per-round 30 --rounds 2 --iterations 200 --validate-every 20"
+    "--n-initial 90 --n-per-round 30 --rounds 2 --iterations 100 --validate-every 20"
 )
 command("dp evaluate practice")
 
@@ -150,7 +147,7 @@ model = timm.create_model("test_efficientnet", num_classes=3)
 mean, std = [0.5] * 3, [0.25] * 3
 classifier = nn.Sequential(Preprocess(64, mean, std), model)
 optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-for _ in range(100):
+for _ in range(60):
     index = torch.randint(len(pictures), (64,))
     loss = F.cross_entropy(classifier(pictures.images[index] / 127.5 - 1), pictures.labels[index])
     optimizer.zero_grad()
