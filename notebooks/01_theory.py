@@ -65,7 +65,8 @@ for axis, n in zip(axes, (300, 3000), strict=True):
         axis.plot(kept, error, color=colour, label=kind.name)
     axis.set(title=f"pool n = {n}, d = 350", xlabel="kept fraction")
 axes[0].set_ylabel("test error")
-axes[0].legend()
+axes[0].legend();
+
 # %% [markdown]
 # ## A simulation that costs O(n + d)
 #
@@ -87,7 +88,8 @@ for d, n in ((512, 20_000), (20_000, 500_000)):
 # cases. The form its proofs reach does.
 
 # %%
-theory_errata.draw(figures.errata(replicates=30))
+theory_errata.draw(figures.errata(replicates=30));
+
 # %% [markdown]
 # ## How far to search
 #
@@ -96,14 +98,16 @@ theory_errata.draw(figures.errata(replicates=30))
 # rise all the way; a simulation would still fall a little, most at low alignment, as its dimension is finite.
 
 # %%
-figure5c.draw(figures.figure5c(replicates=5))
+figure5c.draw(figures.figure5c(replicates=5));
+
 # %% [markdown]
 # ## Practice
 #
 # Prune each round with the classifier of the round before. The exact error gives a recursion.
 
 # %%
-theory_adaptive.draw(figures.adaptive(replicates=8, accumulated_replicates=1))
+theory_adaptive.draw(figures.adaptive(replicates=8, accumulated_replicates=1));
+
 # %% [markdown]
 # ## When does selection help, and whom should one trust?
 #
@@ -111,7 +115,8 @@ theory_adaptive.draw(figures.adaptive(replicates=8, accumulated_replicates=1))
 # better than the labels do, the rows near its boundary are the mislabelled ones, and the easy rows are the ones to keep.
 
 # %%
-theory_phase.draw(figures.phase(points=25))
+theory_phase.draw(figures.phase(points=25));
+
 # %% [markdown]
 # ## Exponent or constant?
 #

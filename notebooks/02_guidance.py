@@ -55,7 +55,6 @@ def judge(classifier, images):
     """Logits float [B, 10] on finished images uint8 [B, 1, 32, 32]; classifiers take [-1, 1]."""
     return classifier(images / 127.5 - 1)
 
-
 # %% [markdown]
 # ## A half-trained classifier
 #
@@ -164,7 +163,8 @@ def watch(omega):
 columns = [torch.cat(pair).clamp(-1, 1) for pair in zip(plain, steered, strict=True)]
 axes = grid(columns, [f"t = {t}" for t in times])
 axes[1, 0].set_ylabel("plain", fontsize=8)
-axes[4, 0].set_ylabel("ω = 0.5", fontsize=8)
+axes[4, 0].set_ylabel("ω = 0.5", fontsize=8);
+
 # %% [markdown]
 # ## Early or late
 #
@@ -184,9 +184,8 @@ for name, guidance in settings.items():
     hardness, right, _ = measured(guidance)
     print(f"{name:<20} {hardness:7.2f}  {right:10.0%}")
 guided = [generator.generate(labels[:5], seeds[:5], classifier, guidance) for guidance in settings.values()]
-grid(
-    [each.images for each in guided], [name.split(":")[0] for name in settings], [each.entropy for each in guided], 1.0
-)
+grid([each.images for each in guided], [name.split(":")[0] for name in settings], [each.entropy for each in guided], 1.0);
+
 # %% [markdown]
 # ## Through which decoder
 #
@@ -223,6 +222,4 @@ with guide(pipe, omega=0.3, objective=lambda images: -entropy(classifier(images)
 rngs = [torch.Generator().manual_seed(seed) for seed in range(40)]
 usual = pipe(many, generator=rngs, output_type="pt").images
 with torch.no_grad():
-    print(
-        f"plain {entropy(classifier(usual * 2 - 1)).mean():.2f}, guided down {entropy(classifier(easy * 2 - 1)).mean():.2f}"
-    )
+    print(f"plain {entropy(classifier(usual * 2 - 1)).mean():.2f}, guided down {entropy(classifier(easy * 2 - 1)).mean():.2f}")

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # A run of Deliberate Practice from scratch
 #
-# Algorithm 1 of the paper, start to end, in about two minutes on two cores: a classifier trains on generated clothes
+# Algorithm 1 of the paper, start to end, in about three minutes: a classifier trains on generated clothes
 # only; when real validation images say that it has stopped improving, it asks for harder ones. Beside it the two runs that it
 # must be compared with: static training, which has all its images from the start, and omega = 0, which adds plain images
 # by the same rule. Needs nothing but the repository. The loop itself is `dp/practice/loop.py`, and `docs/method.md` has it
@@ -90,12 +90,11 @@ for addition in results["DP"][1].additions:
         axis.axvline(addition["iteration"], color=colours["DP"], linestyle="--", linewidth=0.7)
 axes[0].set(xlabel="iteration", ylabel="training loss (nats)", ylim=(0.5, 1.2))
 axes[1].set(xlabel="iteration", ylabel="real validation accuracy (%)", ylim=(60, None))
-axes[0].legend()
+axes[0].legend();
+
 # %%
 for addition in results["DP"][1].additions:
-    print(
-        f"iteration {addition['iteration']:5,}: {addition['pool_size']:5,} images, asked for by {addition['trigger']}"
-    )
+    print(f"iteration {addition['iteration']:5,}: {addition['pool_size']:5,} images, asked for by {addition['trigger']}")
 
 # %% [markdown]
 # ## The pool

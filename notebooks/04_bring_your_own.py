@@ -13,7 +13,7 @@
 #
 # From a folder of pictures to images that a classifier finds hard, without Stable Diffusion and without a download: a small
 # generator is trained on the pictures, and the practice loop asks it for what its learner is unsure of. The pictures are
-# drawn here; yours take their place. About two minutes on two cores, because everything is shorter than it should be:
+# drawn here; yours take their place. About four minutes on one core, because everything is shorter than it should be:
 # [docs/extending.md](../docs/extending.md) has the same commands at their proper length and what they gave.
 
 # %%
@@ -91,9 +91,7 @@ for part, count in (("train", 60), ("validation", 20), ("test", 20)):
 
 def show(rows, labels, below=None):
     """Rows of images float [n, 3, H, W] in 0 .. 1, with a number below each."""
-    figure, axes = plt.subplots(
-        len(rows), len(rows[0]), figsize=(9, 1.15 * len(rows)), layout="constrained", squeeze=False
-    )
+    figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=(9, 1.15 * len(rows)), layout="constrained", squeeze=False)
     for k, (row, images, label) in enumerate(zip(axes, rows, labels, strict=True)):
         for i, (axis, image) in enumerate(zip(row, images, strict=True)):
             axis.imshow(image.permute(1, 2, 0))

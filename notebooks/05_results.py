@@ -58,11 +58,10 @@ log, additions = result["log"], result["additions"]
 figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
 axis.plot([e["iteration"] for e in log], [e["validation_accuracy"] for e in log], color="#D55E00")
 for addition in additions:
-    axis.axvline(
-        addition["iteration"], color="#D55E00" if addition["trigger"] == "patience" else "#AAAAAA", lw=0.8, ls="--"
-    )
+    axis.axvline(addition["iteration"], color="#D55E00" if addition["trigger"] == "patience" else "#AAAAAA", lw=0.8, ls="--")
 axis.set(xlabel="iteration", ylabel="real validation accuracy (%)", ylim=(70, None))
-axis.set_title("additions: patience (orange), schedule (grey)", fontsize=9)
+axis.set_title("additions: patience (orange), schedule (grey)", fontsize=9);
+
 # %% [markdown]
 # ## A scaling curve by hand
 
@@ -109,7 +108,8 @@ for name, values, colour in (("static", static, "#555555"), ("DP", dp, "#D55E00"
         sizes = np.geomspace(min(values), max(values))
         axis.plot(sizes, a - b * sizes**-c, color=colour, lw=1)
 axis.set(xscale="log", xlabel="generated training images", ylabel="real test accuracy (%)")
-axis.legend()
+axis.legend();
+
 # %% [markdown]
 # ## Which images does a run get right?
 #
@@ -120,16 +120,11 @@ axis.legend()
 from dp import CLASSES, test_images
 from experiments.analysis.hard_images import correct
 
-right = {
-    m: correct(r["test_predictions"] for r in runs if r["method"] == m and r["images"] == 4000)
-    for m in ("static", "DP")
-}
+right = {m: correct(r["test_predictions"] for r in runs if r["method"] == m and r["images"] == 4000) for m in ("static", "DP")}
 labels = test_images().labels.numpy()
 print(f"{'':12} static     DP   (4,000 images, percent)")
 for label, name in enumerate(CLASSES):
-    print(
-        f"{name:12} {100 * right['static'][:, labels == label].mean():6.1f} {100 * right['DP'][:, labels == label].mean():6.1f}"
-    )
+    print(f"{name:12} {100 * right['static'][:, labels == label].mean():6.1f} {100 * right['DP'][:, labels == label].mean():6.1f}")
 
 # %% [markdown]
 # ## What it means for the paper's claims
