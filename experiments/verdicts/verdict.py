@@ -64,9 +64,9 @@ def of_all(parts: list[Part]) -> Answer:
 
 
 def times(ratio: float | None, interval: Interval, at_least: bool = False) -> str:
-    """Return a ratio in words."""
+    """Return a ratio and its interval, if it has bounds, in words."""
     said = "never reached" if ratio is None else f"{ratio:.1f}x{' or more' * at_least}"
-    return f"{said} (95% {between(interval)})"
+    return said if interval[0] == -math.inf else f"{said} (95% {between(interval)})"
 
 
 def between(interval: Sequence[float | None]) -> str:

@@ -8,7 +8,7 @@ from experiments.analysis import foreign
 from experiments.analysis.intervals import difference_interval
 from experiments.engine.results import load
 from experiments.verdicts.foreign import foreign_generator
-from experiments.verdicts.verdict import LEARNERS, times
+from experiments.verdicts.verdict import LEARNERS, times, with_interval
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
 from paper_figures.drawing.pictures import show
 from paper_figures.drawing.shared import draw, missing, seeds, spread, title_of
@@ -125,8 +125,7 @@ def _answer(profile: str) -> str:
     for id_, name in names.items():
         if id_ in found:
             parts = [
-                f"{key} {e['effect']:+.2f} ({e['interval'][0]:+.2f} to {e['interval'][1]:+.2f})"
-                for key, e in found[id_]["comparisons"].items()
+                f"{key} {with_interval({'gain': e['effect'], **e})}" for key, e in found[id_]["comparisons"].items()
             ]
             said.append(f"{name}, points: {', '.join(parts)}")
     for learner in LEARNERS:
@@ -134,7 +133,6 @@ def _answer(profile: str) -> str:
         static = foreign.curves(profile, "tuned", learner) or foreign.curves(profile, "equal", learner)
         if glyphs and "static" in static:
             ours, theirs = (curve[max(curve)] for curve in (static["static"], glyphs))
-            low, high = difference_interval(ours, theirs)
-            gain = mean(ours) - mean(theirs)
-            said.append(f"{learner}, largest static set minus the glyphs: {gain:+.2f} ({low:+.2f} to {high:+.2f})")
+            gain = {"gain": mean(ours) - mean(theirs), "interval": difference_interval(ours, theirs)}
+            said.append(f"{learner}, largest static set minus the glyphs: {with_interval(gain)}")
     return "; ".join(said).replace("convnet", "ConvNet").replace("vit", "ViT") + "." if said else ""

@@ -86,12 +86,16 @@ def answer(static: Curve, dp: Curve) -> str:
     short, long = static
     first, second = (_ahead(static[n], dp[n]) for n in (short, long))
     changes = "not decided" if "neither" in (first, second) else "no" if first == second else "yes"
+    ahead = (
+        f"neither is ahead beyond the 95% interval, at {short:,} iterations or at {long:,}"
+        if first == second == "neither"
+        else f"ahead beyond the 95% interval is {first} at {short:,} iterations and {second} at {long:,}"
+    )
     gains = (
         f"{name} {_difference(curve[long], curve[short])}" for name, curve in (("static training", static), ("DP", dp))
     )
     return (
-        f"{changes}; ahead beyond the 95% interval is {first} at {short:,} iterations and {second} at {long:,} "
-        f"(DP minus static, in points: {_difference(dp[short], static[short])}; "
+        f"{changes}; {ahead} (DP minus static, in points: {_difference(dp[short], static[short])}; "
         f"{_difference(dp[long], static[long])}). Change with longer training, in points: {'; '.join(gains)}."
     )
 

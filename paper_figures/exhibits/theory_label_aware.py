@@ -1,5 +1,6 @@
 """Phase diagram of label-aware selection: when it beats rules that do not look at labels, the pruner, the labels."""
 
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from experiments.studies.theory_label_aware import label_aware_answer
+from experiments.studies.theory_label_aware import label_aware_answer, label_aware_table
 from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
 from paper_figures.drawing.style import at_width
 from paper_figures.drawing.theory_plots import exhibit, pick, theory_rows, values
@@ -25,7 +26,8 @@ def make(profile: str) -> Exhibit:
         "point for both. The pruner errs independently of the generator. Labels beaten: the error on clean labels is "
         "below the share of wrong labels in the pool."
     )
-    return exhibit(ENTRY, caption, rows, draw, label_aware_answer(rows))
+    made = exhibit(ENTRY, caption, rows, draw, label_aware_answer(rows))
+    return replace(made, table=label_aware_table(rows))
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
