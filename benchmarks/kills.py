@@ -155,9 +155,14 @@ def ended(name: str, work: Path, moment: int = 0, seconds: float = 0.0) -> int:
 
 
 def content(folder: Path) -> dict[str, object]:
-    """Return every file in a folder and in those below it, JSON without what made it, which has the time in it."""
+    """Return every file in a folder and in those below it, JSON without what made it, which has the time in it.
+
+    Without a run's progress.json, which is for eyes alone and has nothing but times in the end.
+    """
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
+        if path.name == "progress.json":
+            continue
         if path.is_file():
             found[str(path.relative_to(folder))] = path.read_bytes()
             if path.suffix == ".json" and b'"made_by"' in path.read_bytes():

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parent.parent
+FEW = 16  # images a batch
 sys.path.append(str(ROOT))  # benchmarks/ is not installed
 
+from benchmarks import guidance_quality  # noqa: E402
 from benchmarks.guidance import markdown  # noqa: E402
 from benchmarks.guidance_choice import GOAL, KEPT, Curve, at_drop, compared, promising, recommended  # noqa: E402
 from benchmarks.guidance_cost import in_turns, middle, peak_memory, sd15_cost_ratio  # noqa: E402
-from benchmarks.guidance_quality import BATCH, VARIANTS, Study, Variant, kept, new_learner  # noqa: E402
+from benchmarks.guidance_quality import VARIANTS, Study, Variant, kept, new_learner  # noqa: E402
 from dp.generation.generator import Generator  # noqa: E402
 from dp.pretrained.load import bundled_decoder, bundled_pipeline  # noqa: E402
 
@@ -67,11 +69,12 @@ def test_if_none_keeps_enough_the_best_trade_is_said_to_be_one():
 @pytest.mark.parametrize(
     ("variant", "omega"), [(Variant("x0", "tiny", 2, (0.0, 0.6)), 0.3), (Variant("unet", "vae", 1, (0.0, 0.2)), 0.4)]
 )
-def test_sharing_the_plain_steps_changes_no_image(variant, omega, tmp_path):
+def test_sharing_the_plain_steps_changes_no_image(variant, omega, tmp_path, monkeypatch):
+    monkeypatch.setattr(guidance_quality, "BATCH", FEW)
     pipe, learner = bundled_pipeline(), new_learner().eval()
-    study = Study(pipe, learner, 0, BATCH, 1.5)
+    study = Study(pipe, learner, 0, FEW, 1.5)
     decoder = None if variant.decoder == "vae" else bundled_decoder(variant.decoder)
-    generator = Generator(pipe, 1.5, 10, BATCH, decoder=decoder)
+    generator = Generator(pipe, 1.5, 10, FEW, decoder=decoder)
     expected = generator.generate(study.labels(), study.seeds(), learner, variant.config(omega))
     assert torch.equal(study.images(study.guidance(variant, omega)), expected.images)
     assert torch.equal(study.images(), generator.generate(study.labels(), study.seeds()).images)

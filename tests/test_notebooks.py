@@ -14,6 +14,7 @@ import torch
 from matplotlib import pyplot as plt
 
 from dp.__main__ import main as dp
+from dp.cli import train_generator
 from experiments.engine.results import folder
 from experiments.verdicts import verdicts
 
@@ -99,6 +100,7 @@ def test_the_code_of_a_notebook_runs(name, tmp_path, monkeypatch):
     (tmp_path / "small.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(subprocess, "run", here)
+    monkeypatch.setattr(train_generator, "CARD_IMAGES", 15)
     with plt.rc_context(), torch.random.fork_rng():
         runpy.run_path("small.py")
     plt.close("all")

@@ -118,7 +118,7 @@ def test_a_learner_is_trained_as_its_name_says():
 
 def test_digits_are_learned_from_generated_digits():
     """Far above chance on real MNIST images, which have had no part in training; less on another source."""
-    base = replace(SMALL, iterations=250, lr=4e-3, guidance_scale=2.0, inference_steps=10)
+    base = replace(SMALL, iterations=250, lr=4e-3, guidance_scale=2.0, inference_steps=5)
     found = second_set.jobs(SecondSet(base, (0,), (300,), (Preset(200, 50, 2),), 2.0), PROFILE)
     assert [job.name for job in found] == ["static-300-seed0", "DP-200-seed0", "omega0-200-seed0", "prune-200-seed0"]
     result = result_of(found[1])

@@ -327,7 +327,7 @@ def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path, capsys):
 
 def test_a_stopped_command_says_so_and_goes_on(tmp_path):
     """A process of its own, stopped in the middle; longer than the others, so that there is a middle."""
-    words = [*SHORT, "--iterations", "200", "--validate-every", "20"]
+    words = [*SHORT, "--iterations", "100", "--validate-every", "10"]
     command = [sys.executable, "-m", "dp", "run", str(tmp_path / "run"), *words]
     log = tmp_path / "run" / "log.jsonl"
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:

@@ -1,11 +1,13 @@
 """A submitted run, with this machine as the cluster: told to stop, it queues again; ended by SIGTERM, it does not."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,7 @@ from dp.cli.submit import submit
 from dp.utils.errors import UserError
 
 OPTIONS = (
-    "--n-initial 40 --n-per-round 20 --rounds 2 --iterations 500 --batch-size 16 --micro-batch 8 --inference-steps 2 "
+    "--n-initial 40 --n-per-round 20 --rounds 2 --iterations 250 --batch-size 16 --micro-batch 8 --inference-steps 2 "
     "--validate-every 50 --guidance.interval 0 1"
 ).split()
 
@@ -55,11 +57,11 @@ def test_a_job_whose_time_is_over_queues_again_and_finishes(tmp_path):
     task.send_signal(signal.SIGUSR2)
     task.wait()
     reached = iterations(tmp_path)
-    assert 50 <= reached < 500
+    assert 50 <= reached < 250
     wait_until((tmp_path / "run" / "result.json").exists, controller)
     wait_until(lambda: gone(controller), controller)
     log = [json.loads(line)["iteration"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert log == list(range(50, 501, 50))
+    assert log == list(range(50, 251, 50))
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["made_by"]["processes"] == 2 and result["outcomes"][-1]["pool_size"] == 80
     errors = "".join(path.read_text() for path in (tmp_path / "logs").glob("*.err"))
@@ -74,7 +76,17 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
     wait_until(lambda: gone(controller), controller)
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
     assert not (tmp_path / "run" / "result.json").exists()
-    assert 50 <= iterations(tmp_path) < 500
+    assert 50 <= iterations(tmp_path) < 250
+
+
+def here(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    assert command[:3] == [sys.executable, "-m", "dp"]
+    with redirect_stdout(io.StringIO()) as said:
+        try:
+            main(command[3:])
+        except UserError as error:
+            return subprocess.CompletedProcess(command, 2, said.getvalue(), f"error: {error}")
+    return subprocess.CompletedProcess(command, 0, said.getvalue(), "")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +108,9 @@ def test_a_job_ended_by_sigterm_keeps_a_checkpoint_and_does_not_queue_again(tmp_
     ),
 )
 def test_mistakes_are_told_before_anything_is_submitted(arguments, message, tmp_path, monkeypatch):
+    """The command is tried in this process, as importing everything takes its time."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", here)
     with pytest.raises(UserError, match=message):
         main(["submit", *arguments])
     assert not list(tmp_path.iterdir())
