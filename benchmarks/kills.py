@@ -97,6 +97,7 @@ def figures(work: Path) -> None:
 
 COMMANDS: dict[str, Callable[[Path], object]] = {
     "run": lambda work: dp(["run", str(work / "new"), *RUN]),
+    "run-logged": lambda work: dp(["run", str(work / "logged"), *RUN, "--log", "csv"]),
     "generate": lambda work: dp(["generate", str(work / "made"), "--count", "30", "--steps", "2"]),
     "prune": lambda work: dp(
         ["prune", str(work / "run/pool"), str(work / "kept"), "--guided-by", str(work / "run"), "--keep", "10"]

@@ -48,11 +48,13 @@ def server(monkeypatch):
     return found
 
 
-def test_a_run_that_goes_on_writes_no_row_twice(server, tmp_path, monkeypatch):
+@pytest.mark.parametrize("branch", [None, 20])
+def test_a_run_that_goes_on_writes_no_row_twice(branch, server, tmp_path, monkeypatch):
+    """Stopped in the run, or in its branch, when the run itself has no validation to come."""
     validate = loop.validate
 
     def stopped(config, state, signal):
-        if state.iteration == 30:  # the last checkpoint is older
+        if (state.iteration, state.branch) == (30, branch):  # the last checkpoint is older
             raise Stopped(15)
         return validate(config, state, signal)
 
