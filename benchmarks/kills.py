@@ -225,7 +225,8 @@ class Hammer:
 def main() -> None:
     """Kill the commands and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=f"commands, by default all of {', '.join(COMMANDS)}")
+    known = f"commands, by default all of {', '.join(COMMANDS)}"
+    parser.add_argument("names", nargs="*", metavar="name", choices=[*COMMANDS, []], help=known)
     parser.add_argument("--kills", type=int, default=20, help="kills that hit, of each command")
     parser.add_argument("--seed", type=int, default=0, help="other moments")
     options = parser.parse_args()

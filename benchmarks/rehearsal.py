@@ -34,6 +34,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.accelerator import SMALL, pipeline
+from benchmarks.arguments import picture
 from dp.__main__ import main as dp
 from dp.cli import practise
 from dp.cli.practise import source_settings
@@ -241,7 +242,7 @@ def shares(events: list[Event]) -> str:
 def main() -> None:
     """Run, kill, run again, and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plot", type=Path, default=Path("rehearsal.png"), help="where the picture goes")
+    parser.add_argument("--plot", type=picture, default=Path("rehearsal.png"), help="where the picture goes")
     parser.add_argument("--worker", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:

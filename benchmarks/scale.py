@@ -45,6 +45,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from benchmarks.arguments import picture
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES
 from dp.data.image_set import ImageSet
@@ -437,7 +438,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="measure little and keep nothing")
     parser.add_argument("--exchange", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--planned", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--plot", type=Path, default=RESULTS.with_suffix(".png"), help="where the picture goes")
+    parser.add_argument("--plot", type=picture, default=RESULTS.with_suffix(".png"), help="where the picture goes")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.exchange or options.planned:

@@ -32,6 +32,8 @@ if sys.path[0] == str(ROOT / "benchmarks"):  # run as a file, this module would 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+from benchmarks.arguments import picture  # noqa: E402 (the path comes first)
+
 RIDGE, ALIGNMENT = 0.01, 0.9
 METHODS = ("banded", "dense", "scikit-learn")
 FULL = [(128, 10_000), (256, 10_000), (512, 10_000), (1024, 10_000), (512, 3_000), (512, 30_000), (512, 100_000)]
@@ -46,7 +48,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="small sizes only")
     parser.add_argument("--repeats", type=int, default=3, help="draws a case; the fastest counts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw how the cost grows (needs matplotlib)")
+    parser.add_argument("--plot", type=picture, metavar="FILE", help="draw how the cost grows (needs matplotlib)")
     parser.add_argument("--one", nargs=3, metavar=("METHOD", "D", "N"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
