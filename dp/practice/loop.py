@@ -53,8 +53,8 @@ def train(
     """
     state.compute.prepare(state.learner)
     gradient = gradient_of(config, state)
-    if progress and state.log:
-        progress(state)  # of a run that goes on, which may have no validation to come
+    if progress and state.iteration == config.iterations:
+        progress(state)  # of a run that goes on with no validation to come
     with drawn_ahead(config, state) as next_batch:
         while state.iteration < config.iterations:
             # Step 3. Patience is exhausted: generate P images guided by the current learner, and add them to the pool.
@@ -123,7 +123,7 @@ def run_practice(
         signal: what must stop improving, instead of what config.signal names.
         keep: refuses harmful outliers, instead of what config.filter names.
         store: keeps the run; by default it ends with the process.
-        progress: called after every validation, and where a run goes on; None: a bar, where a notebook runs this.
+        progress: called after every validation, and of a run that has none to come; None: a bar, where a notebook runs this.
         compute: what makes training faster.
 
     Returns:
