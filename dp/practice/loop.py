@@ -123,7 +123,7 @@ def run_practice(
         signal: what must stop improving, instead of what config.signal names.
         keep: refuses harmful outliers, instead of what config.filter names.
         store: keeps the run; by default it ends with the process.
-        progress: called after every validation, and of a run that has none to come; None: a bar, where a notebook runs this.
+        progress: called after every validation, or once if none is to come; None: a bar, where a notebook runs this.
         compute: what makes training faster.
 
     Returns:
