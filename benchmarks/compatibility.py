@@ -1,6 +1,6 @@
 """Measure what guidance works with: every scheduler on the bundled network, and diffusers' pipelines in tiny.
 
-    python benchmarks/compatibility.py               # about 15 minutes on one core
+    python benchmarks/compatibility.py               # about 8 minutes on one core
     python benchmarks/compatibility.py --recorded    # writes the tables of docs/guidance.md anew, without computing
 
 Each sampler makes 32 images, 10 steps, plain, with omega 0 and guided with omega 0.5 at t < 0.4 T, from the same seeds,
