@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dp.data.image_tree import ImageTree, batches, cut, few, in_rgb, list_images, open_image, subfolders
 from dp.utils.errors import UserError
+from dp.utils.validation import checked
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ImageSet:
         return f"ImageSet({len(self)} images {list(self.images.shape[1:])})"
 
 
+@checked
 def image_folder(
     folder: Path | str, classes: Sequence[str] | None = None, image_shape: tuple[int, int, int] | None = None
 ) -> ImageSet:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from pydantic import SkipValidation
 from torch import Tensor, nn
 
 from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, own_classes
@@ -23,6 +25,7 @@ from dp.utils.errors import UserError
 from dp.utils.pixels import normalise, to_bytes
 from dp.utils.progress import bar_of
 from dp.utils.seeding import STRENGTH, stream
+from dp.utils.validation import Count, Scale, Side, Steps, brief, checked
 
 PLAIN = GuidanceConfig(omega=0.0)
 
@@ -61,22 +64,19 @@ class Generator:
         torch.Size([3])
     """
 
+    @checked
     def __init__(
         self,
         pipe: Any,
-        guidance_scale: float,
-        steps: int = 10,
-        batch_size: int | None = None,
+        guidance_scale: Scale,
+        steps: Steps = 10,
+        batch_size: Count | None = None,
         classes: Sequence[str] | Sequence[int] | None = None,
         template: str = "{}",
         decoder: Any = None,
-        side: int | None = None,
-        guided_batch: int | None = None,
+        side: Side | None = None,
+        guided_batch: Count | None = None,
     ):
-        sizes = {"steps": steps, "batch_size": batch_size, "side": side, "guided_batch": guided_batch}
-        for name, value in sizes.items():
-            if value is not None and value < 1:
-                raise UserError(f"{name}: got {value}, expected 1 or more")
         self._accepts = inspect.signature(type(pipe).__call__).parameters
         _check_classes(pipe, classes, template)
         if getattr(pipe, "safety_checker", None) is not None:
@@ -94,10 +94,11 @@ class Generator:
         self.template = template
         self.resize = None if side is None else Resize(side)
 
+    @checked
     def generate(
         self,
-        labels: Sequence[int] | Tensor,
-        seeds: Sequence[int] | Tensor,
+        labels: SkipValidation[Sequence[int] | Tensor],
+        seeds: SkipValidation[Sequence[int] | Tensor],
         learner: Learner | None = None,
         guidance: GuidanceConfig = PLAIN,
         other: Learner | None = None,
@@ -120,7 +121,7 @@ class Generator:
         Raises:
             UserError: labels and seeds do not match, a label is out of range, or guidance lacks its learner.
         """
-        labels, seeds = torch.as_tensor(labels), [int(seed) for seed in seeds]
+        labels, seeds = _integers("labels", labels), _integers("seeds", seeds).tolist()
         self._check(labels, seeds, learner, guidance, other)
         parts = []
         size = self.batch_of(guidance) if learner is not None else self.batch_size
@@ -141,18 +142,14 @@ class Generator:
     ) -> None:
         if len(labels) == 0 or len(labels) != len(seeds):
             raise UserError(f"seeds: got {len(seeds)} for {len(labels)} labels; give one or more labels, a seed each")
-        if labels.dtype != torch.int64 or labels.min() < 0 or (self.num_classes and labels.max() >= self.num_classes):
+        if labels.min() < 0 or (self.num_classes and labels.max() >= self.num_classes):
             raise UserError(
-                f"labels: got {labels.dtype} in {labels.min()} .. {labels.max()}, expected int64 in "
-                f"0 .. {(self.num_classes or 0) - 1}"
+                f"labels: got {labels.min()} .. {labels.max()}, expected integers in 0 .. {(self.num_classes or 0) - 1}"
             )
         if guidance.omega > 0 and learner is None:
             raise UserError(f"learner: none given with omega {guidance.omega}; give a classifier, or omega 0")
         if guidance.omega > 0 and guidance.objective == "disagreement" and other is None:
             raise UserError("other: none given; the objective disagreement needs a second learner")
-        for name, each in (("learner", learner), ("other", other)):
-            if each is not None and not callable(each):
-                raise UserError(f"{name}: got {type(each).__name__}, expected a module or a function of images")
         self.check_guidance(guidance)
 
     def check_guidance(self, guidance: GuidanceConfig) -> None:
@@ -298,6 +295,17 @@ class Generator:
         if "class_labels" in self._accepts:
             return {"class_labels": called}
         return {"prompt": [self.template.replace("{}", str(each)) for each in called]}
+
+
+def _integers(name: str, values: Any) -> Tensor:
+    """Return a list, range, array or tensor of integers as int64 [n]."""
+    try:
+        found = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
+    except (TypeError, ValueError):
+        raise UserError(f"{name}: got {brief(values)}, expected a list of integers") from None
+    if found.ndim != 1 or (found.is_floating_point() and len(found)) or found.is_complex() or found.dtype == torch.bool:
+        raise UserError(f"{name}: got {brief(values)}, expected a list of integers")
+    return found.long()
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.utils.errors import UserError
+from dp.utils.validation import checked
 
 # The name that diffusers has for the number format of the weights; it is to drop the older one.
 DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.40") else "torch_dtype"
@@ -26,6 +27,7 @@ DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.40") else "torch
 DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError, SafetensorError)
 
 
+@checked
 def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
     """Load a diffusers pipeline of this package's kind or of diffusers' own, without safety checker; on the CPU.
 

@@ -152,6 +152,8 @@ def decoder_of(pipe: Any, decoder: Any = None) -> Decode:
     Raises:
         UserError: a decoder that does not decode, or one that is not understood.
     """
+    if not hasattr(pipe, "components"):
+        raise UserError(f"pipe: got {type(pipe).__name__}, expected a diffusers pipeline")
     own = autoencoder_of(pipe) if decoder is None else None
     if decoder is not None and not hasattr(decoder, "decode"):
         if callable(decoder) and not isinstance(decoder, nn.Module):

@@ -232,7 +232,7 @@ def entropy_guidance(
         >>> len(pipe([0, 1]).images)
         2
     """
-    scheduler = pipe.scheduler
+    scheduler = getattr(pipe, "scheduler", None)
     if not hasattr(scheduler, "guidance"):
         raise UserError(
             f"pipe.scheduler: found {type(scheduler).__name__}, which does not guide; dp.guide(pipe, classifier) takes "

@@ -214,6 +214,8 @@ def checked_logits(learner: Learner, images: Tensor) -> Tensor:
     Raises:
         UserError: the learner does not take such images, or does not give finite logits of two or more classes.
     """
+    if not isinstance(images, Tensor):
+        raise UserError(f"images: got {type(images).__name__}, expected a tensor float [B, C, H, W] in [-1, 1]")
     first = next(learner.parameters(), None) if isinstance(learner, nn.Module) else None
     if first is not None and first.is_floating_point() and not torch.is_autocast_enabled(images.device.type):
         images = images.to(first.dtype)

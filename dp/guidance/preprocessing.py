@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dp.utils.errors import UserError
+from dp.utils.validation import Side, checked
 
 
 class Resize(nn.Module):
@@ -54,15 +55,16 @@ class Preprocess(nn.Module):
     mean: Tensor
     std: Tensor
 
+    @checked
     def __init__(
         self,
-        size: int | None = 224,
+        size: Side | None = 224,
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ):
         super().__init__()
-        if (size is not None and size < 1) or len(mean) != len(std) or min(std) <= 0:
-            raise UserError(f"preprocessing: got size {size}, mean {mean}, std {std}; expected as many positive std")
+        if len(mean) != len(std) or not std or min(std) <= 0:
+            raise UserError(f"std: got {std} with mean {mean}; expected as many, all positive")
         self.size = size
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1), persistent=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dp.config import PracticeConfig
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.validation import Count, Side, checked
 
 LARGEST = 10_000  # number that an architecture is given
 CROP = 28  # of the repository's 32 x 32 images
@@ -106,7 +107,8 @@ def _quick(net: nn.Module) -> nn.Module:
     return net
 
 
-def build_learner(name: str, num_classes: int, in_chans: int = 1, size: int | None = CROP) -> nn.Module:
+@checked
+def build_learner(name: str, num_classes: Count, in_chans: Count = 1, size: Side | None = CROP) -> nn.Module:
     """Build a classifier, float [B, in_chans, size, size] in [-1, 1] -> logits.
 
     New weights come from torch's global generator.

@@ -17,6 +17,7 @@ from dp.pool.shards import COLUMNS, THREADS, decode_images, image_files
 from dp.utils.errors import UserError
 from dp.utils.files import sha256
 from dp.utils.folders import whole_folder
+from dp.utils.validation import checked
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def _columns(pool: PoolFolder, shard: Listed) -> pa.Table:
     raise UserError(f"{path}: cannot be read; {pool.mended}")
 
 
+@checked
 def export_imagefolder(pool: PoolFolder, out: Path | str) -> int:
     """Write `out/<class>/<round>-<slot>.png` (or .jpeg, .webp) for each image, and their records in `out/metadata.csv`.
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import torch
@@ -53,6 +53,7 @@ from dp.utils.distributed import world
 from dp.utils.errors import UserError
 from dp.utils.files import atomic, pickle_in, read_bytes, sync
 from dp.utils.folders import SETTINGS, claim, expect_empty, release
+from dp.utils.validation import checked
 
 # In the front matter that `datasets` reads; the JSON files beside the shards are no data.
 ABOUT = """---
@@ -94,6 +95,7 @@ class PoolFolder:
         self._gathered: dict[int, Records] = {}  # of a whole round
 
     @classmethod
+    @checked
     def create(
         cls,
         folder: Path | str,
@@ -104,7 +106,7 @@ class PoolFolder:
         encoding: Encoding = "PNG",
         settings: dict[str, Any] | None = None,
         kind: str = "pool",
-    ) -> "PoolFolder":
+    ) -> Self:
         """Make a new pool without rounds, open for writing.
 
         Args:
@@ -141,7 +143,8 @@ class PoolFolder:
             raise
 
     @classmethod
-    def open(cls, folder: Path | str, writable: bool = False, rank: int = 0) -> "PoolFolder":
+    @checked
+    def open(cls, folder: Path | str, writable: bool = False, rank: int = 0) -> Self:
         """Open a pool that exists.
 
         Args:
@@ -165,7 +168,7 @@ class PoolFolder:
             raise
 
     @classmethod
-    def _opened(cls, folder: Path, lock: BaseFileLock, expected: Layout | None = None) -> "PoolFolder":
+    def _opened(cls, folder: Path, lock: BaseFileLock, expected: Layout | None = None) -> Self:
         """Return the pool of a locked folder for writing; UserError if it has another layout than expected."""
         found = pool_manifest.load(folder).layout
         for name, value in asdict(expected).items() if expected else ():
@@ -184,7 +187,7 @@ class PoolFolder:
             release(self._lock)
         self._rank = self._lock = None
 
-    def __enter__(self) -> "PoolFolder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

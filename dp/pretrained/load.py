@@ -14,11 +14,13 @@ from dp.generation.loading import quietly
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.validation import checked
 
 BUNDLED = ASSETS / "generator"
 DECODERS = ASSETS / "decoders"  # made by `dp fit-decoder` for it
 
 
+@checked
 def bundled_decoder(name: str) -> Any:
     """Return a cheap decoder of the repository's generator, for guidance (see `dp.guidance.decoders`).
 
@@ -43,6 +45,7 @@ def bundled_decoder(name: str) -> Any:
     return made.requires_grad_(False)
 
 
+@checked
 def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
     """Load the Fashion-MNIST generator of the repository (see its model card), float32, without progress bars.
 

@@ -124,6 +124,8 @@ def _name(place: tuple[int | str, ...]) -> str:
 def _expected(message: str) -> str:
     """Return what is expected, from pydantic's message."""
     text = message.partition(" should have ")[2] or message.removeprefix("Input should be ")
+    if text == "callable":
+        return "a module or a function"
     return f"a number {text}" if text.startswith(("greater", "less")) else text.partition(" after validation")[0]
 
 
