@@ -316,6 +316,36 @@ def damaged_binary(rng: random.Random) -> Input:
     )
 
 
+# ---- results of the studies
+
+
+def recorded_result(rng: random.Random) -> Input:
+    """Draw a recorded result, how it is damaged or what another program wrote into it, and read it with the others."""
+    seed, harm = rng.random(), rng.choice([*HARMS, nested, None, None, None])
+
+    def prepare(work: Path) -> None:
+        own = random.Random(seed)
+        path = own.choice(sorted((work / "results").rglob("*.json")))
+        if harm:
+            harm(path, own)
+        else:
+            values = json.loads(path.read_text())
+            del values["sha256"]
+            values = edited(values, own)
+            write_record(path, values if isinstance(values, dict) else {})
+
+    def use(work: Path) -> None:
+        from experiments.analysis import table
+        from experiments.engine import results
+
+        results.folder = table.folder = lambda profile: work / "results"  # type: ignore[assignment]
+        with redirect_stdout(StringIO()):
+            run_command(lambda: table.table("cpu"))  # type: ignore[arg-type,return-value]
+
+    name = harm.__name__ if harm else "edited"
+    return Input(f"results: {name}, {seed}", use, harm=prepare)
+
+
 # ---- pictures
 
 
@@ -535,6 +565,7 @@ KINDS: dict[str, Callable[[random.Random], Input]] = {
     "damaged JSON files of a run": damaged_json,
     "JSON files edited, their checksum too": edited_json,
     "damaged shards, checkpoints, learners": damaged_binary,
+    "results of the studies": recorded_result,
     "pictures and their folders": pictures,
     "arguments of dp's functions": call_of_dp,
     "arguments of the theory's functions": call_of_theory,
@@ -547,9 +578,7 @@ KINDS: dict[str, Callable[[random.Random], Input]] = {
 
 def prepared() -> None:
     """Load the libraries, and let few images stand in for Fashion-MNIST's."""
-    import dp.cli.evaluate
-    import dp.cli.grid
-    import dp.cli.prune  # noqa: F401
+    import experiments.analysis.table  # noqa: F401
     from dp.cli import train_generator
     from dp.runs import checkpoints, inputs
 
@@ -684,8 +713,10 @@ def regular(folder: Path) -> dict[str, object]:
 
 
 def make_run(folder: Path) -> None:
-    """Make the run that commands read, in given/run."""
+    """Make what is read: a run in given/run, and copies of recorded results."""
     (folder / "given").mkdir()
+    for study in ("length", "fonts-reference-convnet"):
+        shutil.copytree(ROOT / "experiments/results/cpu" / study, folder / "given/results" / study)
     dp_command_of = ["run", str(folder / "given" / "run"), *RUN]
     seen = used_in_a_process(Input("run", lambda work: quiet(dp_command, dp_command_of)), folder / "given")
     assert seen.code == 0, seen.said

@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dp.utils.errors import UserError
 from experiments.analysis.efficiency import Curve
 from experiments.engine.results import folder, load
 
@@ -56,7 +57,15 @@ def table(profile: str) -> pd.DataFrame:
 
 def rows(profile: str, study: str, **columns: Any) -> Rows:
     """Return a study's rows, those that have the given values in the given columns; in the order of the files."""
-    every = [row for name, result in load(profile, study).items() for row in _of_result(study, name, result)]
+    every: Rows = []
+    for name, result in load(profile, study).items():
+        try:
+            every += _of_result(study, name, result)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{folder(profile) / study / name}.json: not as this version writes results ({error!r:.60}); restore "
+                "it with git checkout, or delete it and it is computed again"
+            ) from error
     return [row for row in every if all(row[column] == value for column, value in columns.items())]
 
 

@@ -99,11 +99,9 @@ def load(profile: str, study: str) -> dict[str, dict[str, Any]]:
     """
     found = {path: _read(path) for path in sorted((folder(profile) / study).glob("*.json"))}
     for path, result in found.items():
-        if (result["study"], result["name"]) != (study, path.stem):
-            raise UserError(
-                f"{path}: it is the result {result['study']}/{result['name']}, under another name; remove it, or give "
-                "it its name back"
-            )
+        said = f"{result.get('study')}/{result.get('name')}"
+        if said != f"{study}/{path.stem}":
+            raise UserError(f"{path}: it is the result {said}, under another name; remove it, or give it its name back")
     return {path.stem: result for path, result in found.items()}
 
 
