@@ -117,13 +117,18 @@ COMMANDS: dict[str, Callable[[Path], object]] = {
 }
 
 
-def execute(name: str, work: Path, moment: int = 0, seconds: float = 0.0) -> None:
-    """Run a command in this process, which is killed at a change of a file in `work`, or after some time; 0: never."""
+def made_small() -> None:
+    """Let this process write checkpoints at every iteration, and evaluate on few images."""
     from dp.runs import checkpoints, inputs
 
     torch.set_num_threads(1)
-    checkpoints.CHECKPOINT_SECONDS = checkpoints.LONGEST_SECONDS = 0.0  # at every iteration
+    checkpoints.CHECKPOINT_SECONDS = checkpoints.LONGEST_SECONDS = 0.0
     inputs.validation_images = inputs.test_images = few_images
+
+
+def execute(name: str, work: Path, moment: int = 0, seconds: float = 0.0) -> None:
+    """Run a command in this process, which is killed at a change of a file in `work`, or after some time; 0: never."""
+    made_small()
     seen = 0
 
     def on(event: str, arguments: tuple) -> None:
