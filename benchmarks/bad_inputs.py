@@ -346,6 +346,27 @@ def recorded_result(rng: random.Random) -> Input:
     return Input(f"results: {name}, {seed}", use, harm=prepare)
 
 
+def saved_model(rng: random.Random) -> Input:
+    """Draw a file of a pipeline that `save_pretrained` wrote, how it is damaged or edited, and make images with it."""
+    seed, harm = rng.random(), rng.choice([*HARMS, nested, None, None, None, None])
+
+    def prepare(work: Path) -> None:
+        own = random.Random(seed)
+        shutil.copytree(ROOT / "dp/assets/generator", work / "pipeline")
+        kinds = (".json",) if harm is None else (".json", ".safetensors")
+        path = own.choice(sorted(p for p in (work / "pipeline").rglob("*") if p.suffix in kinds))
+        if harm:
+            harm(path, own)
+        else:
+            path.write_text(json.dumps(edited(json.loads(path.read_text()), own)))
+
+    def use(work: Path) -> None:
+        words = ["generate", str(work / "new"), "--pipeline", str(work / "pipeline"), "--count", "2", "--steps", "2"]
+        quiet(dp_command, [*words, "--classes", *map(str, range(10))])
+
+    return Input(f"pipeline: {harm.__name__ if harm else 'edited'}, {seed}", use, harm=prepare)
+
+
 # ---- pictures
 
 
@@ -404,7 +425,7 @@ PICTURES = [*HARMS, oversized, another_format, another_format, beside, looped, a
 
 def pictures(rng: random.Random) -> Input:
     """Draw a folder of pictures with something wrong, and what reads it."""
-    seed, harm, reader = rng.random(), rng.choice(PICTURES), rng.choice(["evaluate", "image_folder", "train-generator"])
+    seed, harm, reader = rng.random(), rng.choice(PICTURES), rng.choice(READERS)
 
     def prepare(work: Path) -> None:
         for name in CLASSES:
@@ -425,6 +446,7 @@ def pictures(rng: random.Random) -> Input:
     return Input(f"{reader}, pictures: {harm.__name__}, {seed}", use, command=reader != "image_folder", harm=prepare)
 
 
+READERS = ["evaluate", "image_folder", "image_folder", "image_folder", "train-generator"]  # the last takes longest
 FEW = "--vae-iterations 1 --unet-iterations 1 --oracle-iterations 1".split()
 
 
@@ -566,6 +588,7 @@ KINDS: dict[str, Callable[[random.Random], Input]] = {
     "JSON files edited, their checksum too": edited_json,
     "damaged shards, checkpoints, learners": damaged_binary,
     "results of the studies": recorded_result,
+    "saved pipelines": saved_model,
     "pictures and their folders": pictures,
     "arguments of dp's functions": call_of_dp,
     "arguments of the theory's functions": call_of_theory,

@@ -130,18 +130,19 @@ def main() -> None:
         for name in options.names or COMMANDS:
             expected, _, _ = disk.hammer.undisturbed(name)
             drawn = [disk.limits(name, rng, bool(i % 2)) for i in range(5 * options.limits)]
-            met = 0
+            met, wrongs = 0, 0
             for limits in drawn:
                 wrong, line = disk.filled(name, expected, limits)
                 met += bool(line)
-                failed |= bool(wrong)
+                wrongs += bool(wrong)
                 if wrong or line:
                     print(f"{name}, {', '.join(each for each in limits if each not in ROOM)}: {line}", flush=True)
                 if wrong:
                     print(f"    WRONG: {wrong}", flush=True)
                 if met == options.limits:
                     break
-            print(f"{name:16} {met:3} full disks: {'WRONG' if failed else 'the same'}", flush=True)
+            print(f"{name:16} {met:3} full disks: {'WRONG' if wrongs else 'the same'}", flush=True)
+            failed |= wrongs > 0
     sys.exit(failed)
 
 

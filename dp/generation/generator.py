@@ -11,6 +11,7 @@ import torch
 from pydantic import SkipValidation
 from torch import Tensor, nn
 
+from dp.generation.loading import in_a_line
 from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, own_classes
 from dp.guidance.decoders import decoder_of
 from dp.guidance.guidance import Guidance, GuidanceConfig
@@ -71,7 +72,7 @@ class Generator:
         guidance_scale: Scale,
         steps: Steps = 10,
         batch_size: Count | None = None,
-        classes: Sequence[str] | Sequence[int] | None = None,
+        classes: SkipValidation[Sequence[str] | Sequence[int] | None] = None,
         template: str = "{}",
         decoder: Any = None,
         side: Side | None = None,
@@ -254,16 +255,15 @@ class Generator:
         conditions = self._conditions(labels)
         scale = {"guidance_scale": self.guidance_scale} if "guidance_scale" in self._accepts else {}
         count = {"batch_size": len(labels)} if "batch_size" in self._accepts else {}
-        with guided_by(self.pipe, guide):
-            images = self.pipe(
-                **conditions,
-                **scale,
-                **count,
-                num_inference_steps=self.steps,
-                generator=rngs,
-                output_type="np" if self._is_raw else "pt",
-                return_dict=False,
-            )[0]
+        kind = "np" if self._is_raw else "pt"
+        settings = {"num_inference_steps": self.steps, "generator": rngs, "output_type": kind, "return_dict": False}
+        try:
+            with guided_by(self.pipe, guide):
+                images = self.pipe(**conditions, **scale, **count, **settings)[0]
+        except UserError:
+            raise
+        except ValueError as error:  # what diffusers says of settings that its parts cannot use
+            raise UserError(f"pipeline: it makes no images: {in_a_line(error)}") from error
         if not isinstance(images, Tensor):  # an array [B, H, W, C]; some pipelines know no "pt"
             images = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.pipe._execution_device)
         return self.finished(images)

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.utils.errors import UserError
+from dp.utils.files import expect_files
 from dp.utils.validation import checked
 
 # The name that diffusers has for the number format of the weights; it is to drop the older one.
@@ -49,6 +50,8 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
     index, local = folder / "model_index.json", folder.exists()
     if not index.is_file() and (local or not _is_hub_id(str(where))):
         raise UserError(f"pipeline: {folder} holds no diffusers pipeline (model_index.json); use save_pretrained")
+    if local:
+        expect_files(folder)
     try:
         own = local and f'"{LatentClassPipeline.__name__}"' in index.read_text()
         kind = LatentClassPipeline if own else DiffusionPipeline

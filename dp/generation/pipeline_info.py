@@ -10,7 +10,7 @@ import torch
 
 from dp.guidance.decoders import autoencoder_of
 from dp.utils.errors import UserError
-from dp.utils.validation import check_template
+from dp.utils.validation import brief, check_template
 
 MAX_BATCH = 50  # more at once is no faster on a CPU, and an addition of 50 would be filled up
 # Numbers in memory for each number of an image, plain, and guided through network and VAE without gradient
@@ -28,6 +28,8 @@ def own_classes(pipe: Any) -> int:
 def _check_classes(pipe: Any, classes: Sequence[str] | Sequence[int] | None, template: str) -> None:
     """UserError if the pipeline would not be asked for these classes."""
     kind, own = type(pipe).__name__, own_classes(pipe)
+    if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
+        raise UserError(f"classes: got {brief(classes)}, expected a list of names or labels")
     if "prompt" in inspect.signature(type(pipe).__call__).parameters:
         if not classes:
             raise UserError(f"classes: {kind} takes prompts; give the names of the classes")
@@ -47,7 +49,11 @@ def _network(pipe: Any) -> Any:
     return pipe.unet if hasattr(pipe, "unet") else pipe.transformer
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+def _sides(pipe: Any) -> tuple[int, int]:
+    """Return height and width of what the network works on."""
+    size = getattr(_network(pipe).config, "sample_size", None)
+    if not size:
+        raise UserError("pipe: its network's configuration has no sample_size; add it to its config.json")
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
@@ -58,9 +64,9 @@ def image_shape_of(pipe: Any, side: int | None = None) -> tuple[int, int, int]:
     if side is not None:
         return (config.in_channels if vae is None else vae.config.out_channels), side, side
     if vae is None:
-        return (config.in_channels, *_pair(config.sample_size))
+        return (config.in_channels, *_sides(pipe))
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    height, width = (side * factor for side in _pair(config.sample_size))
+    height, width = (side * factor for side in _sides(pipe))
     return vae.config.out_channels, height, width
 
 

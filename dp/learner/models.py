@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dp.config import PracticeConfig
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.files import expect_files
 from dp.utils.validation import Count, Side, checked
 
 LARGEST = 10_000  # number that an architecture is given
@@ -172,6 +173,7 @@ def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
 def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:
     if not (folder / "config.json").is_file():
         raise UserError(f"learner: {folder} holds no saved transformers classifier (config.json); use save_pretrained")
+    expect_files(folder)
     from transformers import AutoConfig, AutoModelForImageClassification
 
     # Code in the folder is never run, nor is anybody asked whether it may.

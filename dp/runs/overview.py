@@ -21,7 +21,7 @@ from dp.runs.logs import SHOWN, sheet_of
 from dp.runs.paths import checkpoint_file, result_file
 from dp.runs.result import REMEDY, read_result
 from dp.utils.errors import UserError
-from dp.utils.files import read_json
+from dp.utils.files import read_json, size_of_file
 from dp.utils.folders import SETTINGS
 from dp.utils.validation import partial_settings
 
@@ -194,6 +194,7 @@ def _finished(file: Path) -> Finished:
 def _additions(folder: Path) -> list[Addition]:
     """Return the additions that the last checkpoint knows of, and the one that it was written before."""
     try:
+        size_of_file(checkpoint_file(folder))
         with safe_open(checkpoint_file(folder), "pt") as file:
             found = partial_settings(Kept, json.loads((file.metadata() or {}).get("progress", "{}")))
     except (OSError, SafetensorError, ValueError, UserError):  # none yet

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dp.utils.errors import UserError
-from dp.utils.files import atomic, pickle_in
+from dp.utils.files import atomic, pickle_in, size_of_file
 
 # The checksum stands in the file's metadata, among the progress; it is that of the whole file with zeros in its place.
 # (A metadata entry of its own would come before or behind the other one by chance: the library does not sort them.)
@@ -79,6 +79,7 @@ def read_tensors(path: Path, parts: tuple[str, ...]) -> tuple[Parts, dict[str, A
 
 def _check_sum(path: Path) -> bool:
     """Return whether a file has a checksum; ValueError if it does not fit."""
+    size_of_file(path)
     with path.open("rb") as file:
         size = file.read(8)
         header = size + file.read(min(int.from_bytes(size, "little"), LARGEST_HEADER))

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from dp.utils.errors import UserError
 
 LARGEST_JSON = 64_000_000  # bytes; a manifest of ten million images has 3 million
@@ -85,10 +87,11 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{path}: cannot be written: {error.strerror or error}; what was there is unharmed, make room or give "
-            "write permission and run the same command again"
+            f"{path}: cannot be written: {reason}; what was there is unharmed, make room or give write permission and "
+            "run the same command again"
         ) from None
 
 
@@ -157,6 +160,26 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def size_of_file(path: Path) -> int:
+    """Return the bytes of a regular file. To be asked before one is opened: a pipe would wait for a writer.
+
+    Raises:
+        UserError: it is a folder, a pipe or a device.
+        FileNotFoundError: there is no such file.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path}: got a folder or a device, expected a file; move it away")
+    return found.st_size
+
+
+def expect_files(folder: Path) -> None:
+    """Raise UserError if anything in a folder is a pipe or a device, which a library that reads it would wait for."""
+    for path in folder.rglob("*"):
+        if path.exists() and not path.is_dir():
+            size_of_file(path)
+
+
 def read_bytes(path: Path, largest: int | None = None) -> bytes | None:
     """Return a file's content; None if there is no such file.
 
@@ -164,13 +187,9 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes | None:
         UserError: it is no regular file, has more than `largest` bytes, or cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise UserError(f"{path}: got a folder or a device, expected a file; move it away")
-        if largest is not None and found.st_size > largest:
-            raise UserError(
-                f"{path}: got {found.st_size:,} bytes, expected at most {largest:,}; restore it from a copy"
-            )
+        size = size_of_file(path)
+        if largest is not None and size > largest:
+            raise UserError(f"{path}: got {size:,} bytes, expected at most {largest:,}; restore it from a copy")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -247,6 +266,7 @@ def digest(value: dict[str, Any]) -> str:
 
 def sha256(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
+    size_of_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
