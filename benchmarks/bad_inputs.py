@@ -570,16 +570,25 @@ ENVIRONMENT = {
 
 
 def environment(rng: random.Random) -> Input:
-    """Draw environment variables that make no sense, and a command."""
+    """Draw environment variables that make no sense, a mask of permissions, a folder's name, and a command."""
     words = rng.choice([USES[1], USES[5], USES[6], ["run", "{work}/new", *RUN[:6], "--iterations", "24", "--dry-run"]])
     chosen = {name: rng.choice(ENVIRONMENT[name]) for name in rng.sample(list(ENVIRONMENT), rng.randint(1, 3))}
 
+    mask, name, homeless = rng.choice(MASKS), rng.choice(NAMES), rng.random() < 0.3
+
     def use(work: Path) -> None:
+        shutil.copytree(work / "run", work / name / "run")
+        os.umask(mask)
         os.environ.update(chosen)
-        quiet(dp_command, [word.replace("{work}", str(work)) for word in words])
+        if homeless:
+            os.environ.pop("HOME", None)
+        quiet(dp_command, [word.replace("{work}", str(work / name)) for word in words])
 
-    return Input(f"{words[0]} {chosen}", use)
+    return Input(f"{words[0]} {chosen} {mask:o} {name!r}", use)
 
+
+MASKS = [0o000, 0o022, 0o077, 0o777]
+NAMES = ["plain", "with a space", "\u00e4", "\udcff\udcfe", "-x", "{}", "%s"]
 
 KINDS: dict[str, Callable[[random.Random], Input]] = {
     "command lines of dp": command_line,
@@ -592,7 +601,7 @@ KINDS: dict[str, Callable[[random.Random], Input]] = {
     "pictures and their folders": pictures,
     "arguments of dp's functions": call_of_dp,
     "arguments of the theory's functions": call_of_theory,
-    "environment variables": environment,
+    "environment variables, permissions, names": environment,
 }
 
 
