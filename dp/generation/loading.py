@@ -13,7 +13,6 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import logging
 from huggingface_hub.utils import logging as hub_logging
 from packaging.version import Version
-from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from dp.generation.latent_class_pipeline import LatentClassPipeline
@@ -23,9 +22,6 @@ from dp.utils.validation import checked
 
 # The name that diffusers has for the number format of the weights; it is to drop the older one.
 DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.40") else "torch_dtype"
-
-# What loading raises, by the file that is damaged, absent or of another version of diffusers.
-DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, RuntimeError, SafetensorError)
 
 
 @checked
@@ -64,7 +60,7 @@ def load_pipeline(where: str | Path, dtype: torch.dtype = torch.float32) -> Any:
                 low_cpu_mem_usage=False,
                 **options | {DTYPE: dtype},
             )
-    except DAMAGED as error:
+    except Exception as error:  # of many kinds, by the file that is damaged, absent or of another version
         if not local and isinstance(error, OSError | ValueError):
             raise UserError(
                 f"pipeline: {where} is no folder, and could not be fetched from the Hugging Face Hub "
@@ -101,7 +97,7 @@ def quietly() -> Iterator[None]:
 
 def in_a_line(error: BaseException) -> str:
     """The first line of what an exception says, or its kind if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 def fetch_problem(error: BaseException) -> str:

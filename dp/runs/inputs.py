@@ -18,7 +18,7 @@ from dp.data.image_set import RealImages, check_class_folders, image_folder
 from dp.data.image_tree import few
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
-from dp.generation.loading import DAMAGED, DTYPE, fetch_problem, in_a_line, load_pipeline, quietly
+from dp.generation.loading import DTYPE, fetch_problem, in_a_line, load_pipeline, quietly
 from dp.generation.pipeline_info import image_shape_of, own_classes
 from dp.generation.real_images import RealData
 from dp.guidance.linear_decoder import LinearDecoder
@@ -26,6 +26,7 @@ from dp.pretrained.load import bundled_generator
 from dp.runs.settings import SourceSettings
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
+from dp.utils.files import expect_files
 from dp.utils.folders import setting_of
 from dp.utils.validation import settings_from
 
@@ -283,6 +284,7 @@ def load_decoder(where: str, dtype: torch.dtype) -> Any:
         UserError: there is none, it is damaged, or it cannot be fetched.
     """
     folder = Path(where)
+    expect_files(folder)
     try:
         linear = folder.is_dir() and f'"{LinearDecoder.__name__}"' in (folder / "config.json").read_text()
         kind: Any = LinearDecoder if linear else AutoencoderTiny
@@ -294,7 +296,7 @@ def load_decoder(where: str, dtype: torch.dtype) -> Any:
                 local_files_only=folder.is_dir(),
                 **{DTYPE: dtype},
             )
-    except DAMAGED as error:
+    except Exception as error:  # of many kinds, by the file that is damaged or absent
         reason = in_a_line(error) if folder.exists() else fetch_problem(error)
         raise UserError(
             f"decoder: {where}: {reason}; give a folder that dp.pretrained.fit_decoder or save_pretrained of "

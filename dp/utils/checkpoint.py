@@ -71,6 +71,8 @@ def read_tensors(path: Path, parts: tuple[str, ...]) -> tuple[Parts, dict[str, A
         if not isinstance(progress, dict) or (progress.pop("sha256", None) is not None) != signed:
             raise ValueError("its progress is not as it was written")
         return found, progress
+    except UserError:  # no file at all: a folder, a pipe
+        raise
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; expected a file that can be read") from None
     except (SafetensorError, KeyError, ValueError, RuntimeError, RecursionError) as error:

@@ -94,7 +94,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def checking(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return call(**names.bind_partial(*args, **kwargs).arguments)  # by name, for the message
+            given = names.bind_partial(*args, **kwargs).arguments  # by name, for the message
+            own = [given.pop("self")] if "self" in given else []  # pydantic before 2.10 has a `self` of its own
+            return call(*own, **given)
         except ValidationError as error:
             raise UserError(problem(error)) from None
 
