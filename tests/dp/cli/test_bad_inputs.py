@@ -310,7 +310,7 @@ DAMAGED_PIPELINES = [
     (lambda p: (p / "model_index.json").write_text("[]"), "cannot be loaded"),
     (lambda p: (p / "model_index.json").write_text("{}"), "_class_name"),
     (unknown_class, "diffusers has no attribute NoSuchPipeline"),
-    (lambda p: truncate(p / "text_encoder" / "model.safetensors"), "file not fully covered"),
+    (lambda p: truncate(p / "text_encoder" / "model.safetensors"), "cannot be loaded ("),
     (lambda p: truncate(p / "unet" / "diffusion_pytorch_model.safetensors"), "diffusion_pytorch_model.safetensors'"),
     (lambda p: edit(p / "unet" / "config.json", cross_attention_dim=32), "loading state_dict for UNet2DConditionModel"),
 ]

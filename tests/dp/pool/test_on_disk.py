@@ -131,5 +131,5 @@ def test_grey_images_survive_every_encoding(tmp_path):
 
 
 def test_an_unknown_encoding_is_named(tmp_path):
-    with pytest.raises(UserError, match="encoding: got 'GIF', expected one of PNG, JPEG, WEBP"):
+    with pytest.raises(UserError, match="encoding: got \"GIF\", expected 'PNG', 'JPEG' or 'WEBP'"):
         PoolFolder.create(tmp_path / "pool", ("a", "b"), SHAPE, encoding="GIF")
