@@ -13,6 +13,7 @@ from typing import Any
 
 from dp.utils.errors import Stopped, UserError
 
+LONGEST = 1000  # characters of a line; what was got may be any length
 WORD = 30.0  # seconds that a process leaves the others to tell what is wrong, and to end
 
 
@@ -129,5 +130,6 @@ def _leave_the_word(error: Exception) -> None:
 
 
 def _line(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    whole = " ".join(text.split("\n"))
+    print(whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 300]} ... {whole[-295:]}", file=sys.stderr)
     return code
