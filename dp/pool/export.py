@@ -70,7 +70,8 @@ def _columns(pool: PoolFolder, shard: Listed) -> pa.Table:
     path = inside(pool.folder, shard.file)
     try:
         if path.stat().st_size == shard.size:
-            return pq.read_table(path, columns=["entropy", "correct", "zero_steps"], use_threads=False)
+            with path.open("rb") as file:  # Arrow opens no path that is not UTF-8
+                return pq.read_table(file, columns=["entropy", "correct", "zero_steps"], use_threads=False)
     except (OSError, pa.ArrowException):
         pass
     pool.table(shard)  # says what is wrong
