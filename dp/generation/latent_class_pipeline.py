@@ -25,7 +25,7 @@ class LatentClassPipeline(DiffusionPipeline):
         vae: AutoencoderKL,
         unet: UNet2DModel,
         scheduler: SchedulerMixin,
-        id2label: dict[int, str] | None = None,
+        id2label: Optional[dict[int, str]] = None,
     ):
         """Put the parts together; `id2label` names the classes, as in diffusers' DiTPipeline."""
         super().__init__()

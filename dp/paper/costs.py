@@ -138,27 +138,31 @@ def _decode(decoder: Any) -> Callable[[Tensor], Tensor]:
     return lambda latents: decoder.decode(latents).sample
 
 
+def _timm(name: str) -> Any:
+    """Return a timm classifier of 1,000 classes on the meta device."""
+    try:
+        with torch.device("meta"):
+            return timm.create_model(name)
+    except RuntimeError:  # older versions compute numbers while they build a model
+        return timm.create_model(name).to("meta")
+
+
 @cache
 def classifier(name: str = "vit_base_patch16_224", size: int = 224) -> Cost:
     """The cost of a timm classifier of 1,000 classes on an image of size x size pixels."""
-    with torch.device("meta"):
-        model = _frozen(timm.create_model(name))
-        return cost(model, torch.empty(1, 3, size, size))
+    return cost(_frozen(_timm(name)), torch.empty(1, 3, size, size, device="meta"))
 
 
 @cache
 def parameters(name: str = "vit_base_patch16_224") -> int:
     """Parameters of a timm classifier of 1,000 classes."""
-    with torch.device("meta"):
-        return sum(each.numel() for each in timm.create_model(name).parameters())
+    return sum(each.numel() for each in _timm(name).parameters())
 
 
 @cache
 def training_step(name: str = "vit_base_patch16_224", size: int = 224) -> int:
     """Operations of training a timm classifier on an image: forwards, and backwards to all of its parameters."""
-    with torch.device("meta"):
-        model = timm.create_model(name).train()
-        images = torch.empty(1, 3, size, size)
+    model, images = _timm(name).train(), torch.empty(1, 3, size, size, device="meta")
     return operations(lambda: model(images).sum().backward())
 
 

@@ -44,7 +44,7 @@ def test_help_says_what_there_is(capsys, command):
 
 
 def test_a_command_that_there_is_not_is_named(capsys):
-    with pytest.raises(UserError, match=r"command: got rnu, expected run, generate, .*completion; dp --help"):
+    with pytest.raises(UserError, match=r"command: got \"rnu\", expected run, generate, .*completion; dp --help"):
         main(["rnu", "folder"])
     with pytest.raises(SystemExit) as ended:
         main([])

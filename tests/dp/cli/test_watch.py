@@ -139,6 +139,7 @@ def test_the_page_in_a_browser(runs, tmp_path):
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium here (Debian's package chromium)")
+    pytest.importorskip("axe_playwright_python")
     from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 

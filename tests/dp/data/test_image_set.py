@@ -77,7 +77,7 @@ def dataset_of(pictures: Path, names: list[str]) -> Dataset:
 def test_a_data_set_gives_what_its_pictures_in_folders_give(pictures, tmp_path):
     folder = image_folder(pictures, ("cat", "dog"), (3, 16, 16))
     dataset = dataset_of(pictures, ["dog", "cat"])
-    dataset.save_to_disk(tmp_path / "saved")
+    dataset.save_to_disk(str(tmp_path / "saved"))
     for found in (
         image_dataset(dataset, ("cat", "dog"), (3, 16, 16)),
         image_folder(tmp_path / "saved", ("cat", "dog"), (3, 16, 16)),

@@ -12,7 +12,7 @@ import pytest
 import timm
 import torch
 from torch import nn
-from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 import dp
 from dp.guidance.decoders import decoder_of
@@ -293,7 +293,7 @@ def test_a_timm_model_gets_its_own_normalisation_and_a_transformers_one_is_asked
     vit = ViTForImageClassification(ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=32))
     with pytest.raises(dp.UserError, match=r"ViTForImageClassification of transformers wants images as its processor"):
         with_own_preprocessing(vit)
-    own = dp.Preprocess.of(ViTImageProcessorPil(size={"height": 32, "width": 32}, image_mean=[0.5] * 3))
+    own = dp.Preprocess.of(ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[0.5] * 3))
     assert own.size == 32 and own.mean.flatten().tolist() == [0.5] * 3
 
 

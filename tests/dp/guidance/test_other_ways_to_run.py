@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from diffusers.modular_pipelines import FluxAutoBlocks, StableDiffusionXLAutoBlocks
+from packaging.version import Version
 from torch import nn
 
 import dp
@@ -64,6 +66,8 @@ SAME_IMAGES = {
 def test_what_saves_memory_changes_no_guided_image(classifier, tmp_path, way):
     name, change = SAME_IMAGES[way]
     pipe, arguments = built(name, N)
+    if way.startswith("group") and not hasattr(pipe, "enable_group_offload"):
+        pytest.skip("a newer way than this diffusers")
     before = guided(pipe, classifier, lambda: sampled(pipe, arguments, N, STEPS))
     change(pipe, tmp_path)
     after = guided(pipe, classifier, lambda: sampled(pipe, arguments, N, STEPS))
@@ -110,6 +114,8 @@ def ip_adapter(unet):
     ("name", "blocks"), [("Stable Diffusion XL", StableDiffusionXLAutoBlocks), ("FLUX", FluxAutoBlocks)]
 )
 def test_a_modular_pipeline_is_guided(classifier, name, blocks):
+    if Version(diffusers.__version__) < Version("0.36"):
+        pytest.skip("the modular pipelines of diffusers 0.35 were not finished")
     parts, arguments = built(name, 1)
     blocks = blocks()
     blocks.sub_blocks.pop("text_encoder")  # the embeddings are given

@@ -88,6 +88,8 @@ def the_schedulers_own(own, output, t, x):
 @pytest.mark.parametrize("name", CASES)
 def test_x0_hat_is_the_schedulers_own_at_every_step(name):
     assert set(CASES) == set(SCHEDULERS)
+    if not hasattr(diffusers, name):
+        pytest.skip("a newer scheduler than this diffusers")
     for settings in CASES[name]:
         scheduler, rng = made(name, settings), torch.Generator().manual_seed(0)
         scheduler.set_timesteps(2 if name == "SCMScheduler" else 9)

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import accelerate
+import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -16,6 +17,7 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
     UniPCMultistepScheduler,
 )
+from packaging.version import Version
 from torch import nn
 
 from dp.generation.generator import Generator
@@ -171,6 +173,8 @@ def test_half_precision_pipelines_guide_in_float32(call, classifier, dtype):
 @pytest.mark.parametrize("name", ["stable_diffusion", "dit", "ddim", "latent"])
 def test_the_generator_guides_half_precision_pipelines_in_their_own_format(call, name, dtype, monkeypatch):
     """Also where the hardware would have a float32 pipeline compute in mixed precision."""
+    if (name, dtype) == ("ddim", torch.bfloat16) and Version(diffusers.__version__) < Version("0.36"):
+        pytest.skip("diffusers 0.35 makes an array of every image, and numpy has no bfloat16")
     monkeypatch.setattr("dp.utils.device.number_format", lambda device: torch.bfloat16)
     pipe = small_pipeline() if name == "latent" else call(name)[0]
     seen = []
