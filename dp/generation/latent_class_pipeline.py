@@ -1,6 +1,7 @@
 """Latent diffusion conditioned on a class, as a pipeline of diffusers."""
 
 import inspect
+from typing import Optional
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class LatentClassPipeline(DiffusionPipeline):
         vae: AutoencoderKL,
         unet: UNet2DModel,
         scheduler: SchedulerMixin,
-        id2label: Optional[dict[int, str]] = None,
+        id2label: Optional[dict[str, str]] = None,  # noqa: UP045 (diffusers 0.35 reads no other notation)
     ):
         """Put the parts together; `id2label` names the classes, as in diffusers' DiTPipeline."""
         super().__init__()
