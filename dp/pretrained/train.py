@@ -259,5 +259,5 @@ def train_pipeline(
     scale = 1 / means.std().item()
     vae.register_to_config(scaling_factor=scale)
     unet = train_unet(config, means * scale, stds * scale, real.labels, checkpoints / "unet.safetensors", len(names))
-    own = None if names is CLASSES else dict(enumerate(names))
+    own = None if names is CLASSES else {str(label): name for label, name in enumerate(names)}
     return LatentClassPipeline(vae.half(), unet.half(), new_scheduler(), own)
