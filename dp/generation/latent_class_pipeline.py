@@ -28,7 +28,7 @@ class LatentClassPipeline(DiffusionPipeline):
         scheduler: SchedulerMixin,
         id2label: Optional[dict[str, str]] = None,  # noqa: UP045 (diffusers 0.35 reads no other notation)
     ):
-        """Put the parts together; `id2label` names the classes, label as a text -> name, as in diffusers' DiTPipeline."""
+        """Put the parts together; `id2label` names the classes, text of a label -> name, as in DiTPipeline."""
         super().__init__()
         self.register_to_config(id2label=id2label)
         self.register_modules(vae=vae, unet=unet, scheduler=scheduler)
