@@ -146,7 +146,7 @@ def command_line(rng: random.Random) -> Input:
         words = [name, option, value, *GIVEN[name]]
     if rng.random() < 0.15:
         words = ["".join(rng.choices(string.printable, k=rng.randint(0, 9))) for _ in range(rng.randint(1, 3))]
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 and len(words) > 1:  # `dp` alone says how it is used
         del words[rng.randrange(len(words))]
 
     def use(work: Path) -> None:
