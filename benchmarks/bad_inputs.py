@@ -763,6 +763,7 @@ def main() -> None:
     parser.add_argument("--every", action="store_true", help="print every input")
     options = parser.parse_args()
     prepared()
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: none of them holds a lock by then
     failed = False
     print("| kind | inputs | refused in a line | taken | wrong |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -28,7 +28,6 @@ from typing import Literal
 
 from dp.utils.command_line import parsed, run_command
 from dp.utils.errors import UserError
-from dp.utils.validation import brief
 
 # Module and function of each; imported when it is called, so that no command waits for the libraries of another.
 COMMANDS = {
@@ -62,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"usage: dp COMMAND ...\n\n{__doc__}")
         sys.exit(0 if words else 2)
     if words[0] not in COMMANDS:
-        raise UserError(f"command: got {brief(words[0])}, expected {', '.join(COMMANDS)}; dp --help says what they do")
+        word = " ".join(words[0].split())
+        raise UserError(f'command: got "{word}", expected {", ".join(COMMANDS)}; dp --help says what they do')
     module, function = COMMANDS[words[0]]
     found = import_module(f"dp.{module}")
     rest = [renamed(words[0], word) for word in words[1:]]

@@ -219,6 +219,9 @@ class _Part:
 def _parts(populations: Sequence[Population]) -> list[_Part]:
     if not isinstance(populations, Sequence) or not populations:
         raise ArgumentError(f"populations: found {type(populations).__name__}, expected a list of one or more.")
+    others = [type(each).__name__ for each in populations if not isinstance(each, Population)]
+    if others:
+        raise ArgumentError(f"populations: found {others[0]} in the list, expected Population alone.")
     parts = []
     for each in populations:
         s, basis = eigensystem(each.covariance)
