@@ -48,7 +48,7 @@ from PIL import Image
 
 import dp
 import theory
-from benchmarks.kills import RUN, content, few_images
+from benchmarks.kills import RUN, content, differing, few_images, made_small
 from dp.__main__ import COMMANDS
 from dp.__main__ import main as dp_command
 from dp.data.fashion_mnist import CLASSES
@@ -80,7 +80,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of an input: exit code, words on standard error, processor time, memory above the start."""
+    """Hold what became of an input: exit code, words on standard error, processor time, memory above the start."""
 
     code: int
     said: str
@@ -188,7 +188,7 @@ class Mark:
         self.folder = folder
 
     def __reduce__(self) -> Any:
-        return (os.mkdir, (str(self.folder / "opened"),))
+        return (open, (str(self.folder / "opened"), "w"))
 
 
 def flip(path: Path, rng: random.Random) -> None:
@@ -524,7 +524,6 @@ def functions_of_theory(work: Path) -> list[tuple[Callable[..., Any], dict[str, 
 def called(rng: random.Random, functions: Callable[[Path], list[tuple[Callable[..., Any], dict[str, Any]]]]) -> Input:
     """Draw a function and a value of one of its arguments that it can hardly mean."""
     place, which, value = rng.random(), rng.random(), rng.randrange(len(VALUES))
-    name = [""]
 
     def use(work: Path) -> None:
         found = functions(work)
@@ -536,7 +535,7 @@ def called(rng: random.Random, functions: Callable[[Path], list[tuple[Callable[.
         )
         function(**arguments | {argument: given})
 
-    return Input(f"call {place:.3f} {which:.3f} {value}{name[0]}", use, command=False)
+    return Input(f"call {place:.3f} {which:.3f} {value}", use, command=False)
 
 
 def call_of_dp(rng: random.Random) -> Input:
@@ -612,11 +611,8 @@ def prepared() -> None:
     """Load the libraries, and let few images stand in for Fashion-MNIST's."""
     import experiments.analysis.table  # noqa: F401
     from dp.cli import train_generator
-    from dp.runs import checkpoints, inputs
 
-    torch.set_num_threads(1)
-    checkpoints.CHECKPOINT_SECONDS = checkpoints.LONGEST_SECONDS = 0.0
-    inputs.validation_images = inputs.test_images = few_images
+    made_small()
     train_generator.train_images = lambda data: few_images()
     for module, _ in COMMANDS.values():
         __import__(f"dp.{module}")
@@ -679,7 +675,7 @@ def verdict(each: Input, seen: Seen, written: dict[str, object], expected: dict[
             return f"wrong: {seen.seconds:.1f} s, {seen.memory / 1e6:.0f} MB: {errors[0][:100]}"
         return "refused"
     if expected is not None:
-        different = [name for name in written.keys() | expected.keys() if written.get(name) != expected.get(name)]
+        different = differing(written, expected)
         if different:
             return f"wrong: {different[0]} is another than without the damage"
     return "taken"
@@ -704,10 +700,10 @@ def count(name: str, n: int, seed: int, folder: Path, every: bool = False) -> tu
         before = content(work)
         if each.harm:
             each.harm(work)
-        harmed = regular(work)
+        harmed = content(work)
         expected = None
         seen = used_in_a_process(each, work)
-        after = regular(work)
+        after = content(work)
         if each.compare and seen.code == 0:
             written = {k: v for k, v in after.items() if k not in harmed or v != harmed[k]}
             shutil.rmtree(work)
@@ -724,24 +720,6 @@ def count(name: str, n: int, seed: int, folder: Path, every: bool = False) -> tu
         if every:
             print(f"{each.name} | {word} | {seen.seconds:.1f} s | {seen.said.strip()[-200:]}", flush=True)
     return counts, wrong
-
-
-def regular(folder: Path) -> dict[str, object]:
-    """Return the regular files in a folder, without following links or opening pipes."""
-    found: dict[str, object] = {}
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = Path(place) / name
-            if path.is_file() and not path.is_symlink() and name != "progress.json":
-                data: object = path.read_bytes()
-                if path.suffix == ".json" and b'"made_by"' in path.read_bytes():
-                    try:
-                        values = json.loads(path.read_text())
-                        data = {k: v for k, v in values.items() if k not in ("made_by", "sha256")}
-                    except ValueError:
-                        pass
-                found[str(path.relative_to(folder))] = data
-    return found
 
 
 def make_run(folder: Path) -> None:

@@ -27,7 +27,7 @@ if sys.path[0] == str(ROOT / "benchmarks"):  # run as a file, this module would 
     sys.path[0] = str(ROOT)
 
 # ruff: noqa: E402 (the path comes first)
-from benchmarks.kills import COMMANDS, CONTEXT, Hammer, content, made_small
+from benchmarks.kills import COMMANDS, CONTEXT, Hammer, content, differing, made_small
 from dp.utils.command_line import run_command
 
 PAGE = os.sysconf("SC_PAGE_SIZE")  # what a file system in memory counts in
@@ -102,8 +102,7 @@ class Disk:
             mounted(work, *ROOM)
             if ended(name, work, self.said)[0]:
                 return f"with room again: {self.said.read_text()[-500:]}", line
-            found = content(work)
-            different = sorted(each for each in found.keys() | expected.keys() if found.get(each) != expected.get(each))
+            different = differing(content(work), expected)
             return f"different: {different}" if different else "", line if code else ""
         finally:
             subprocess.run(["umount", str(work)], check=True)

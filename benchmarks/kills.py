@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,23 +163,27 @@ def ended(name: str, work: Path, moment: int = 0, seconds: float = 0.0) -> int:
 def content(folder: Path) -> dict[str, object]:
     """Return every file in a folder and in those below it, JSON without what made it, which has the time in it.
 
-    Without a run's progress.json, which is for eyes alone and has nothing but times in the end.
+    Without links, pipes, and a run's progress.json, which is for eyes alone and has nothing but times in the end.
     """
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
-        if path.name == "progress.json":
+        name = str(path.relative_to(folder))
+        if path.is_symlink() or path.name == "progress.json":
             continue
         if path.is_file():
-            found[str(path.relative_to(folder))] = path.read_bytes()
+            found[name] = path.read_bytes()
             if path.suffix == ".json" and b'"made_by"' in path.read_bytes():
-                found[str(path.relative_to(folder))] = {
-                    name: each
-                    for name, each in json.loads(path.read_text()).items()
-                    if name not in ("made_by", "sha256")
-                }
-        elif not any(path.iterdir()):
-            found[str(path.relative_to(folder))] = "an empty folder"
+                with suppress(ValueError):  # damaged
+                    values = json.loads(path.read_text())
+                    found[name] = {key: each for key, each in values.items() if key not in ("made_by", "sha256")}
+        elif path.is_dir() and not any(path.iterdir()):
+            found[name] = "an empty folder"
     return found
+
+
+def differing(found: dict[str, object], expected: dict[str, object]) -> list[str]:
+    """Return the files that are not as expected, those that are missing or too many among them."""
+    return sorted(each for each in found.keys() | expected.keys() if found.get(each) != expected.get(each))
 
 
 class Hammer:
@@ -223,8 +227,7 @@ class Hammer:
         code = ended(name, self.work)
         if code:
             return hits, [f"exit code {code}"]
-        found = content(self.work)
-        return hits, sorted(each for each in found.keys() | expected.keys() if found.get(each) != expected.get(each))
+        return hits, differing(content(self.work), expected)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_few_inputs_of_each_kind():
-    """In a process of its own, from which each input's process is forked: libraries' threads would not come along."""
+    """Draw them in a process of its own, which forks for each: threads of this one would not come along."""
     command = [sys.executable, str(ROOT / "benchmarks" / "bad_inputs.py"), "--each", "4", "--seed", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     rows = [line.split("|")[1:-1] for line in done.stdout.splitlines()[2:] if line.startswith("|")]

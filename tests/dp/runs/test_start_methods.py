@@ -17,7 +17,7 @@ def run_in(folder: Path) -> None:
 
 
 def run_by_every_method(folder: Path) -> None:
-    """From a process that has no threads yet, which a fork would not take along."""
+    """Start the runs from a process that has no threads yet, which a fork would not take along."""
     for method in METHODS:
         process = multiprocessing.get_context(method).Process(target=run_in, args=(folder / method,))
         process.start()
