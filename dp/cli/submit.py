@@ -33,7 +33,7 @@ from dp.utils.validation import checked
 SUBMITTABLE = ("run", "generate")
 REQUEUES = 1000  # as often as need be; what limits a job is the length of its run
 STOP_SECONDS = 120  # before the time limit: enough to finish an iteration, write a checkpoint and queue again
-SHUTDOWN_SECONDS = 100  # of these are the processes' own, before torchrun kills them
+SHUTDOWN_SECONDS = 100  # of these are the processes' own, before torchrun kills them (an older one: after 30, always)
 PORTS = range(20_000, 30_000)  # of the meeting point, by the job's number
 
 
@@ -63,12 +63,13 @@ class Launch:
             "rdzv-id": job.job_id,
             "rdzv-backend": "c10d",
             "rdzv-endpoint": f"{job.hostnames[0]}:{port}",
-            "shutdown-timeout": SHUTDOWN_SECONDS,
         }
         flags = [f"--{name}={value}" for name, value in arguments.items()]
         # In a session of its own: SLURM signals a task's whole process group, and torchrun is to hear of it from here.
         self._torchrun = subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", *flags, "-m", "dp", *self.command], start_new_session=True
+            [sys.executable, "-m", "torch.distributed.run", *flags, "-m", "dp", *self.command],
+            start_new_session=True,
+            env=os.environ | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_SECONDS)},
         )
         signal.signal(signal.SIGTERM, self._on_sigterm)  # submitit ignores it
         threading.Thread(target=self._wait, daemon=True).start()

@@ -34,11 +34,11 @@ def make(profile: str) -> Exhibit:
     if not panels:
         raise missing("fonts", profile)
     pictures = load(profile, "fonts-pictures").get("pictures", {}).get("rows", [])
-    lines = len(panels) + bool(pictures)
+    heights = [1.8] * bool(pictures) + [2.6] * len(panels)
     rows: Rows = []
     with style():
-        figure = plt.figure(figsize=at_width(6.75, 2.6 * lines), layout="constrained")
-        grid = figure.add_gridspec(lines, 2)
+        figure = plt.figure(figsize=at_width(6.75, sum(heights)), layout="constrained")
+        grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
         if pictures:
             axis = figure.add_subplot(grid[0, :])
             show(axis, [each["pictures"] for each in pictures], rows=[each["name"] for each in pictures])
