@@ -167,6 +167,7 @@ def test_pixels_of_deepfloyd_are_those_of_its_pictures(monkeypatch):
     pipe, arguments = built("DeepFloyd IF", 2)
     given = arguments.pop("prompt_embeds"), arguments.pop("negative_prompt_embeds")
     monkeypatch.setattr(pipe, "encode_prompt", lambda *_, **__: given)
+    monkeypatch.setattr("dp.utils.device.number_format", lambda device: torch.float32)  # that of diffusers' own call
     rngs = [stream(1), stream(2)]
     pictures = pipe(["a cat", "a dog"], num_inference_steps=3, generator=rngs, output_type="np").images
     samples = Generator(pipe, 7.0, 3, batch_size=2, classes=("a cat", "a dog")).generate([0, 1], [1, 2])
