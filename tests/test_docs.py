@@ -239,6 +239,7 @@ def without_computing(name: str, arguments: list[str], monkeypatch) -> None:
     assert ended.value.code == 0 and asked
 
 
+@pytest.mark.slow
 def test_a_result_is_computed_and_comes_out_the_same_again(checkout):
     words = "theory/figure3 --profile smoke"
     assert "0 recorded results used, 1 computed" in in_copy(checkout, f"python -m experiments run {words}")

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.bad_inputs import KINDS
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_few_inputs_of_each_kind():
     """Draw them in a process of its own, which forks for each: threads of this one would not come along."""
     command = [sys.executable, str(ROOT / "benchmarks" / "bad_inputs.py"), "--each", "4", "--seed", "1"]

@@ -30,6 +30,8 @@ from paper_figures.exhibits import exhibits
 from paper_figures.report import page as report
 from paper_figures.report import sources
 
+pytestmark = pytest.mark.slow
+
 EXHIBITS = exhibits()
 REAL = ("dynamics", "scaling-equal-convnet")  # the results of other studies are made up
 DRAWN_ALONE = [name for name, module in EXHIBITS.items() if module.ENTRY.part == THEORY]

@@ -325,6 +325,7 @@ def test_a_pipeline_classes_and_data_of_ones_own(tiny_pipe, tmp_path, capsys):
     assert found["sets"] == {"test": {"images": 10, "accuracy": recorded}}
 
 
+@pytest.mark.slow
 def test_a_stopped_command_says_so_and_goes_on(tmp_path):
     """A process of its own, stopped in the middle; longer than the others, so that there is a middle."""
     words = [*SHORT, "--iterations", "100", "--validate-every", "10"]

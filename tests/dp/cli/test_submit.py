@@ -51,6 +51,7 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_a_job_whose_time_is_over_queues_again_and_one_ended_by_sigterm_does_not(tmp_path):
     controller = submitted(tmp_path)
     wait_until(lambda: iterations(tmp_path) >= 50, controller)

@@ -86,6 +86,7 @@ def plain(tmp_path_factory):
     return run(tmp_path_factory.mktemp("plain"), "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ways", [("channels last",), ("both",), ("compiled", "plain"), ("plain", "compiled")])
 def test_the_same_learning_curve_and_checkpoint(plain, tmp_path, ways):
     headers = Path(sysconfig.get_path("include")) / "Python.h"

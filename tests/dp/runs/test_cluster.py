@@ -61,6 +61,7 @@ def launch(processes: int, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *torchrun, "-m", "dp", *arguments], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_one_process_and_two_leave_the_same_run(pipeline, tiny_decoder, imagenet, ood, tmp_path, capsys):
     sets = ["--ood.v2", str(ood["v2"]), "--ood.r", str(ood["r"])]
     runs = {}

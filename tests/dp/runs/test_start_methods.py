@@ -4,6 +4,8 @@ import json
 import multiprocessing
 from pathlib import Path
 
+import pytest
+
 from benchmarks.kills import RUN, made_small
 from dp.__main__ import main
 from tests.dp.forked import CONTEXT
@@ -25,6 +27,7 @@ def run_by_every_method(folder: Path) -> None:
         assert process.exitcode == 0, method
 
 
+@pytest.mark.slow
 def test_a_run_does_not_depend_on_how_its_process_was_started(tmp_path):
     process = CONTEXT.Process(target=run_by_every_method, args=(tmp_path,))
     process.start()

@@ -150,6 +150,7 @@ def test_pruning_is_shared_too(tmp_path):
     assert content(tmp_path / "1") == content(tmp_path / "2")
 
 
+@pytest.mark.slow
 def test_a_process_is_killed_and_others_go_on_in_another_number(alone, tmp_path):
     rng = random.Random(0)
     began = time.monotonic()
@@ -245,6 +246,7 @@ def patient(rank: int, world: int, port: int) -> None:
     processes.wait()
 
 
+@pytest.mark.slow
 def test_a_process_that_makes_images_is_waited_for_longer_than_torch_would():
     assert ended(spawned(patient, 2), 60) == [0, 0]
 
