@@ -66,7 +66,7 @@ def prune(
             for k in inside.unique().tolist():
                 samples = candidates.read_shard(shards[k])
                 found = samples[mine[inside == k] - (ends[k] - len(samples))]
-                parts.append(judged(replace(found, rounds=torch.zeros_like(found.rounds)), learner)[0])
+                parts.append(judged(replace(found, rounds=torch.zeros_like(found.rounds)), learner))
             return concatenate(parts)
 
         make_round(folder, 0, len(rows), make)

@@ -75,11 +75,12 @@ def image_maker(
     @cache
     def pruned() -> Samples:
         assert averaged is not None
-        return prune(plain, averaged, config.n_per_round, config.over_sampling, classes)
+        count = round(config.n_per_round * config.over_sampling)
+        return prune(plain(list(range(count))), averaged, config.n_per_round, classes)
 
     def score(numbers: range) -> Tensor:
         assert averaged is not None
-        return judged(plain(list(numbers)), averaged)[0].entropy
+        return judged(plain(list(numbers)), averaged).entropy
 
     chosen: list[int] = []
     if store and averaged and config.over_sampling > 1:
@@ -92,12 +93,12 @@ def image_maker(
         if averaged is None or current is None:
             return plain(list(slots))
         if chosen:
-            return judged(plain(chosen[slots.start : slots.stop]), averaged)[0]
+            return judged(plain(chosen[slots.start : slots.stop]), averaged)
         if config.over_sampling > 1:
             return pruned()[slots.start : slots.stop]
         if keep is None:
             return plain(list(slots))
-        return accepted(candidates, lambda new: keep(new, current, averaged), list(slots), config.max_attempts)[0]
+        return accepted(candidates, lambda new: keep(new, current, averaged), list(slots), config.max_attempts)
 
     return make
 

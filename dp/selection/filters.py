@@ -2,10 +2,9 @@
 
 A hard image is informative if it still belongs to its class and harmful if guidance has pushed it off its class or off
 the images altogether. A filter looks at finished images, between their generation and the pool, and says which to keep;
-`accepted` generates the refused ones again. Its price is counted in forward passes, beside that of a generated image.
+`accepted` generates the refused ones again.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,30 +15,12 @@ from torch import Tensor, nn
 from dp.guidance.objectives import divergence
 from dp.samples import Samples, concatenate
 from dp.selection.latent_diffusion import LatentDiffusion, own_noise
-from dp.selection.tiling import _check_tile, check_labels, logits_in_tiles, tiled
-from dp.utils.errors import UserError
+from dp.selection.tiling import logits_in_tiles, tiled
 from dp.utils.pixels import normalise, to_bytes, unit
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The forward passes that judging one image takes (one row each; gradients are never needed).
-
-    A generated image takes `steps` passes of the U-Net, twice as many with classifier-free guidance, and one of the
-    autoencoder.
-    """
-
-    unet: int = 0
-    autoencoder: int = 0  # its encoder or its decoder
-    learner: int = 0
 
 
 class Filter(Protocol):
     """A rule for which images to keep: the answer depends on the image, its record and the learners alone."""
-
-    @property
-    def cost(self) -> Cost:
-        """Count the forward passes for one image."""
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
         """Return bool [n], on the CPU: which of n finished images to keep.
@@ -54,59 +35,35 @@ class Filter(Protocol):
 class DiffusionClassifier:
     """Keep an image if the generator itself finds its class the most likely one.
 
-    The image is encoded and noised again; of the compared classes its own must predict that noise best (Li et al. 2023,
+    The image is encoded and noised again; of all classes its own must predict that noise best (Li et al. 2023,
     arXiv 2303.16203: the expected error bounds -log p(image | class) from above). The noise is the same for all
-    classes. A tie is kept, an error that is not a number refused.
+    classes. A tie is kept, an error that is not a number refused. One image takes a pass of the encoder and one of the
+    U-Net for each class and time step.
 
     Attributes:
         generator: what made the images.
-        candidates: how many classes are compared: the image's own and the others that the averaged learner finds most
-            likely, 2 .. K; None: all, without asking the learner.
         time_steps: at which the image is noised; their errors are added up. Late ones tell classes apart, early ones
             little else than texture.
-        tile: images computed at once.
     """
 
     generator: LatentDiffusion
-    candidates: int | None = None
     time_steps: tuple[int, ...] = (600, 700, 800)
-    tile: int = 100
-
-    def __post_init__(self) -> None:
-        self.generator.check_time_steps(self.time_steps)
-        _check_tile(self.tile)
-        if self.candidates is not None and not 2 <= self.candidates <= self.generator.num_classes:
-            raise UserError(
-                f"candidates: got {self.candidates}, expected 2 .. {self.generator.num_classes}, or None for all"
-            )
-
-    @property
-    def cost(self) -> Cost:
-        compared = self.generator.num_classes if self.candidates is None else self.candidates
-        return Cost(unet=len(self.time_steps) * compared, autoencoder=1, learner=int(self.candidates is not None))
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
-        check_labels(samples.labels, self.generator.num_classes)
-        if self.candidates is None:
-            likely = torch.zeros(len(samples), self.generator.num_classes)
-        else:
-            likely = logits_in_tiles(averaged, samples.images, self.tile)
-        # The own class first, then the others, the most likely ones first.
-        likely = likely.scatter(1, samples.labels[:, None], torch.inf)
-        compared = likely.argsort(dim=1, descending=True, stable=True)[:, : self.candidates]
-        errors = tiled(self._errors, samples.images, samples.seeds, compared, tile=self.tile)
-        return errors[:, 0] <= errors[:, 1:].amin(1)
+        errors = tiled(self._errors, samples.images, samples.seeds)
+        return errors.gather(1, samples.labels[:, None])[:, 0] <= errors.amin(1)
 
     @torch.no_grad()
-    def _errors(self, images: Tensor, seeds: Tensor, compared: Tensor) -> Tensor:
-        """Sum the noise-prediction errors of each compared class over the time steps: float32 [B, candidates]."""
+    def _errors(self, images: Tensor, seeds: Tensor) -> Tensor:
+        """Sum the noise-prediction errors of each class over the time steps: float32 [B, K]."""
         latents = self.generator.encode(normalise(images)).float()
-        errors = torch.zeros(compared.shape)
+        errors = torch.zeros(len(images), self.generator.num_classes)
         for t, noise in zip(self.time_steps, own_noise(seeds, latents, len(self.time_steps)), strict=True):
             x_t = self.generator.noised(latents, t, noise)
-            for column, labels in enumerate(compared.to(latents.device).unbind(1)):
+            for label in range(self.generator.num_classes):
+                labels = torch.full((len(images),), label, device=latents.device)
                 eps = self.generator.predict_noise(x_t, t, labels).float()
-                errors[:, column] += (eps - noise).square().flatten(1).mean(1).cpu()
+                errors[:, label] += (eps - noise).square().flatten(1).mean(1).cpu()
         return errors
 
 
@@ -116,31 +73,22 @@ class RoundTrip:
 
     The image is encoded, noised a little and denoised in one step as its own class, which removes what guidance has
     drawn on it to confuse this one learner and keeps its shape. A hard image of its class becomes an easier one of it;
-    an image of another class stays that. Cheap, but it trusts the learner, which has to know the classes roughly.
+    an image of another class stays that. Cheap (three passes an image and one of the learner), but it trusts the
+    learner, which has to know the classes roughly.
 
     Attributes:
         generator: what made the images.
         threshold: smallest probability of its class that is kept, in (0, 1).
         time_step: to which the image is noised.
-        tile: images computed at once.
     """
 
     generator: LatentDiffusion
     threshold: float = 0.35
     time_step: int = 200
-    tile: int = 100
-    cost = Cost(unet=1, autoencoder=2, learner=1)
-
-    def __post_init__(self) -> None:
-        self.generator.check_time_steps((self.time_step,))
-        _check_tile(self.tile)
-        if not 0 < self.threshold < 1:
-            raise UserError(f"threshold: got {self.threshold}, expected a probability between 0 and 1")
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
-        check_labels(samples.labels, self.generator.num_classes)
-        cleaned = tiled(self._cleaned, samples.images, samples.labels, samples.seeds, tile=self.tile)
-        probabilities = logits_in_tiles(averaged, cleaned, self.tile).softmax(1)
+        cleaned = tiled(self._cleaned, samples.images, samples.labels, samples.seeds)
+        probabilities = logits_in_tiles(averaged, cleaned).softmax(1)
         return probabilities.gather(1, samples.labels[:, None])[:, 0] >= self.threshold
 
     @torch.no_grad()
@@ -164,36 +112,13 @@ class Disagreement:
 
     Attributes:
         threshold: largest Jensen-Shannon divergence that is kept, in nats, in (0, log 2].
-        tile: images computed at once.
     """
 
     threshold: float = 0.05
-    tile: int = 100
-    cost = Cost(learner=2)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold <= math.log(2):
-            raise UserError(f"threshold: got {self.threshold} nats, expected more than 0 and at most log 2 = 0.693")
-        _check_tile(self.tile)
 
     def __call__(self, samples: Samples, learner: nn.Module, averaged: nn.Module) -> Tensor:
-        logits, other = (logits_in_tiles(model, samples.images, self.tile) for model in (learner, averaged))
+        logits, other = (logits_in_tiles(model, samples.images) for model in (learner, averaged))
         return divergence(logits, other) <= self.threshold
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """Counts of what filling some slots took; the sums over parts of the slots are the sums over the whole.
-
-    Attributes:
-        candidates: images made.
-        refused: of those, images the filter refused.
-        kept_refused: slots that kept a refused image because no attempt was accepted.
-    """
-
-    candidates: int
-    refused: int
-    kept_refused: int
 
 
 def accepted(
@@ -201,7 +126,7 @@ def accepted(
     keep: Callable[[Samples], Tensor],
     slots: list[int],
     max_attempts: int,
-) -> tuple[Samples, Acceptance]:
+) -> Samples:
     """Return one image per slot, the first of its slot's attempts that the filter keeps.
 
     If it keeps none, the slot keeps the last attempt: a round stays complete and balanced. A slot's image depends on
@@ -214,12 +139,8 @@ def accepted(
         max_attempts: candidates of a slot at most, >= 1.
 
     Returns:
-        Samples in the order of `slots`, and the record.
+        Samples in the order of `slots`.
     """
-    if max_attempts < 1:
-        raise UserError(f"max_attempts: got {max_attempts}, expected 1 or more")
-    if not slots:
-        raise UserError("slots: got none, expected one or more")
     made: list[Samples] = []
     count = 0
     row = torch.zeros(len(slots), dtype=torch.int64)  # of each slot's latest candidate, among all made
@@ -231,5 +152,4 @@ def accepted(
         pending = pending[~keep(made[-1])]
         if not len(pending):
             break
-    refused = count - (len(slots) - len(pending))
-    return concatenate(made)[row], Acceptance(count, refused, len(pending))
+    return concatenate(made)[row]

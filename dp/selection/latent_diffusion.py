@@ -8,7 +8,6 @@ from torch import Tensor
 
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.utils.device import autocast
-from dp.utils.errors import UserError
 from dp.utils.seeding import RENOISE, stream
 
 
@@ -50,12 +49,6 @@ class LatentDiffusion:
                 return pipe.predict_noise(x_t, t, labels, guidance_scale=1)
 
         return cls(encode, decode, predict_noise, pipe.scheduler.alphas_cumprod, pipe.null_class)
-
-    def check_time_steps(self, time_steps: tuple[int, ...]) -> None:
-        """Raise UserError if there are none, or not in 0 .. T - 1."""
-        last = len(self.alphas_cumprod) - 1
-        if not time_steps or not all(0 <= t <= last for t in time_steps):
-            raise UserError(f"time_steps: got {time_steps}, expected one or more in 0 .. {last}")
 
     def noised(self, latents: Tensor, t: int, noise: Tensor) -> Tensor:
         """Return x_t of x_0 = latents."""

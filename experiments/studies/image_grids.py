@@ -112,14 +112,10 @@ def _named(per_class: int, stream: int) -> tuple[Tensor, list[int]]:
     return torch.arange(n) % 10, [seed_for(stream, i) for i in range(n)]
 
 
-def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, keep: int, ratio: float = 4) -> Samples:
+def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, keep: int) -> Samples:
     """Return the hardest quarter of plain images."""
-
-    def make(numbers: list[int]) -> Samples:
-        seeds = [seed_for(DIVERSE, i) for i in numbers]
-        return generator.generate(torch.tensor(numbers) % 10, seeds, learner, replace(guidance, omega=0.0))
-
-    return prune(make, learner, keep, ratio, 10)
+    plain = replace(guidance, omega=0.0)
+    return prune(generator.generate(*_named(4 * keep // 10, DIVERSE), learner, plain), learner, keep, 10)
 
 
 def pools(pool: Samples, additions: int) -> dict[str, Samples]:

@@ -11,7 +11,8 @@ from dp.learner.models import build_learner
 from dp.pretrained.load import bundled_pipeline
 from dp.pretrained.oracle import bundled_oracle
 from dp.samples import Samples, concatenate
-from dp.selection.filters import Acceptance, DiffusionClassifier, Disagreement, RoundTrip, accepted
+from dp.selection import tiling
+from dp.selection.filters import DiffusionClassifier, Disagreement, RoundTrip, accepted
 from dp.selection.latent_diffusion import LatentDiffusion
 from dp.selection.tiling import tiled
 from dp.utils.errors import UserError
@@ -60,7 +61,7 @@ def noise() -> Samples:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_half_precision_generator_judges_alike(generator, real, oracle, dtype):
     half = LatentDiffusion.of(bundled_pipeline().to(dtype))
-    kept, expected = (RoundTrip(each, tile=10)(real[:20], oracle, oracle).float().mean() for each in (half, generator))
+    kept, expected = (RoundTrip(each)(real[:20], oracle, oracle).float().mean() for each in (half, generator))
     assert abs(kept - expected) <= 0.1 < expected
 
 
@@ -74,32 +75,23 @@ def wrongly_labelled(samples: Samples) -> Samples:
     return replace(samples, labels=(samples.labels + 1 + samples.seeds % 9) % 10)
 
 
-@pytest.mark.parametrize("candidates", [None, 3])
-def test_the_diffusion_classifier_keeps_right_labels_and_refuses_wrong_ones(generator, oracle, real, candidates):
-    keep = DiffusionClassifier(generator, candidates, tile=50)
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch) -> None:
+    """No more rows than needed."""
+    monkeypatch.setattr(tiling, "TILE", 10)
+
+
+def test_the_diffusion_classifier_keeps_right_labels_and_refuses_wrong_ones(generator, oracle, real):
+    keep = DiffusionClassifier(generator)
     assert keep(real, oracle, oracle).float().mean() >= 0.75
     assert keep(wrongly_labelled(real), oracle, oracle).float().mean() <= 0.1
 
 
 @pytest.mark.usefixtures("arithmetic")
 def test_the_round_trip_keeps_right_labels_and_refuses_wrong_ones(generator, oracle, real):
-    keep = RoundTrip(generator, tile=50)
+    keep = RoundTrip(generator)
     assert keep(real, oracle, oracle).float().mean() >= 0.75
     assert keep(wrongly_labelled(real), oracle, oracle).float().mean() <= 0.1
-
-
-def test_all_candidates_are_all_classes(generator, learners, noise):
-    every = DiffusionClassifier(generator, None, (700,), tile=20)
-    most_likely = DiffusionClassifier(generator, 10, (700,), tile=20)
-    many = replace(noise[torch.arange(40) % 7], labels=torch.arange(40) % 10, seeds=torch.arange(40))
-    kept = every(many, *learners)
-    assert 0 < kept.sum() < 40
-    assert torch.equal(kept, most_likely(many, *learners))
-
-
-def test_fewer_candidates_refuse_no_more(generator, learners, real):
-    by_count = [DiffusionClassifier(generator, k, (700,), tile=50)(real, *learners) for k in (2, 5, None)]
-    assert (by_count[0] >= by_count[1]).all() and (by_count[1] >= by_count[2]).all()
 
 
 def exact_classifier(noise_of: dict[int, float], **settings) -> DiffusionClassifier:
@@ -125,13 +117,13 @@ def test_the_least_wrong_class_is_kept(learners, noise):
     assert not keep(noise, *learners).any()  # which class is least wrong is then unknown
 
 
-@pytest.fixture(params=["classifier", "most likely", "round trip", "disagreement"])
-def any_filter(request, generator):
+@pytest.fixture(params=["classifier", "round trip", "disagreement"])
+def any_filter(request, generator, monkeypatch):
+    monkeypatch.setattr(tiling, "TILE", 4)
     return {
-        "classifier": DiffusionClassifier(generator, None, (700, 800), tile=4),
-        "most likely": DiffusionClassifier(generator, 3, (700, 800), tile=4),
-        "round trip": RoundTrip(generator, tile=4),
-        "disagreement": Disagreement(threshold=0.4, tile=4),
+        "classifier": DiffusionClassifier(generator, (700, 800)),
+        "round trip": RoundTrip(generator),
+        "disagreement": Disagreement(threshold=0.4),
     }[request.param]
 
 
@@ -147,36 +139,15 @@ def test_an_answer_depends_on_its_image_alone(any_filter, learners, oracle, real
 
 
 def test_the_numbers_behind_an_answer_depend_on_its_image_alone(generator, real):
-    keep = DiffusionClassifier(generator, tile=4)
+    keep = DiffusionClassifier(generator)
     some = real[torch.arange(7)]
-    compared = torch.arange(3).expand(7, 3)
 
     def errors(rows: slice) -> torch.Tensor:
-        return tiled(keep._errors, some.images[rows], some.seeds[rows], compared[rows], tile=4)
+        return tiled(keep._errors, some.images[rows], some.seeds[rows])
 
     parts = torch.cat([errors(slice(0, 3)), errors(slice(3, 7))])
     assert torch.equal(errors(slice(0, 7)), parts)
-    assert not torch.equal(parts, tiled(keep._errors, some.images, some.seeds + 1, compared, tile=4))
-
-
-def test_the_cost_is_what_is_computed(any_filter, learners, pipe, noise):
-    rows = {"unet": 0, "autoencoder": 0, "learner": 0}
-
-    def counter(name):
-        def hook(module, arguments):
-            rows[name] += len(arguments[0])
-
-        return hook
-
-    watched = [(pipe.unet, "unet"), (pipe.vae.encoder, "autoencoder"), (pipe.vae.decoder, "autoencoder")]
-    watched += [(model, "learner") for model in learners]
-    hooks = [module.register_forward_pre_hook(counter(name)) for module, name in watched]
-    try:
-        any_filter(noise[torch.arange(8) % 7], *learners)  # two full tiles
-    finally:
-        for hook in hooks:
-            hook.remove()
-    assert rows == {name: 8 * count for name, count in vars(any_filter.cost).items()}
+    assert not torch.equal(parts, tiled(keep._errors, some.images, some.seeds + 1))
 
 
 def test_js_divergence_is_its_definition():
@@ -211,58 +182,22 @@ def some_are_good(samples: Samples) -> torch.Tensor:
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_slots_may_be_split_in_any_way(parts, max_attempts):
     slots = list(range(50))
-    whole, record = accepted(candidates, some_are_good, slots, max_attempts)
+    whole = accepted(candidates, some_are_good, slots, max_attempts)
     split = [accepted(candidates, some_are_good, slots[part::parts], max_attempts) for part in range(parts)]
     order = torch.cat([torch.tensor(slots[part::parts]) for part in range(parts)]).argsort()
-    assert torch.equal(whole.images, concatenate([samples for samples, _ in split])[order].images)
-    for name, count in vars(record).items():
-        assert count == sum(getattr(each, name) for _, each in split)
+    assert torch.equal(whole.images, concatenate(split)[order].images)
 
 
 @pytest.mark.parametrize("max_attempts", [1, 3])
 def test_a_slot_keeps_its_first_good_attempt_or_its_last(max_attempts):
     slots = [*range(30), 45, 40]
-    samples, record = accepted(candidates, some_are_good, slots, max_attempts)
-    chosen, made, gave_up = [], 0, 0
+    samples = accepted(candidates, some_are_good, slots, max_attempts)
+    chosen = []
     for slot in slots:
         good = [a for a in range(max_attempts) if some_are_good(candidates([slot], [a]))]
         chosen.append([slot, good[0] if good else max_attempts - 1])
-        made += chosen[-1][1] + 1
-        gave_up += not good
     assert samples.images[:, 0, :, 0].tolist() == chosen
     assert samples.labels.tolist() == [slot % 10 for slot in slots]
-    assert record == Acceptance(made, made - len(slots) + gave_up, gave_up)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda g: DiffusionClassifier(g, candidates=1), r"candidates: got 1, expected 2 \.\. 10, or None"),
-        (lambda g: DiffusionClassifier(g, candidates=11), "candidates: got 11"),
-        (lambda g: DiffusionClassifier(g, time_steps=()), r"time_steps: got \(\), expected one or more in 0 \.\. 999"),
-        (lambda g: DiffusionClassifier(g, time_steps=(300, 1000)), r"time_steps: got \(300, 1000\)"),
-        (lambda g: DiffusionClassifier(g, tile=0), "tile: got 0, expected 1 or more"),
-        (lambda g: RoundTrip(g, time_step=-1), r"time_steps: got \(-1,\)"),
-        (lambda g: RoundTrip(g, threshold=1.0), "threshold: got 1.0, expected a probability between 0 and 1"),
-        (lambda g: RoundTrip(g, threshold=math.nan), "threshold: got nan"),
-        (lambda g: Disagreement(0.7), "threshold: got 0.7 nats, expected more than 0 and at most log 2"),
-        (lambda g: Disagreement(0.0), "threshold: got 0.0 nats"),
-        (lambda g: Disagreement(tile=0), "tile: got 0"),
-        (lambda g: accepted(candidates, some_are_good, [1], 0), "max_attempts: got 0, expected 1 or more"),
-        (lambda g: accepted(candidates, some_are_good, [], 1), "slots: got none"),
-    ],
-)
-def test_a_wrong_setting_is_named(generator, make, message):
-    with pytest.raises(UserError, match=message) as error:
-        make(generator)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("labels", [-1, 10])
-@pytest.mark.parametrize("kind", [DiffusionClassifier, RoundTrip])
-def test_labels_out_of_range_are_refused(generator, learners, noise, kind, labels):
-    with pytest.raises(UserError, match=rf"labels: got .*{labels}.*, expected classes in 0 \.\. 9"):
-        kind(generator)(replace(noise, labels=torch.full((7,), labels)), *learners)
 
 
 def test_a_learner_that_cannot_judge_is_refused(learners, noise):

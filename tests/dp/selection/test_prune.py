@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -8,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dp.samples import Samples
-from dp.selection.prune import hardest, prune
-from dp.utils.errors import UserError
+from dp.selection.prune import SCORES, hardest, prune
+from dp.selection.tiling import logits_in_tiles
 
 
 class LogitsAreThePixels(nn.Module):
@@ -46,20 +45,17 @@ def candidates(count: int, classes: int, levels: int = 256) -> Samples:
     )
 
 
-def pruned(every: Samples, keep: int, ratio: float, num_classes: int | None, **settings) -> Samples:
-    learner = LogitsAreThePixels(int(every.labels.max()) + 1).eval()
-    return prune(lambda numbers: every[torch.tensor(numbers)], learner, keep, ratio, num_classes, **settings)
+def learner_for(every: Samples) -> nn.Module:
+    return LogitsAreThePixels(int(every.labels.max()) + 1).eval()
 
 
-def brute_force(every: Samples, score: str, keep: int, num_classes: int | None) -> list[int]:
+def brute_force(every: Samples, score: str, keep: int, num_classes: int) -> list[int]:
     """Numbers of the kept candidates, by sorting them all."""
     logits = (every.images[:, 0, 16, 11 : 12 + int(every.labels.max())].float() / 127.5 - 1) * 3
     p = logits.softmax(1)
     top = p.sort(dim=1, descending=True).values
     hardness = -(p * p.log()).sum(1) if score == "entropy" else top[:, 1] - top[:, 0]
     order = sorted(range(len(every)), key=lambda i: (-round(hardness[i].item(), 4), i))
-    if num_classes is None:
-        return sorted(order[:keep])
     kept: list[int] = []
     for label in range(num_classes):
         quota = len(range(label, keep, num_classes))
@@ -68,25 +64,23 @@ def brute_force(every: Samples, score: str, keep: int, num_classes: int | None) 
 
 
 @pytest.mark.parametrize("score", ["entropy", "margin"])
-@pytest.mark.parametrize("balanced", [True, False])
-@pytest.mark.parametrize("chunk", [1, 7, 60, 1000])
-def test_pruning_is_sorting_at_any_chunk_size(score, balanced, chunk):
+def test_pruning_is_sorting(score):
     every = candidates(60, 3, levels=4)  # few levels: many ties
-    num_classes = 3 if balanced else None
-    kept = pruned(every, 20, 3, num_classes, score=score, chunk=chunk)
-    assert kept.seeds.tolist() == brute_force(every, score, 20, num_classes)
-    assert torch.equal(kept.images, every.images[kept.seeds])
+    scores = SCORES[score](logits_in_tiles(learner_for(every), every.images))
+    assert hardest(scores, every.labels, 20, 3).tolist() == brute_force(every, score, 20, 3)
 
 
 def test_classes_are_balanced_and_the_first_get_the_rest():
     every = candidates(100, 10)
-    assert pruned(every, 23, 4, 10, chunk=30).labels.bincount().tolist() == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
-    assert pruned(every, 23, 4, None, chunk=30).labels.bincount().tolist() != [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
+    kept = prune(every, learner_for(every), 23, 10)
+    assert kept.labels.bincount().tolist() == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
+    assert kept.seeds.tolist() == brute_force(every, "entropy", 23, 10)
+    assert torch.equal(kept.images, every.images[kept.seeds])
 
 
 def test_the_record_is_filled_in():
     every = candidates(40, 4)
-    kept = pruned(every, 10, 4, 4)
+    kept = prune(every, learner_for(every), 10, 4)
     p = ((kept.images[:, 0, 16, 11:15].float() / 127.5 - 1) * 3).softmax(1)
     # The learner may compute in bfloat16.
     torch.testing.assert_close(kept.entropy, -(p * p.log()).sum(1), atol=2e-2, rtol=0)
@@ -94,21 +88,9 @@ def test_the_record_is_filled_in():
     assert kept.correct.tolist() == (p.argmax(1) == kept.labels).int().tolist()
 
 
-def test_ratio_one_keeps_everything():
+def test_as_many_as_there_are_keep_everything():
     every = candidates(12, 4)
-    assert pruned(every, 12, 1, 4, chunk=5).seeds.tolist() == list(range(12))
-
-
-def test_no_more_than_a_chunk_is_made_at_a_time():
-    every, asked = candidates(50, 2), []
-
-    def make(numbers: list[int]) -> Samples:
-        asked.append(numbers)
-        return every[torch.tensor(numbers)]
-
-    prune(make, LogitsAreThePixels(2).eval(), 10, 4.5, 2, chunk=20)
-    assert [len(numbers) for numbers in asked] == [20, 20, 5]
-    assert [number for numbers in asked for number in numbers] == list(range(45))
+    assert prune(every, learner_for(every), 12, 4).seeds.tolist() == list(range(12))
 
 
 @settings(max_examples=60, deadline=None)
@@ -118,47 +100,8 @@ def test_no_more_than_a_chunk_is_made_at_a_time():
 def test_pruning_what_two_parts_kept_is_pruning_the_whole(rows, keep, data):
     scores = torch.tensor([float(score) for score, _ in rows])
     labels = torch.tensor([label for _, label in rows])
-    for num_classes in (None, 3):
-        cut = data.draw(st.integers(0, len(rows)))
-        parts = [
-            hardest(scores[:cut], labels[:cut], keep, num_classes),
-            cut + hardest(scores[cut:], labels[cut:], keep, num_classes),
-        ]
-        held = torch.cat(parts)
-        again = held[hardest(scores[held], labels[held], keep, num_classes)]
-        assert again.tolist() == hardest(scores, labels, keep, num_classes).tolist()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"keep": 0}, "keep: got 0, expected 1 or more"),
-        ({"ratio": 0.5}, "ratio: got 0.5, expected a number of 1 or more"),
-        ({"ratio": math.nan}, "ratio: got nan"),
-        ({"ratio": math.inf}, "ratio: got inf"),
-        ({"chunk": 0}, "chunk: got 0"),
-        ({"score": "loss"}, 'score: got "loss", expected one of entropy, margin'),
-        ({"num_classes": 1}, "num_classes: got 1, expected 2 or more, or None"),
-        ({"num_classes": 20}, "num_classes: got 20, but 16 candidates have too few of some class"),
-    ],
-)
-def test_a_wrong_setting_is_named(change, message):
-    every = candidates(16, 4)
-    asked = {"keep": 8, "ratio": 2.0, "num_classes": 4} | change
-    with pytest.raises(UserError, match=message) as error:
-        pruned(every, **asked)
-    assert "\n" not in str(error.value)
-
-
-def test_a_learner_that_gives_nan_is_refused():
-    every = candidates(16, 4)
-    learner = nn.Sequential(LogitsAreThePixels(4), nn.BatchNorm1d(4)).eval()
-    nn.init.constant_(learner[1].bias, math.nan)
-    with pytest.raises(UserError, match="learner: got nan or inf among the logits of 16 of 16 images"):
-        prune(lambda numbers: every[torch.tensor(numbers)], learner, 8, 2, 4)
-
-
-def test_labels_outside_the_classes_are_refused():
-    every = candidates(16, 4)
-    with pytest.raises(UserError, match=r"labels: got -1 \.\. 3, expected classes in 0 \.\. 3"):
-        pruned(replace(every, labels=torch.where(every.labels == 2, -1, every.labels)), 8, 2, 4)
+    cut = data.draw(st.integers(0, len(rows)))
+    parts = [hardest(scores[:cut], labels[:cut], keep, 3), cut + hardest(scores[cut:], labels[cut:], keep, 3)]
+    held = torch.cat(parts)
+    again = held[hardest(scores[held], labels[held], keep, 3)]
+    assert again.tolist() == hardest(scores, labels, keep, 3).tolist()
