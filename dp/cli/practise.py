@@ -29,7 +29,7 @@ from dp.runs.progress import Progress
 from dp.runs.result import REMEDY, read_result
 from dp.runs.settings import LogKind, Storage
 from dp.utils import distributed as processes
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.provenance import provenance
 from dp.utils.validation import brief, settings_from
 
@@ -183,7 +183,7 @@ def settings_in(file: Path) -> dict[str, Any]:
     except KeyError as error:
         raise UserError(f"{file}: {error.args[0]}: missing; expected what dp run FOLDER --dry-run prints") from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = in_a_line(error)
         raise UserError(f"{file}: {reason}; expected what dp run FOLDER --dry-run prints") from None
 
 

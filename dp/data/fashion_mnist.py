@@ -26,7 +26,7 @@ import torch
 from dp.data.image_set import ImageSet
 from dp.utils.cache import cache_home
 from dp.utils.command_line import run_command
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.files import atomic
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -108,7 +108,7 @@ def find_train_folder(folder: Path | None = None) -> Path:
         try:
             fetch(cached)
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-            print(f"  not to be had: {str(error).splitlines()[0]}", file=sys.stderr)
+            print(f"  not to be had: {in_a_line(error)}", file=sys.stderr)
         else:
             return cached
     raise UserError(

@@ -5,13 +5,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dp.data.image_tree import ImageTree, batches, cut, few, in_rgb, list_images, open_image, subfolders
-from dp.utils.errors import UserError
+from dp.data.image_tree import ImageData, ImageTree, batches, cut, few, in_rgb, list_images, open_image, subfolders
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.validation import checked
 
 
@@ -157,7 +157,7 @@ def saved(folder: Path) -> Any:
     try:
         return load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: {str(error).splitlines()[0]}; restore it from a copy") from None
+        raise UserError(f"{folder}: {in_a_line(error)}; restore it from a copy") from None
 
 
 def check_class_folders(folder: Path, classes: Sequence[str] | None) -> list[str]:
@@ -181,15 +181,6 @@ def check_class_folders(folder: Path, classes: Sequence[str] | None) -> list[str
 
 
 LOADERS = 4  # processes that decode the images of a data set
-
-
-class ImageData(Protocol):
-    """Stand for images that are too many for memory: a `torch.utils.data.Dataset` with a length."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Read an image uint8 [C, H, W] and its label."""
 
 
 RealImages = ImageSet | ImageData

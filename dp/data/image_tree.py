@@ -29,7 +29,7 @@ from torch.utils.data import Dataset, default_collate
 from torchvision.transforms import InterpolationMode, v2
 
 from dp.utils.cache import cache_home
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.files import atomic
 from dp.utils.threads import useful
 
@@ -206,7 +206,7 @@ def reason(error: Exception) -> str:
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return in_a_line(error)
 
 
 class ImageTree(Dataset[tuple[Tensor, int]]):
@@ -288,15 +288,16 @@ def few(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
-class Items(Protocol):
-    """Stand for an `ImageTree`, or a `torch.utils.data.Subset` of one."""
+class ImageData(Protocol):
+    """Stand for images that are too many for memory: an `ImageTree`, or any data set with a length."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> tuple[Tensor, int]: ...
+    def __getitem__(self, index: int, /) -> tuple[Tensor, int]:
+        """Read an image uint8 [C, H, W] and its label."""
 
 
-def batches(data: Items, batch_size: int = 256, workers: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: ImageData, batch_size: int = 256, workers: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
     """Read all items in order, a batch ahead, by threads: (uint8 [B, channels, height, width], int64 [B]).
 
     Threads and not a `DataLoader`'s processes: Pillow decodes and resizes without Python's lock, and where processes do

@@ -11,7 +11,6 @@ import torch
 from pydantic import SkipValidation
 from torch import Tensor, nn
 
-from dp.generation.loading import in_a_line
 from dp.generation.pipeline_info import _batch_that_fits, _check_classes, _network, own_classes
 from dp.guidance.decoders import decoder_of
 from dp.guidance.guidance import Guidance, GuidanceConfig
@@ -22,7 +21,7 @@ from dp.guidance.preprocessing import Resize
 from dp.guidance.unet_gradient import networks_of
 from dp.samples import Samples, concatenate
 from dp.utils.device import autocast
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.pixels import normalise, to_bytes
 from dp.utils.progress import bar_of
 from dp.utils.seeding import STRENGTH, stream

@@ -16,7 +16,7 @@ from packaging.version import Version
 from transformers.utils import logging as transformers_logging
 
 from dp.generation.latent_class_pipeline import LatentClassPipeline
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.files import expect_files
 from dp.utils.validation import checked
 
@@ -93,11 +93,6 @@ def quietly() -> Iterator[None]:
         transformers_logging.enable_progress_bar()
         logging.set_verbosity(levels[0])
         hub_logging.set_verbosity(levels[1])
-
-
-def in_a_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its kind if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 def fetch_problem(error: BaseException) -> str:

@@ -66,10 +66,10 @@ def guided_eps(
     return eps - _per_sample(torch.as_tensor(step), gradient) * gradient
 
 
-def guided_steps(timesteps: Sequence[int], config: GuidanceConfig, train_steps: int = 1000) -> int:
+def guided_steps(timesteps: Sequence[int], config: GuidanceConfig) -> int:
     """Return how many of a sampler's steps are guided: of those inside the interval, every `config.every`-th."""
     low, high = config.interval
-    inside = sum(low * train_steps <= t < high * train_steps for t in timesteps)
+    inside = sum(low * 1000 <= t < high * 1000 for t in timesteps)
     return -(-inside // config.every) if config.omega > 0 else 0
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 
 Learner = Callable[[Tensor], Any]  # images float [B, C, H, W] in [-1, 1] -> logits [B, K]; usually a module
 Objective = Callable[[Tensor], Tensor]
@@ -227,7 +227,7 @@ def checked_logits(learner: Learner, images: Tensor) -> Tensor:
             raise
         except (RuntimeError, ValueError, AssertionError) as error:
             shape = list(images.shape)
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = in_a_line(error)
             raise UserError(f"learner: cannot classify images {shape} ({reason}); give it images it knows") from error
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from dp.data.image_set import LOADERS, ImageData, ImageSet, RealImages
-from dp.data.image_tree import batches
+from dp.data.image_set import LOADERS, ImageSet, RealImages
+from dp.data.image_tree import ImageData, batches
 from dp.data.imagenet import RealSet
 from dp.samples import Samples
 from dp.utils.device import autocast

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dp.config import PracticeConfig
 from dp.utils.device import best_device
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.files import expect_files
 from dp.utils.validation import Count, Side, checked
 
@@ -159,7 +159,7 @@ def _timm(name: str, num_classes: int, in_chans: int, size: int | None) -> Any:
             model = None
         model = model or timm.create_model(architecture, **options)
     except Exception as error:  # of many kinds, by what does not go together
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = in_a_line(error)
         raise UserError(f'learner: got "{name}", but timm says: {reason}') from None
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
     if size and isinstance(patch, tuple) and size % patch[0]:  # timm would leave the rest of the image out
@@ -188,7 +188,7 @@ def _hugging_face(folder: Path, num_classes: int) -> HuggingFaceClassifier:
                     folder, use_safetensors=True, output_loading_info=True, **safely
                 )
     except Exception as error:  # of many kinds, by what is damaged or missing
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = in_a_line(error)
         raise UserError(
             f"learner: {folder}: cannot be loaded ({reason}); expected what save_pretrained of a transformers image "
             "classifier writes, whole and weights as safetensors; code in the folder is not run"

@@ -172,9 +172,9 @@ def parts_of(generator: str, decoder: str, learner: str, size: int, learner_size
     return Parts(costs["unet"], costs["vae"], costs[decoder], classifier(learner, learner_size))
 
 
-def sd15_parts(decoder: str = "vae", learner: str = "vit_base_patch16_224", size: int = 512) -> Parts:
-    """Stable Diffusion 1.5 guided through "vae", "tiny" or "linear" by a timm classifier of 224 x 224 pixels."""
-    return parts_of(SD15, decoder, learner, size)
+def sd15_parts(decoder: str = "vae") -> Parts:
+    """Stable Diffusion 1.5 at 512 x 512 pixels guided through "vae", "tiny" or "linear" by a ViT-B/16."""
+    return parts_of(SD15, decoder, "vit_base_patch16_224", 512)
 
 
 def sd15_timesteps(steps: int = 50) -> list[int]:

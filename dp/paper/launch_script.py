@@ -6,15 +6,11 @@ python -m dp plan --profile imagenet100 --table 4 --commands
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from dp.paper.plan import Plan
 from dp.paper.row import Row, key, short
 from dp.paper.rows import ROWS
 from dp.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from dp.paper.plan import Plan
 
 GPUS_PER_NODE = 8
 HEADINGS = {"in_v2": "V2", "in_sketch": "Sketch", "in_r": "R", "in_a": "A"}  # of `dp.paper.rows.Published`
@@ -82,7 +78,7 @@ def _variable(heading: str) -> str:
     return f"IMAGENET_{heading.upper()}"
 
 
-def listing(rows: Sequence[Row], plans: Sequence["Plan"], added: Sequence[float], gpus: int, machine: str) -> str:
+def listing(rows: Sequence[Row], plans: Sequence[Plan], added: Sequence[float], gpus: int, machine: str) -> str:
     """The script: for every row what it costs, what was published, and the command or why there is none.
 
     Args:
@@ -145,11 +141,11 @@ def _published(row: Row) -> str:
     return ", ".join(values + [f"{value:g} on {HEADINGS[name]}" for name, value in found.items()])
 
 
-def _generated(each: "Plan") -> int:
+def _generated(each: Plan) -> int:
     return each.plain_images + each.guided_images + each.candidates
 
 
-def _cost(each: "Plan", gpus: int) -> str:
+def _cost(each: Plan, gpus: int) -> str:
     made = _generated(each)
     images = f"{short(made)} images generated" if made else f"{short(each.images)} real images"
     kept = f", {short(each.images)} kept" if made > each.images else ""

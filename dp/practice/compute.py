@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.validation import Settings
 
 if TYPE_CHECKING:  # the command line reads the settings, and is not to wait for torch
@@ -82,5 +82,5 @@ def _compile_problem() -> str | None:
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2, device=best_device()))
     except Exception as error:  # of many kinds, by what is missing
-        return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return in_a_line(error)
     return None

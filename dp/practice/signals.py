@@ -15,7 +15,6 @@ from dp.learner.evaluate import accuracy, logits_of
 from dp.practice.additions import classes_of
 from dp.practice.interfaces import ImageGenerator
 from dp.samples import Samples
-from dp.utils.errors import UserError
 from dp.utils.seeding import HELD_OUT, seed_for
 
 
@@ -40,23 +39,12 @@ class Signal(Protocol):
         """
 
 
-def _check_mode(model: nn.Module) -> None:
-    if model.training:
-        raise UserError("learner: got one in training mode, expected eval mode; call learner.eval() first")
-
-
 def _predictions(model: nn.Module, images: Tensor) -> Tensor:
-    _check_mode(model)
     return logits_of(model, images).argmax(1)
 
 
 def _percent(equal: Tensor) -> float:
     return 100 * int(equal.sum()) / len(equal)
-
-
-def _check_images(images: RealImages | Samples | Tensor) -> None:
-    if len(images) == 0:
-        raise UserError("images: got none, expected one or more")
 
 
 @dataclass(frozen=True)
@@ -67,11 +55,7 @@ class RealAccuracy:
     name: ClassVar[str] = "validation accuracy"
     of_pool: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        _check_images(self.real)
-
     def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[Tensor]) -> float:
-        _check_mode(averaged)
         return accuracy(averaged, self.real)
 
 
@@ -82,9 +66,6 @@ class SyntheticAccuracy:
     held_out: Samples
     name: ClassVar[str] = "synthetic hold-out accuracy"
     of_pool: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        _check_images(self.held_out)
 
     def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[Tensor]) -> float:
         return _percent(_predictions(averaged, self.held_out.images) == self.held_out.labels)
@@ -98,8 +79,6 @@ class TrainingLoss:
     of_pool: ClassVar[bool] = True
 
     def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[Tensor]) -> float:
-        if not losses:
-            raise UserError("losses: got none since the last validation, expected one or more")
         return -torch.stack(losses).mean().item()
 
 
@@ -115,9 +94,6 @@ class Agreement:
     images: Tensor  # uint8 [n, C, H, W]
     name: ClassVar[str] = "agreement with the averaged weights"
     of_pool: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        _check_images(self.images)
 
     def __call__(self, learner: nn.Module, averaged: nn.Module, losses: list[Tensor]) -> float:
         return _percent(_predictions(averaged, self.images) == _predictions(learner, self.images))

@@ -10,7 +10,7 @@ from dp.config import PracticeConfig
 from dp.data.fashion_mnist import ASSETS
 from dp.generation.generator import Generator
 from dp.generation.latent_class_pipeline import LatentClassPipeline
-from dp.generation.loading import quietly
+from dp.generation.loading import load_pipeline
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
@@ -55,11 +55,7 @@ def bundled_pipeline(folder: Path = BUNDLED) -> LatentClassPipeline:
         >>> images[0].size
         (32, 32)
     """
-    with quietly():
-        pipe = LatentClassPipeline.from_pretrained(
-            folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True
-        )
-    pipe.set_progress_bar_config(disable=True)
+    pipe: LatentClassPipeline = load_pipeline(folder)
     for module in (pipe.vae, pipe.unet):
         module.requires_grad_(False)
     return pipe

@@ -44,7 +44,7 @@ def load_oracle(path: Path, classes: int, channels: int, side: int) -> nn.Sequen
 
 
 @torch.no_grad()
-def features(oracle: nn.Sequential, images: Tensor, batch_size: int = 500) -> Tensor:
+def features(oracle: nn.Sequential, images: Tensor) -> Tensor:
     """Return what the oracle's last layer reads: float32 [N, F] from uint8 images [N, C, H, W]."""
     body = oracle[:-1]
-    return torch.cat([body(normalise(part)) for part in images.split(batch_size)])
+    return torch.cat([body(normalise(part)) for part in images.split(500)])

@@ -18,14 +18,14 @@ from dp.data.image_set import RealImages, check_class_folders, image_folder
 from dp.data.image_tree import few
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
-from dp.generation.loading import DTYPE, fetch_problem, in_a_line, load_pipeline, quietly
+from dp.generation.loading import DTYPE, fetch_problem, load_pipeline, quietly
 from dp.generation.pipeline_info import image_shape_of, own_classes
 from dp.generation.real_images import RealData
 from dp.guidance.linear_decoder import LinearDecoder
 from dp.pretrained.load import bundled_generator
 from dp.runs.settings import SourceSettings
 from dp.utils.device import best_device
-from dp.utils.errors import UserError
+from dp.utils.errors import UserError, in_a_line
 from dp.utils.files import expect_files
 from dp.utils.folders import setting_of
 from dp.utils.validation import settings_from
@@ -263,7 +263,7 @@ def prompts_in(file: Path) -> dict[str, str]:
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{file}: {str(error).splitlines()[0]}; expected JSON: " + PROMPTS) from None
+        raise UserError(f"{file}: {in_a_line(error)}; expected JSON: " + PROMPTS) from None
     if not isinstance(found, dict) or not all(isinstance(each, str) and each for each in found.values()):
         raise UserError(f"{file}: got something else, expected " + PROMPTS)
     return found

@@ -14,6 +14,11 @@ class UserError(ValueError):
     """
 
 
+def in_a_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, or its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
 class Stopped(BaseException):
     """The process was told to stop by a signal, and has kept what it had.
 

@@ -71,6 +71,12 @@ def difference_interval(a: list[float], b: list[float]) -> Interval:
     return _bounds(ttest_ind, a, b, equal_var=False)
 
 
+def difference(a: list[float], b: list[float]) -> dict[str, Any]:
+    """Return mean(a) - mean(b) as "gain", with its "interval" and the "seeds" that both have."""
+    gain = float(np.mean(a) - np.mean(b))
+    return {"gain": gain, "interval": difference_interval(a, b), "seeds": min(len(a), len(b))}
+
+
 def _bounds(test: Callable[..., Any], *samples: Any, **options: Any) -> Interval:
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # that all seeds may agree
         low, high = test(*samples, **options).confidence_interval(0.95)

@@ -28,9 +28,10 @@ from dp.practice.interfaces import ImageGenerator
 from dp.practice.loop import run_practice
 from dp.practice.state import State
 from dp.practice.store import InMemory
-from dp.pretrained.load import BUNDLED, DECODERS, bundled_generator
+from dp.pretrained.load import BUNDLED, DECODERS, bundled_generator, bundled_pipeline
 from dp.pretrained.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.samples import Samples, concatenate
+from dp.utils.device import best_device
 from dp.utils.files import atomic
 from experiments.data.shift_sets import shift_sets
 from experiments.engine.results import BUILD, Job
@@ -243,19 +244,29 @@ def _cache_folder(config: PracticeConfig, weights: tuple[Path, ...]) -> Path:
     return BUILD / "cache" / "plain-images" / name
 
 
+def generator_in(folder: Path, config: PracticeConfig) -> Generator:
+    """Load the generator of a folder with a run's settings, on the best device there is."""
+    return Generator(bundled_pipeline(folder).to(best_device()), config.guidance_scale, config.inference_steps)
+
+
+def reporting(config: PracticeConfig, progress: Callable[[float], None]) -> Callable[[State], None]:
+    """Return what tells how much of its iterations a run has done."""
+    return lambda state: progress(state.iteration / config.iterations)
+
+
 def real_pool(config: PracticeConfig) -> Samples:
     """Return `n_initial` real training images in a random order of the run's seed, as if they had been generated."""
     return RealData(train_images(), len(CLASSES), config.n_initial, config.seed).samples(range(config.n_initial))
 
 
-def samples(config: PracticeConfig, state: State, per_class: int = 3) -> list[dict[str, Any]]:
-    """Return the first images of each class in the initial pool and in the last addition, with their pictures."""
+def samples(config: PracticeConfig, state: State) -> list[dict[str, Any]]:
+    """Return the first three images of each class in the initial pool and in the last addition, with their pictures."""
     pool = state.pool
     assert isinstance(pool, Pool)
     chosen: list[int] = []
     for round_ in sorted({0, len(state.additions)}):
         for label in pool.labels.unique().tolist():
-            chosen += ((pool.rounds == round_) & (pool.labels == label)).nonzero()[:per_class, 0].tolist()
+            chosen += ((pool.rounds == round_) & (pool.labels == label)).nonzero()[:3, 0].tolist()
     logits = logits_of(on_full_images(config, state.ema.module), pool.images[chosen])
     return [
         {

@@ -36,13 +36,12 @@ from dp.pretrained.load import bundled_pipeline
 from dp.pretrained.oracle import features
 from dp.pretrained.train import GeneratorConfig, encode_all, new_scheduler, train_pipeline, train_unet
 from dp.utils.command_line import run_command
-from dp.utils.device import best_device
 from dp.utils.files import atomic, write_json
 from dp.utils.pixels import normalise
 from experiments.data.digits import handwriting
 from experiments.data.fonts import FOLDER as ASSETS
 from experiments.data.fonts import changed, glyphs
-from experiments.engine.practice_runs import generator_files
+from experiments.engine.practice_runs import generator_files, generator_in
 from experiments.paths import BUILD, ROOT
 
 GENERATORS = ROOT / "experiments" / "assets" / "generators"
@@ -72,7 +71,7 @@ def trained(seen: int) -> bool:
 
 def generator_of(seen: int, config: PracticeConfig) -> Generator:
     """Return that generator with a run's settings, on the best device there is."""
-    return Generator(bundled_pipeline(folder_of(seen)).to(best_device()), config.guidance_scale, config.inference_steps)
+    return generator_in(folder_of(seen), config)
 
 
 def judge_file(name: str) -> Path:

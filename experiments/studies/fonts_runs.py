@@ -21,7 +21,7 @@ from dp.samples import Samples
 from dp.utils.seeding import seed_for, stream
 from experiments.data.digits import CLASSES, PATH, handwriting, other_digits
 from experiments.data.fonts import GLYPHS, changed, glyphs
-from experiments.engine.practice_runs import plain_pool, practice_seconds, settings_of
+from experiments.engine.practice_runs import plain_pool, practice_seconds, reporting, settings_of
 from experiments.engine.results import Job
 from experiments.engine.variants import Variant, varied
 from experiments.studies.fonts_generator import generator_of, judge, judge_file, weights_of
@@ -70,9 +70,7 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     initial = initial_images(values, config, plain)
     generator = varied(plain, values.get("variant"), handwriting("validation"))
 
-    def report(state: State) -> None:
-        progress(state.iteration / config.iterations)
-
+    report = reporting(config, progress)
     tuned = values.get("purpose") == "tuning"
     test = None if tuned else lambda: handwriting("test")
     outcomes, state = run_practice(config, generator, handwriting("validation"), test, initial=initial, progress=report)
@@ -97,9 +95,7 @@ def compute_pictures(values: dict[str, Any], progress: Callable[[float], None]) 
     generator = generator_of(values["seen"], config)
     initial = plain_pool(config, generator, weights_of(values["seen"]))
 
-    def report(state: State) -> None:
-        progress(state.iteration / config.iterations)
-
+    report = reporting(config, progress)
     outcomes, _ = run_practice(config, generator, handwriting("validation"), None, initial=initial, progress=report)
     learner = outcomes[-1].learner
     labels, seeds = torch.arange(count) % len(CLASSES), [seed_for(config.seed, PICTURES, i) for i in range(count)]

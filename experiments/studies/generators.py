@@ -22,7 +22,6 @@ import torch
 from dp.config import PracticeConfig, plain
 from dp.data.fashion_mnist import BUNDLE, train_images, validation_images
 from dp.generation.diversity import diversity
-from dp.generation.generator import Generator
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.learner.evaluate import logits_of
 from dp.practice.additions import image_maker
@@ -30,10 +29,9 @@ from dp.pretrained.load import BUNDLED, bundled_pipeline
 from dp.pretrained.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.pretrained.train import GeneratorConfig, encode_all, new_scheduler, train_unet
 from dp.utils.command_line import run_command
-from dp.utils.device import best_device
 from dp.utils.files import atomic_files, write_json
 from dp.utils.pixels import normalise
-from experiments.engine.practice_runs import generator_files, outcomes_of, practice_job, settings_of
+from experiments.engine.practice_runs import generator_files, generator_in, outcomes_of, practice_job, settings_of
 from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from experiments.paths import BUILD, ROOT
@@ -104,15 +102,10 @@ def folder_of(generator: str) -> Path:
     return BUNDLED if generator == "bundled" else FOLDER / generator.replace(" ", "-")
 
 
-def load(generator: str, guidance_scale: float, steps: int) -> Generator:
-    """Load a generator by name."""
-    return Generator(bundled_pipeline(folder_of(generator)).to(best_device()), guidance_scale, steps)
-
-
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
     """Compute a run with one of the generators."""
     config = settings_of(values)
-    generator = load(values["generator"], config.guidance_scale, config.inference_steps)
+    generator = generator_in(folder_of(values["generator"]), config)
     initial = image_maker(config, generator, 0)(range(config.n_initial))
     return outcomes_of(config, generator, initial, progress)[0]
 
@@ -120,8 +113,9 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
 def compute_diversity(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
     """Measure precision, recall, coverage, and the share of images that the oracle recognises as their class."""
     oracle, real, n = bundled_oracle(), validation_images(), values["images"]
-    generator = load(values["generator"], values["guidance_scale"], values["inference_steps"])
-    made = image_maker(PracticeConfig(seed=10**6), generator, 0)(range(n))
+    scale, steps = values["guidance_scale"], values["inference_steps"]
+    config = PracticeConfig(seed=10**6, guidance_scale=scale, inference_steps=steps)
+    made = image_maker(config, generator_in(folder_of(values["generator"]), config), 0)(range(n))
     found = diversity(features(oracle, real.images[:n]), features(oracle, made.images))
     recognised = (logits_of(oracle, made.images).argmax(1) == made.labels).float().mean().item()
     return asdict(found) | {"recognised": recognised}

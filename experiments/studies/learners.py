@@ -37,11 +37,10 @@ def jobs(settings: Learners, _: Profile) -> list[Job]:
     """List one result per run."""
     found = []
     base = settings.base
-    final = base.n_initial + base.rounds * base.n_per_round
     for seed in settings.seeds:
         for short, learner in settings.learners.items():
             run = replace(base, learner=learner, seed=seed)
-            static = static_job("learners", run, final, seed)
+            static = static_job("learners", run, base.final_size, seed)
             found += [
                 replace(static, name=f"{short}-{static.name}"),
                 practice_job("learners", f"{short}-DP-{base.n_initial}-seed{seed}", run),

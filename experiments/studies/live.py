@@ -26,8 +26,7 @@ class Live:
 def jobs(settings: Live, _: Profile) -> list[Job]:
     """List the DP run and the static one."""
     dp = settings.run
-    final = dp.n_initial + dp.rounds * dp.n_per_round
-    static = replace(plain(dp), n_initial=final, rounds=0, n_per_round=0)
+    static = replace(plain(dp), n_initial=dp.final_size, rounds=0, n_per_round=0)
     return [practice_job("live", name, run, purpose="live") for name, run in (("dp", dp), ("static", static))]
 
 

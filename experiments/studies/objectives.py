@@ -31,8 +31,7 @@ class Objectives:
 def jobs(settings: Objectives, _: Profile) -> list[Job]:
     """List one result per run."""
     base = settings.base
-    final = base.n_initial + base.rounds * base.n_per_round
-    static = replace(plain(base), n_initial=final, rounds=0, n_per_round=0, branch_sizes=())
+    static = replace(plain(base), n_initial=base.final_size, rounds=0, n_per_round=0, branch_sizes=())
     runs = {
         name: replace(base, guidance=replace(base.guidance, objective=name))
         for name in ("margin", "loss", "disagreement")

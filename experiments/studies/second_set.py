@@ -19,19 +19,15 @@ from typing import Any
 import torch
 
 from dp.config import PracticeConfig, plain
-from dp.generation.generator import Generator
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.learner.evaluate import accuracy
 from dp.practice.additions import image_maker
 from dp.practice.loop import run_practice
-from dp.practice.state import State
-from dp.pretrained.load import bundled_pipeline
 from dp.pretrained.train import GeneratorConfig, train_pipeline
 from dp.utils.command_line import run_command
-from dp.utils.device import best_device
 from dp.utils.files import atomic_files, write_json
 from experiments.data.digits import PATH, mnist, other_digits
-from experiments.engine.practice_runs import generator_files, practice_job, settings_of
+from experiments.engine.practice_runs import generator_files, generator_in, practice_job, reporting, settings_of
 from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from experiments.paths import BUILD, ROOT
@@ -85,15 +81,10 @@ def jobs(settings: SecondSet, _: Profile) -> list[Job]:
 def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
     """Compute a run on digits: outcomes, each with its accuracy on the digits of another source; log and additions."""
     config = settings_of(values)
-    generator = Generator(bundled_pipeline(FOLDER).to(best_device()), config.guidance_scale, config.inference_steps)
+    generator = generator_in(FOLDER, config)
     initial = image_maker(config, generator, 0)(range(config.n_initial))
-
-    def report(state: State) -> None:
-        progress(state.iteration / config.iterations)
-
-    outcomes, state = run_practice(
-        config, generator, mnist("validation"), lambda: mnist("test"), initial=initial, progress=report
-    )
+    report, test = reporting(config, progress), lambda: mnist("test")
+    outcomes, state = run_practice(config, generator, mnist("validation"), test, initial=initial, progress=report)
     others = other_digits()
     return {
         "outcomes": [each.numbers() | {"other_digits": accuracy(each.learner, others)} for each in outcomes],

@@ -19,9 +19,8 @@ from dp.config import PracticeConfig, plain
 from dp.data.fashion_mnist import validation_images
 from dp.pool.in_memory import Pool
 from dp.practice.loop import run_practice
-from dp.practice.state import State
 from dp.pretrained.load import bundled_generator
-from experiments.engine.practice_runs import outcomes_of, plain_pool, practice_job, settings_of
+from experiments.engine.practice_runs import outcomes_of, plain_pool, practice_job, reporting, settings_of
 from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from experiments.studies.settings import FEWER, LEARNERS, QUESTION
@@ -55,12 +54,8 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     generator = bundled_generator(config)
     parts = 1 + len(students)
 
-    def report(state: State) -> None:
-        progress(state.iteration / config.iterations / parts)
-
-    _, state = run_practice(
-        config, generator, validation_images(), None, initial=plain_pool(config, generator), progress=report
-    )
+    report, initial = reporting(config, lambda share: progress(share / parts)), plain_pool(config, generator)
+    _, state = run_practice(config, generator, validation_images(), None, initial=initial, progress=report)
     assert isinstance(state.pool, Pool)  # nothing was stored
     pool = state.pool.samples
     found = {}

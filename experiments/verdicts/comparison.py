@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import numpy as np
-
-from experiments.analysis.intervals import difference_interval
+from experiments.analysis.intervals import difference
 from experiments.analysis.table import rows
 from experiments.verdicts.verdict import LEARNERS, MAIN, Verdict, above, in_words, of_all, untested, with_interval
 
@@ -24,11 +22,7 @@ def shifted_images(profile: str) -> Verdict:
                 [row[kind] for row in every if row["images"] == size]
                 for every, size in ((dp, largest), (real, all_real))
             )
-            found[f"{learner}-{kind}"] = {
-                "gain": float(np.mean(ours) - np.mean(theirs)),
-                "interval": difference_interval(ours, theirs),
-                "seeds": min(len(ours), len(theirs)),
-            }
+            found[f"{learner}-{kind}"] = difference(ours, theirs)
     if not found:
         return untested("C5", "no DP and real-data runs with shift sets")
     main = found.get(f"{MAIN}-outline") or next(iter(found.values()))

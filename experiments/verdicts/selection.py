@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.analysis.intervals import Interval, difference_interval, drawn_interval
+from experiments.analysis.intervals import Interval, difference, difference_interval, drawn_interval
 from experiments.analysis.table import Rows, curve, rows
 from experiments.engine.results import load
 from experiments.verdicts.verdict import (
@@ -106,12 +106,7 @@ def pruning_tuned(profile: str) -> dict[str, dict[str, Any]]:
         dp = curve(rows(profile, f"scaling-tuned-{learner}"), "DP")
         for size, theirs in curve(rows(profile, f"comparison-{learner}", setting="tuned"), "prune").items():
             if size in dp:
-                found[learner] = {
-                    "images": size,
-                    "gain": float(np.mean(dp[size]) - np.mean(theirs)),
-                    "interval": difference_interval(dp[size], theirs),
-                    "seeds": min(len(dp[size]), len(theirs)),
-                }
+                found[learner] = {"images": size} | difference(dp[size], theirs)
     return several_seeds(found)
 
 

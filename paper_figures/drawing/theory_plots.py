@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.engine.results import load
-from paper_figures.drawing.exhibit import Entry, Exhibit
+from paper_figures.drawing.exhibit import Entry, Exhibit, Rows
 from paper_figures.drawing.shared import missing
 from paper_figures.drawing.style import style
 
-Rows = list[dict[str, Any]]
 # Okabe and Ito, told apart by readers with any colour vision; markers repeat the distinction in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")

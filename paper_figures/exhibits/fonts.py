@@ -5,7 +5,7 @@ from statistics import mean
 from matplotlib import pyplot as plt
 
 from experiments.analysis import foreign
-from experiments.analysis.intervals import difference_interval
+from experiments.analysis.intervals import difference
 from experiments.engine.results import load
 from experiments.verdicts.foreign import foreign_generator
 from experiments.verdicts.verdict import LEARNERS, times, with_interval
@@ -133,6 +133,5 @@ def _answer(profile: str) -> str:
         static = foreign.curves(profile, "tuned", learner) or foreign.curves(profile, "equal", learner)
         if glyphs and "static" in static:
             ours, theirs = (curve[max(curve)] for curve in (static["static"], glyphs))
-            gain = {"gain": mean(ours) - mean(theirs), "interval": difference_interval(ours, theirs)}
-            said.append(f"{learner}, largest static set minus the glyphs: {with_interval(gain)}")
+            said.append(f"{learner}, largest static set minus the glyphs: {with_interval(difference(ours, theirs))}")
     return "; ".join(said).replace("convnet", "ConvNet").replace("vit", "ViT") + "." if said else ""

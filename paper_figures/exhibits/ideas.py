@@ -5,7 +5,7 @@ from experiments.analysis.table import curve
 from experiments.analysis.table import rows as read
 from experiments.engine.results import load
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, missing, spread
+from paper_figures.drawing.shared import LEARNERS, grouped, missing, spread
 
 ENTRY = Entry("ideas", "Question: can practice be made to win, each method at its own best?", QUESTIONS, 0, ("ideas",))
 SETS = {"fonts": "printed digits", "fashion": "Fashion-MNIST"}
@@ -29,9 +29,6 @@ def make(profile: str) -> Exhibit:
                 rows.append({"data": title, "run": run} | accuracies)
     if not rows:
         raise missing("ideas", profile)
-    groups: dict[tuple[str, str], Rows] = {}
-    for row in rows:
-        groups.setdefault((row["data"], row["run"]), []).append(row)
     table = [
         {
             "data": data,
@@ -40,7 +37,7 @@ def make(profile: str) -> Exhibit:
             "test %": spread([row["test"] for row in each]),
             "seeds": len(each),
         }
-        for (data, run), each in groups.items()
+        for (data, run), each in grouped(rows, "data", "run").items()
     ]
     return Exhibit(
         ENTRY,

@@ -155,10 +155,6 @@ def _named(name: str) -> str:
     return f"{in_words(learner)}, {setting} settings" if setting == "equal" else f"{in_words(learner)}, {setting}"
 
 
-def _ordered(found: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(found.items())
-
-
 def _waiting(claim: dict[str, Any]) -> list[Part]:
     """Return the part that is open while no method is tuned."""
     return [] if "tuned-convnet" in claim["comparisons"] else [Part("each method tuned", "no runs yet", HOLDS[None])]
@@ -166,7 +162,7 @@ def _waiting(claim: dict[str, Any]) -> list[Part]:
 
 def _data_efficiency(claim: dict[str, Any]) -> list[Part]:
     rows = []
-    for name, each in _ordered(claim["comparisons"]):
+    for name, each in sorted(claim["comparisons"].items()):
         near = each["near"]
         said = "never reached" if near["ratio"] is None else f"{near['ratio']:.1f} times"
         note = f"within {NEAR:g} points of static's best: {said} ({between(near['interval'])})"
@@ -183,7 +179,7 @@ def _beats_static(claim: dict[str, Any]) -> list[Part]:
             _named(name), each["gain"], each["interval"], above(_interval(each["interval"]), 0), paper,
             f"{each['dp_size']:,} images against {each['static_size']:,}",
         )
-        for name, each in _ordered(claim["comparisons"])
+        for name, each in sorted(claim["comparisons"].items())
     ]  # fmt: skip
     return rows + _waiting(claim)
 
@@ -270,7 +266,7 @@ def _timing_alone(claim: dict[str, Any]) -> list[Part]:
 
 def _hardness(claim: dict[str, Any]) -> list[Part]:
     rows = []
-    for name, each in _ordered(claim["comparisons"]):
+    for name, each in sorted(claim["comparisons"].items()):
         if each["minus_plain"]:
             low, high = each["minus_plain"]
             gain, interval = each["plain_error"] - each["error"], (-high, -low)
