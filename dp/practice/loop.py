@@ -28,7 +28,7 @@ from dp.practice.gradients import gradient_of, my_parts
 from dp.practice.interfaces import ImageGenerator
 from dp.practice.schedule import may_add, overdue, validates
 from dp.practice.signals import Signal, signal_of
-from dp.practice.state import State, start
+from dp.practice.state import State, iterations_done, last_measured, start
 from dp.practice.store import InMemory, Store
 from dp.practice.train_step import drawn_ahead, train_iteration
 from dp.samples import Samples
@@ -187,10 +187,8 @@ def run_practice(
 
 def show(bar: tqdm, config: PracticeConfig, state: State) -> None:
     """Move a bar to where a run is; its branches come after it, in order of size."""
-    done = 0 if state.branch is None else 1 + sorted(config.branch_sizes).index(state.branch)
-    bar.update(done * config.iterations + state.iteration - bar.n)
-    shown = {name: value for name, value in state.log[-1].items() if name not in ("iteration", "pool_size")}
-    bar.set_postfix(images=len(state.pool), **shown)
+    bar.update(iterations_done(config, state) - bar.n)
+    bar.set_postfix(images=len(state.pool), **last_measured(state))
 
 
 def validate(config: PracticeConfig, state: State, signal: Signal) -> float:

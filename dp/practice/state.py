@@ -55,3 +55,14 @@ def start(
     ema = ModelEmaV3(learner, decay=config.ema_decay, use_warmup=True)
     patience = Patience(config.patience, config.incremental, signal=config.signal)
     return State(learner, ema, optimizer, pool, patience, num_classes, compute)
+
+
+def iterations_done(config: PracticeConfig, state: State) -> int:
+    """Return the iterations done of a run and of its branches, which come one after the other, the smallest first."""
+    before = 0 if state.branch is None else 1 + sorted(config.branch_sizes).index(state.branch)
+    return before * config.iterations + state.iteration
+
+
+def last_measured(state: State) -> dict[str, Any]:
+    """Return what the last validation found, by name; nothing before the first."""
+    return {name: value for name, value in (state.log or [{}])[-1].items() if name not in ("iteration", "pool_size")}

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from dp.config import PracticeConfig
-from dp.practice.state import State
+from dp.practice.state import State, iterations_done, last_measured
 from dp.utils.files import atomic
 from dp.utils.progress import bar_of
 
@@ -54,7 +54,7 @@ class Progress:
             self._to_come["guided"] = (self.config.rounds - len(state.additions)) * self.config.n_per_round
         else:
             self._to_come["guided"] = 0
-        before = self._iterations(state) - self._bar.n
+        before = iterations_done(self.config, state) - self._bar.n
         self._bar.initial += before
         self._bar.n += before
         self._bar.refresh()
@@ -62,14 +62,12 @@ class Progress:
 
     def iteration(self, state: State) -> None:
         """Take note of an iteration, or of an addition that is done."""
-        new = round(self._iterations(state) - self._bar.n)
+        new = round(iterations_done(self.config, state) - self._bar.n)
         if new:
             self._count("iterations", new)
             self._bar.update(new)
         self._round = None
-        said = {
-            name: value for name, value in (state.log or [{}])[-1].items() if name not in ("iteration", "pool_size")
-        }
+        said = last_measured(state)
         self._bar.set_postfix(images=len(state.pool), **said, left=self._in_words(), refresh=False)
         self._write(finished=self._bar.n == self._total)
 
@@ -110,11 +108,6 @@ class Progress:
             return None
         seconds = sum(to_come[kind] * self._seconds[kind] / self._done[kind] for kind in timed)
         return max(0.0, seconds), any(to_come[kind] > 0 for kind in to_come.keys() - set(timed))
-
-    def _iterations(self, state: State) -> int:
-        """Return the iterations done of the run and of its branches, which come one after the other."""
-        before = 0 if state.branch is None else 1 + sorted(self.config.branch_sizes).index(state.branch)
-        return before * self.config.iterations + state.iteration
 
     def _count(self, kind: str, new: int) -> None:
         now = time.monotonic()

@@ -27,6 +27,11 @@ def values(rows: Rows, column: str) -> list[Any]:
     return list(dict.fromkeys(row[column] for row in rows))
 
 
+def listed(numbers: list[float]) -> str:
+    """Return numbers in words: "0.1, 0.5"."""
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
 def curve(axis: Axes, rows: Rows, x: str, y: str, index: int, label: str, scale: float = 1.0) -> None:
     """Draw the rows of series exact as a line and those of series simulation as points, 2 standard errors long."""
     exact, drawn = pick(rows, series="exact"), pick(rows, series="simulation")

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from paper_figures.drawing.exhibit import THEORY, Entry, Exhibit
-from paper_figures.drawing.theory_plots import COLOURS, MARKERS, exhibit, pick, theory_rows, values
+from paper_figures.drawing.theory_plots import COLOURS, MARKERS, exhibit, listed, pick, theory_rows, values
 
 ENTRY = Entry("theory_errata", "Errata: the theorem as printed, by version, against simulation", THEORY, 4, ("theory",))
 
@@ -70,11 +70,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
         axis.set_ylabel("test error by the formula")
     axes.flat[len(forms) - 1].legend(fontsize=7, title="alignment", title_fontsize=7, loc="upper left")
     figure.suptitle(
-        f"{len(pick(rows, series=forms[0]))} settings: d = {rows[0]['d']}; n {_listed(rows, 'n_pool')}; "
-        f"ridge {_listed(rows, 'ridge')}; hardest {_listed(rows, 'kept_fraction')} kept",
+        f"{len(pick(rows, series=forms[0]))} settings: d = {rows[0]['d']}; n {listed(values(rows, 'n_pool'))}; "
+        f"ridge {listed(values(rows, 'ridge'))}; hardest {listed(values(rows, 'kept_fraction'))} kept",
     )
     return figure
-
-
-def _listed(rows: list[dict[str, Any]], column: str) -> str:
-    return ", ".join(f"{value:g}" for value in values(rows, column))
