@@ -20,7 +20,7 @@ from dp.practice.store import Store
 from dp.samples import Samples
 from dp.selection.filters import DiffusionClassifier, Disagreement, Filter, RoundTrip, accepted
 from dp.selection.latent_diffusion import LatentDiffusion
-from dp.selection.prune import hardest, judged, prune
+from dp.selection.prune import hardest, judged
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
 from dp.utils.seeding import image_seed
@@ -45,7 +45,7 @@ def image_maker(
     keep: Filter | None = None,
     store: Store | None = None,
 ) -> Callable[[range], Samples]:
-    """Return what makes the images of some slots of a round, classes in turn so that every prefix is balanced.
+    """Return what makes the images of some slots of a round, classes in turn so that the pool is balanced.
 
     An image's seed is named by run, round, slot and attempt: neither the number of slots asked for at once nor that of
     the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
@@ -63,20 +63,28 @@ def image_maker(
     current = on_full_images(config, state.learner) if state else None
     guidance = config.guidance if state else replace(config.guidance, omega=0.0)
 
+    # The first classes of a round are those whose turn it is after the images before it.
+    before = config.n_initial + (round_ - 1) * config.n_per_round if round_ else 0
+
     def candidates(slots: list[int], attempts: list[int]) -> Samples:
-        labels = torch.tensor(slots) % classes
+        labels = (before + torch.tensor(slots)) % classes
         seeds = [image_seed(config.seed, round_, *at) for at in zip(slots, attempts, strict=True)]
         return generator.generate(labels, seeds, averaged, guidance, current, round_)
 
     def plain(slots: list[int]) -> Samples:
         return candidates(slots, [0] * len(slots))
 
+    count = round(config.n_per_round * config.over_sampling)
+
+    def hardest_of(scores: Tensor) -> Tensor:
+        return hardest(scores, torch.arange(count) % classes, config.n_per_round, classes)
+
     # The whole round is pruned once, whatever part of it is asked for.
     @cache
     def pruned() -> Samples:
         assert averaged is not None
-        count = round(config.n_per_round * config.over_sampling)
-        return prune(plain(list(range(count))), averaged, config.n_per_round, classes)
+        every = judged(plain(list(range(count))), averaged)
+        return every[hardest_of(every.entropy)]
 
     def score(numbers: range) -> Tensor:
         assert averaged is not None
@@ -84,10 +92,9 @@ def image_maker(
 
     chosen: list[int] = []
     if store and averaged and config.over_sampling > 1:
-        count = round(config.n_per_round * config.over_sampling)
         scores = store.scores(round_, count, score)
         if scores is not None:
-            chosen = hardest(scores, torch.arange(count) % classes, config.n_per_round, classes).tolist()
+            chosen = hardest_of(scores).tolist()
 
     def make(slots: range) -> Samples:
         if averaged is None or current is None:

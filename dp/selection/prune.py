@@ -22,7 +22,7 @@ def hardest(scores: Tensor, labels: Tensor, keep: int, num_classes: int) -> Tens
 
     Args:
         scores: float [n], larger = harder.
-        labels: int64 [n].
+        labels: int64 [n], 0 .. K - 1: classes, or turns of classes.
         keep: how many; all candidates there are if fewer.
         num_classes: K: keep `keep` / K of each class (of the first keep % K classes one more), or all of a class if it
             has fewer. Balance is what Deliberate Practice and static training have: without it the most confusable
@@ -42,15 +42,3 @@ def judged(samples: Samples, learner: nn.Module) -> Samples:
     logits = logits_in_tiles(learner, samples.images)
     correct = (logits.argmax(1) == samples.labels).to(torch.int8)
     return replace(samples, entropy=entropy(logits), correct=correct)
-
-
-def prune(candidates: Samples, learner: nn.Module, keep: int, num_classes: int) -> Samples:
-    """Return the `keep` hardest candidates by entropy, in their order, with the learner's judgement.
-
-    Args:
-        candidates: M = keep * over-sampling ratio samples; with label = number % K each class has its share of them.
-        learner: judges the candidates; in eval mode.
-        keep, num_classes: see `hardest`.
-    """
-    every = judged(candidates, learner)
-    return every[hardest(every.entropy, every.labels, keep, num_classes)]

@@ -29,7 +29,7 @@ from dp.practice.loop import run_practice
 from dp.pretrained.load import bundled_generator
 from dp.pretrained.oracle import BUNDLED_ORACLE, bundled_oracle, features
 from dp.samples import Samples
-from dp.selection.prune import prune
+from dp.selection.prune import hardest, judged
 from dp.utils.seeding import seed_for, stream
 from experiments.engine.practice_runs import Observed, plain_pool, practice_job, settings_of
 from experiments.engine.results import Job
@@ -115,7 +115,8 @@ def _named(per_class: int, stream: int) -> tuple[Tensor, list[int]]:
 def _pruned(generator: Generator, learner: nn.Module, guidance: GuidanceConfig, keep: int) -> Samples:
     """Return the hardest quarter of plain images."""
     plain = replace(guidance, omega=0.0)
-    return prune(generator.generate(*_named(4 * keep // 10, DIVERSE), learner, plain), learner, keep, 10)
+    every = judged(generator.generate(*_named(4 * keep // 10, DIVERSE), learner, plain), learner)
+    return every[hardest(every.entropy, every.labels, keep, 10)]
 
 
 def pools(pool: Samples, additions: int) -> dict[str, Samples]:

@@ -55,6 +55,15 @@ def test_the_pool_grows_to_its_final_size_and_says_why(generator, real):
     assert all(begin <= a["iteration"] < end for a in state.additions)
 
 
+@pytest.mark.parametrize("over_sampling", [1.0, 2.0])
+def test_classes_take_turns_over_the_rounds_too(generator, real, over_sampling):
+    """Neither the first images nor an addition are a multiple of the ten classes."""
+    config = replace(plain(CONFIG), n_initial=13, n_per_round=4, rounds=3, over_sampling=over_sampling)
+    _, state = run_practice(config, generator, real, lambda: real)
+    counts = [state.pool.labels[:size].bincount(minlength=10) for size in (13, 17, 21, 25)]
+    assert [(count.min().item(), count.max().item()) for count in counts] == [(1, 2), (1, 2), (2, 3), (2, 3)]
+
+
 def test_static_training_makes_no_additions_and_asks_for_test_once(generator, real):
     asked = []
     outcomes, state = run_practice(replace(CONFIG, rounds=0), generator, real, lambda: asked.append(1) or real)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dp.samples import Samples
-from dp.selection.prune import SCORES, hardest, prune
+from dp.selection.prune import SCORES, hardest, judged
 from dp.selection.tiling import logits_in_tiles
 
 
@@ -72,15 +72,14 @@ def test_pruning_is_sorting(score):
 
 def test_classes_are_balanced_and_the_first_get_the_rest():
     every = candidates(100, 10)
-    kept = prune(every, learner_for(every), 23, 10)
-    assert kept.labels.bincount().tolist() == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
-    assert kept.seeds.tolist() == brute_force(every, "entropy", 23, 10)
-    assert torch.equal(kept.images, every.images[kept.seeds])
+    kept = hardest(judged(every, learner_for(every)).entropy, every.labels, 23, 10)
+    assert every.labels[kept].bincount().tolist() == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
+    assert kept.tolist() == brute_force(every, "entropy", 23, 10)
 
 
 def test_the_record_is_filled_in():
     every = candidates(40, 4)
-    kept = prune(every, learner_for(every), 10, 4)
+    kept = judged(every, learner_for(every))
     p = ((kept.images[:, 0, 16, 11:15].float() / 127.5 - 1) * 3).softmax(1)
     # The learner may compute in bfloat16.
     torch.testing.assert_close(kept.entropy, -(p * p.log()).sum(1), atol=2e-2, rtol=0)
@@ -90,7 +89,7 @@ def test_the_record_is_filled_in():
 
 def test_as_many_as_there_are_keep_everything():
     every = candidates(12, 4)
-    assert prune(every, learner_for(every), 12, 4).seeds.tolist() == list(range(12))
+    assert hardest(judged(every, learner_for(every)).entropy, every.labels, 12, 4).tolist() == list(range(12))
 
 
 @settings(max_examples=60, deadline=None)
