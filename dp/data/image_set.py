@@ -2,12 +2,14 @@
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from dp.data.image_tree import ImageData, ImageTree, batches, cut, few, in_rgb, list_images, open_image, subfolders
@@ -50,8 +52,8 @@ def image_folder(
         folder: holds the subfolders; hidden ones are left out, and what is no image is passed over. Or a folder that
             `save_to_disk` of a Hugging Face data set wrote, see `image_dataset`.
         classes: names of the subfolders in order of the labels; None: all there are, sorted.
-        image_shape: (channels, height, width); the shorter side is resized, then the centre is taken. None: as the
-            first image is.
+        image_shape: (channels, height, width); an image is resized just so much that it covers height and width,
+            then the centre is taken. None: as the first image is.
 
     Raises:
         UserError: the subfolders are not the classes, a class has no images, or a file is no whole image.
@@ -75,7 +77,7 @@ def image_folder(
         first = open_image(folder / classes[0] / os.fsdecode(files[0])) if len(files) else None
         image_shape = (3, first.height, first.width) if first else (3, 1, 1)  # without images the tree says so
     channels, *sides = _checked(image_shape)
-    tree = ImageTree(folder, dict(enumerate(classes)), (sides[0], sides[1]), max(sides), 1 if channels == 1 else 3)
+    tree = ImageTree(folder, dict(enumerate(classes)), (sides[0], sides[1]), None, 1 if channels == 1 else 3)
     images, labels = zip(*batches(tree), strict=True)
     return ImageSet(torch.cat(images), torch.cat(labels))
 
@@ -95,7 +97,7 @@ def image_dataset(
         name: of the data set, for errors.
 
     Raises:
-        UserError: it has no such columns, or other classes.
+        UserError: it has no such columns, other classes, or rows without a picture or a class.
 
     Example:
         >>> from datasets import ClassLabel, Dataset, Features, Image as Picture
@@ -106,21 +108,55 @@ def image_dataset(
         >>> image_dataset(Dataset.from_dict(pictures, features), ["dog", "cat"], image_shape=(3, 32, 32)).labels
         tensor([1, 0])
     """
-    image, label = (_column(dataset, kind, name) for kind in ("Image", "ClassLabel"))
+    wanted = _check_dataset(dataset, classes, name)
+    if image_shape is None:
+        first = next(_pictures(dataset, name))
+        image_shape = (3, first.height, first.width)
+    channels, *sides = _checked(image_shape)
+    pixels = cut((sides[0], sides[1]), None, channels)
+    label = _column(dataset, "ClassLabel", name)
+    places = torch.tensor([wanted.index(each) for each in dataset.features[label].names])
+    images = torch.stack([pixels(each) for each in _pictures(dataset, name)])
+    return ImageSet(images, places[torch.tensor(dataset[label][:])])
+
+
+def _check_dataset(dataset: Any, classes: Sequence[str] | None, name: str) -> list[str]:
+    """Return the classes, by default those of a data set; opens no image."""
+    if isinstance(dataset, dict):
+        raise UserError(f"{name}: got the splits {few(list(dataset), 5)}, expected one of them, as dataset[SPLIT]")
+    _column(dataset, "Image", name)
+    label = _column(dataset, "ClassLabel", name)
     found = dataset.features[label].names
-    wanted = found if classes is None else list(classes)
+    wanted = _each_once(found if classes is None else classes)
     if set(found) != set(wanted):
         raise UserError(f"{name}: got the classes {few(found, 5)}, expected {few(wanted, 5)}")
     if not len(dataset):
         raise UserError(f"{name}: got no images, expected 1 or more")
-    if image_shape is None:
-        first = dataset[0][image]
-        image_shape = (3, first.height, first.width)
-    channels, *sides = _checked(image_shape)
-    pixels = cut((sides[0], sides[1]), max(sides), channels)
-    places = torch.tensor([wanted.index(each) for each in found])
-    images = torch.stack([pixels(in_rgb(each)) for each in dataset[image]])
-    return ImageSet(images, places[torch.tensor(dataset[label][:])])
+    without = sum(each is None or each < 0 for each in dataset[label][:])
+    if without:
+        raise UserError(
+            f"{name}: got {without:,} of {len(dataset):,} rows without a class (None or -1 in {label}), expected one "
+            "in each; leave them out, with dataset.filter"
+        )
+    return wanted
+
+
+def _pictures(dataset: Any, name: str) -> Iterator[Image.Image]:
+    """Give the pictures of a data set in RGB."""
+    for row, picture in enumerate(dataset[_column(dataset, "Image", name)]):
+        if picture is None:
+            raise UserError(f"{name}: got no picture in row {row}, expected one in each; leave out rows without")
+        try:
+            yield in_rgb(picture)
+        except ValueError as error:
+            raise UserError(f"{name}: row {row}: {in_a_line(error)}; expected 8 or 16 bits, convert it") from None
+
+
+def _each_once(classes: Sequence[str]) -> list[str]:
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
+        raise UserError(f"classes: got {few(twice, 5)} more than once, expected each once")
+    return list(classes)
 
 
 def _column(dataset: Any, kind: str, name: str) -> str:
@@ -163,20 +199,16 @@ def saved(folder: Path) -> Any:
 def check_class_folders(folder: Path, classes: Sequence[str] | None) -> list[str]:
     """Return the classes, by default those that a folder has subfolders of, sorted.
 
-    The classes of a saved data set are looked at when it is read.
-
     Raises:
-        UserError: the subfolders are not the classes, or fewer than two.
+        UserError: the subfolders, or the classes of a saved data set, are not the classes, or there is only one.
     """
     if classes is not None and is_saved(folder):
-        return list(classes)
+        return _check_dataset(saved(folder), classes, str(folder))
     found = subfolders(folder) if folder.is_dir() else []
-    wanted = found if classes is None else list(classes)
+    wanted = found if classes is None else _each_once(classes)
     if set(found) != set(wanted) or len(found) < 2:
-        raise UserError(
-            f"{folder}: got the subfolders {few(found, 5) or 'none'}, expected one per class: "
-            f"{few(wanted, 5) or 'two or more'}"
-        )
+        expected = few(wanted, 5) if set(found) != set(wanted) else "two or more"
+        raise UserError(f"{folder}: got the subfolders {few(found, 5) or 'none'}, expected one per class: {expected}")
     return wanted
 
 

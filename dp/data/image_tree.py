@@ -171,16 +171,49 @@ def open_image(path: Path) -> Image.Image:
 
 
 def in_rgb(image: Image.Image) -> Image.Image:
-    """Return an image in RGB, of 16 bits the upper 8."""
-    if image.mode.startswith("I;16"):
+    """Return an image in RGB, of 16 bits the upper 8.
+
+    Raises:
+        ValueError: it is grey of 32 bits.
+    """
+    _check_bits(image)
+    if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")
 
 
-def cut(sides: tuple[int, int], resize: int, channels: int) -> v2.Compose:
-    """Return what makes an image in RGB uint8 [channels, *sides]: the shorter side is resized, the centre taken."""
+def _check_bits(image: Image.Image) -> None:
+    """Raise ValueError for grey of 32 bits, of which nobody knows black and white.
+
+    Mode "I" is that of a .pgm of 16 bits too, which Pillow scales to 0 .. 65535.
+    """
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+        raise ValueError("a grey image of 32 bits, of which black and white are not known")
+
+
+def cut(sides: tuple[int, int], resize: int | None, channels: int) -> v2.Compose:
+    """Return what makes an image in RGB uint8 [channels, *sides].
+
+    The shorter side is resized to `resize` (None: the image, just so much that it covers `sides`), the centre taken.
+    """
     grey = [v2.Grayscale()] if channels == 1 else []
-    return v2.Compose([*grey, v2.Resize(resize, InterpolationMode.BICUBIC), v2.CenterCrop(sides), v2.PILToTensor()])
+    resized = _Cover(*sides) if resize is None else v2.Resize(resize, InterpolationMode.BICUBIC)
+    return v2.Compose([*grey, resized, v2.CenterCrop(sides), v2.PILToTensor()])
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """Resize an image, its proportions kept, to the smallest that covers height x width."""
+
+    height: int
+    width: int
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        if self.height * image.width >= self.width * image.height:
+            sides = [self.height, self.height * image.width // image.height]
+        else:
+            sides = [self.width * image.height // image.width, self.width]
+        return v2.functional.resize(image, sides, InterpolationMode.BICUBIC)
 
 
 def opened(path: Path) -> Image.Image:
@@ -188,15 +221,14 @@ def opened(path: Path) -> Image.Image:
 
     Raises:
         OSError, ValueError: it is none of `FORMATS`, no regular file, of more than `LARGEST` pixels, or grey of 32
-            bits, of which nobody knows black and white. Other kinds come from a damaged file.
+            bits. Other kinds come from a damaged file.
     """
     if stat.S_ISFIFO(path.stat().st_mode) or path.is_char_device():
         raise ValueError("not a regular file")  # it would be waited for
     image = Image.open(path, formats=FORMATS)
     if image.width * image.height > LARGEST:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {LARGEST:,}")
-    if image.mode in ("I", "F"):
-        raise ValueError("a grey image of 32 bits, of which black and white are not known")
+    _check_bits(image)
     return image
 
 
@@ -227,7 +259,7 @@ class ImageTree(Dataset[tuple[Tensor, int]]):
         root: Path,
         folders: Mapping[int, str],
         size: int | tuple[int, int] = 224,
-        resize: int = 256,
+        resize: int | None = 256,
         channels: Literal[1, 3] = 3,
     ):
         """List the files, and say on stderr how many were passed over.
@@ -236,14 +268,15 @@ class ImageTree(Dataset[tuple[Tensor, int]]):
             root: holds the folders.
             folders: label -> name of the folder.
             size: pixels of a side, or (height, width).
-            resize: pixels of the shorter side before the centre is taken, size or more.
+            resize: pixels of the shorter side before the centre is taken, size or more; None: just so many that the
+                image covers the size.
             channels: 3 for colour, 1 for grey.
 
         Raises:
             UserError: sizes out of range, or a class without images.
         """
         sides = (size, size) if isinstance(size, int) else size
-        if not 1 <= min(sides) <= max(sides) <= resize:
+        if not 1 <= min(sides) <= max(sides) <= (max(sides) if resize is None else resize):
             raise UserError(f"size, resize: got {size} and {resize}, expected 1 <= size <= resize")
         self.root = root
         self.folders = dict(folders)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features
+from datasets import Image as Picture
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -132,6 +134,12 @@ def test_test_images_of_other_classes(capsys, tiny_pipe, tmp_path):
     own = f"--pipeline {tmp_path}/pipeline --validation {tmp_path} --test {tmp_path}/test --classes cat dog"
     found = refused(capsys, ["run", str(tmp_path / "run"), *own.split()])
     assert f"{tmp_path}/test: got the subfolders cat, expected one per class: cat, dog" in found
+    features = Features(image=Picture(), label=ClassLabel(names=["cat", "bird"]))
+    saved = Dataset.from_dict({"image": [Image.new("RGB", (8, 8))], "label": [0]}, features)
+    shutil.rmtree(tmp_path / "test")
+    saved.save_to_disk(str(tmp_path / "test"))
+    found = refused(capsys, ["run", str(tmp_path / "run"), *own.split()])
+    assert f"{tmp_path}/test: got the classes cat, bird, expected cat, dog" in found
     assert not (tmp_path / "run").exists()
 
 

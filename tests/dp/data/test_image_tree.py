@@ -157,6 +157,8 @@ def test_grey_of_16_bits_keeps_its_shades_and_of_32_bits_is_refused(tmp_path):
     for name in ("a.png", "a.tif"):
         Image.fromarray(shades).save(tmp_path / name)
         assert np.asarray(open_image(tmp_path / name))[0, :, 0].tolist() == list(range(256))
+    (tmp_path / "a.pgm").write_bytes(b"P5 256 1 65535\n" + shades.astype(">u2").tobytes())
+    assert np.asarray(open_image(tmp_path / "a.pgm"))[0, :, 0].tolist() == list(range(256))
     Image.fromarray(shades.astype(np.float32)).save(tmp_path / "f.tif")
     with pytest.raises(UserError, match="a grey image of 32 bits"):
         open_image(tmp_path / "f.tif")

@@ -12,7 +12,13 @@ import pytest
 import timm
 import torch
 from torch import nn
-from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+from transformers import (
+    DeiTImageProcessor,
+    EfficientNetImageProcessor,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+)
 
 import dp
 from dp.guidance.decoders import decoder_of
@@ -295,6 +301,42 @@ def test_a_timm_model_gets_its_own_normalisation_and_a_transformers_one_is_asked
         with_own_preprocessing(vit)
     own = dp.Preprocess.of(ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[0.5] * 3))
     assert own.size == 32 and own.mean.flatten().tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        ViTImageProcessor(do_normalize=False, size={"height": 32, "width": 32}),
+        ViTImageProcessor(do_resize=False, image_std=[0.2, 0.3, 0.4]),
+        DeiTImageProcessor(size={"height": 32, "width": 32}, crop_size={"height": 21, "width": 21}),
+        DeiTImageProcessor(do_resize=False, crop_size={"height": 41, "width": 41}),
+    ],
+)
+def test_images_come_out_as_of_a_processor_of_transformers(processor):
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = processor(list(images), return_tensors="pt")["pixel_values"]
+    assert torch.allclose(dp.Preprocess.of(processor)(images / 127.5 - 1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("processor", "found"),
+    [
+        (ViTImageProcessor(do_rescale=False), "ViTImageProcessor has do_rescale False"),
+        (ViTImageProcessor(rescale_factor=1 / 127.5), "rescale_factor 0.00784"),
+        (ViTImageProcessor(size={"height": 32, "width": 64}), "size {'height': 32, 'width': 64}"),
+        (DeiTImageProcessor(crop_size={"height": 32, "width": 64}), "crop_size {'height': 32, 'width': 64}"),
+        (EfficientNetImageProcessor(), "include_top True"),
+    ],
+)
+def test_what_a_processor_does_otherwise_is_refused(processor, found):
+    with pytest.raises(dp.UserError, match=f"{found}.*, which is not done here; give size, mean and std"):
+        dp.Preprocess.of(processor)
+
+
+def test_channels_are_those_of_the_first_convolution_not_of_a_position():
+    for channels in (1, 3):
+        model = timm.create_model("pit_ti_224", in_chans=channels)
+        assert dp.Preprocess.of(model).mean.shape == (channels, 1, 1)
 
 
 def test_a_robust_objective_is_the_mean_over_shifts_and_noise(classifier):
