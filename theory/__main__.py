@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from theory.checks import ArgumentError
+from theory.checks import ArgumentError, integer
 from theory.error import general_error, isotropic_error
 from theory.losses.loss import LOSSES
 from theory.mixtures import Population, dense_mixture, mixture_error
@@ -62,6 +62,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for a bad argument, 130 for Ctrl-C."""
+    if sys.stdout is None:  # closed by the caller, who wants nothing of what is printed
+        sys.stdout = open(os.devnull, "w")
     options = _parser().parse_args(arguments)
     try:
         _complete(options)
@@ -207,7 +209,8 @@ def _mixed(options: argparse.Namespace, setting: dict[str, Any]) -> tuple[list[P
     """Real rows beside those of a setting, and the other keywords of a mixture."""
     of_rows = ("n", "covariance", "pruner", "generator", "label_noise")
     synthetic = Population(_rule(options), **{name: setting[name] for name in of_rows})
-    real = replace(synthetic, rule=KeepAll(), n=options.real, generator=setting["truth"], label_noise=0.0)
+    rows = integer("real", options.real, 1)
+    real = replace(synthetic, rule=KeepAll(), n=rows, generator=setting["truth"], label_noise=0.0)
     return [real, synthetic], {name: value for name, value in setting.items() if name not in of_rows}
 
 

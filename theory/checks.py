@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+LEAST, MOST = 1e-75, 1e75  # of counts; of ridges the most: float64 holds the squares of what they give
 
 
 class ArgumentError(ValueError):

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import Array, broadcast, cosine, probability, real
+from theory.checks import LEAST, MOST, Array, broadcast, cosine, probability, real
 from theory.directions import Metric, eigensystem, plane_of, truth_coordinates, turned, whitened
 from theory.losses.expectations import KeptRows
 from theory.losses.fixed_point import Solution, solve
@@ -227,17 +227,17 @@ def general_error(
 
 def size(name: str, value: ArrayLike) -> Array:
     """Return a dimension or a pool size: positive and finite."""
-    return real(name, value, 0, 1e300, open_low=True, advice="It is a count of rows or columns.")
+    return real(name, value, LEAST, MOST, advice="It is a count of rows or columns.")
 
 
 def pool_size(value: ArrayLike) -> Array:
     """Return a pool size: positive, perhaps infinite."""
-    return real("n", value, 0, np.inf, open_low=True, advice="It is a count of rows; infinite is the population limit.")
+    return real("n", value, LEAST, np.inf, advice="It is a count of rows; infinite is the population limit.")
 
 
 def penalty(value: ArrayLike) -> Array:
     """Return a ridge penalty: finite, at least 0."""
-    return real("ridge", value, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
+    return real("ridge", value, 0, MOST, advice="Use 0 for the minimum-norm fit.")
 
 
 def exact_error(

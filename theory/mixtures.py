@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, integer, number
+from theory.checks import LEAST, MOST, ArgumentError, Array, integer, number
 from theory.directions import Metric, eigensystem, plane_of, whitened
 from theory.error import ExactError, exact_error
 from theory.losses.expectations import KeptRows
@@ -60,7 +60,7 @@ class Population:
 
     def __post_init__(self) -> None:
         single_rule(self.rule)
-        number("n", self.n, 1e-300, 1e300, advice="It is a count of rows.")
+        number("n", self.n, LEAST, MOST, advice="It is a count of rows.")
         one_noise(self.label_noise)
 
 
@@ -102,7 +102,7 @@ def mixture_error(
         >>> errors[1] < mixed < errors[0]
         True
     """
-    ridge = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
+    ridge = number("ridge", ridge, 0, MOST, advice="Use 0 for the minimum-norm fit.")
     parts = _parts(populations)
     n = float(sum(each.n for each in populations))
     diagonal = all(part.basis is None for part in parts)
@@ -161,7 +161,7 @@ def dense_mixture(
         >>> dense_mixture([one, one], ridge=0.1, replicates=3).kept.tolist()
         [100, 100, 100]
     """
-    ridge = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
+    ridge = number("ridge", ridge, 0, MOST, advice="Use 0 for the minimum-norm fit.")
     replicates, rng, loss = integer("replicates", replicates, 1), generator_of(seed), checked_loss(loss)
     parts = _parts(populations)
     counts = [integer("n", each.n, 1) for each in populations]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, broadcast, cosine, integer, one_cosine, real
+from theory.checks import MOST, ArgumentError, Array, broadcast, cosine, integer, one_cosine, real
 from theory.error import isotropic_error
 from theory.losses.loss import checked_loss
 from theory.progress import progress
@@ -38,6 +38,8 @@ def practice_error(
     loss: str = "squared",
 ) -> Array:
     """Exact test error after every round, each with a fresh pool and only that round's rows.
+
+    Where a round keeps no row, the next one's pruner is at a right angle to the truth.
 
     Args:
         rules: One rule a round.
@@ -79,7 +81,8 @@ def practice_error(
             loss=loss,
         )
         errors.append(exact.test_error)
-        rho = np.clip(exact.generator_overlap / np.sqrt(exact.squared_norm), -1, 1)
+        length = np.sqrt(np.where(exact.squared_norm > 0, exact.squared_norm, 1.0))
+        rho = np.clip(exact.generator_overlap / length, -1, 1)
         truth = np.cos(np.pi * exact.test_error)
     return np.stack(np.broadcast_arrays(*errors))
 
@@ -208,7 +211,7 @@ def _each_round(rules: Sequence[Rule], pools: Sequence[ArrayLike], ridge: float 
         raise ArgumentError(f"rules: found {rules!r}, expected a list, one rule a round.")
     if len(rules) != len(pools) or not rules:
         raise ArgumentError(f"pools: found {len(pools)} for {len(rules)} rules, expected one pool a round.")
-    ridges = real("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit.")
+    ridges = real("ridge", ridge, 0, MOST, advice="Use 0 for the minimum-norm fit.")
     if ridges.shape not in ((), (len(rules),)):
         raise ArgumentError(f"ridge: found shape {ridges.shape}, expected one number or one a round ({len(rules)}).")
     return [float(x) for x in np.broadcast_to(ridges, (len(rules),))]

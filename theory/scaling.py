@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.checks import ArgumentError, Array, broadcast, cosine, integer, number, one_cosine, probability, real
-from theory.error import ExactError, general_error, isotropic_error
+from theory.error import ExactError, general_error, isotropic_error, size
 from theory.losses.loss import checked_loss
 from theory.rules.selection import Rule
 from theory.search import Best, Sweep, search, search_slowly
@@ -56,7 +56,7 @@ def best_isotropic(
 
     Args:
         d: Input dimension; broadcasts with ``n`` and the alignments.
-        n: Rows of the budget.
+        n: Rows of the budget; finite.
         budget: ``"selected"`` or ``"pool"``: what ``n`` counts.
         fractions: Kept fractions searched, in (0, 1], [F], with 1 among them; a single one is evaluated as it is.
         ridges: Ridges searched, at least 0, [K], and then more finely around the best; a single one is used as it is.
@@ -87,7 +87,7 @@ def best_isotropic(
     }
     if pruner_truth_alignment is not None:
         given["pruner_truth_alignment"] = cosine("pruner_truth_alignment", pruner_truth_alignment)
-    n = real("n", n, 0, np.inf, open_low=True)
+    n = size("n", n)
     broadcast(n=n, **given)
     shape = np.broadcast_shapes(n.shape, *(x.shape for x in given.values()))
     n, each = np.broadcast_to(n, shape), {name: np.broadcast_to(x, shape).ravel() for name, x in given.items()}
@@ -133,7 +133,7 @@ def best_general(
         0.05
     """
 
-    n = real("n", n, 0, np.inf, open_low=True)
+    n = size("n", n)
 
     def evaluate(rule: Rule, pool: Array, ridge: Array, where: np.ndarray) -> ExactError:
         return general_error(

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.optimize.elementwise import find_minimum
 
-from theory.checks import ArgumentError, Array, real
+from theory.checks import MOST, ArgumentError, Array, real
 from theory.error import ExactError
 from theory.rules.selection import KeepEasy, KeepHard, Rule
 
@@ -193,7 +193,7 @@ def _polish(
                 penalty = np.where(ridge[where] > 0, np.exp(point[1]), 0.0)
                 return sweep.errors(end, np.exp(point[0])[:, None, None], penalty[:, None, None], where)[:, 0, 0]
 
-            low, high = (np.clip(edge[inside], -690, 690) for edge in brackets[which])
+            low, high = (np.clip(edge[inside], -690, np.log(MOST)) for edge in brackets[which])
             with np.errstate(invalid="ignore"):
                 found = find_minimum(
                     error, (low, x[which][inside], high), args=(inside.astype(np.float64),),
@@ -236,7 +236,7 @@ def fraction_list(fractions: Sequence[float]) -> Array:
 
 def ridge_list(ridges: Sequence[float]) -> Array:
     """Return ridges in increasing order."""
-    return np.unique(_listed("ridges", real("ridges", ridges, 0, 1e300)))
+    return np.unique(_listed("ridges", real("ridges", ridges, 0, MOST)))
 
 
 def _listed(name: str, values: Array) -> Array:

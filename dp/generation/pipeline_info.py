@@ -16,6 +16,9 @@ MAX_BATCH = 50  # more at once is no faster on a CPU, and an addition of 50 woul
 # Numbers in memory for each number of an image, plain, and guided through network and VAE without gradient
 # checkpointing: counted for Stable Diffusion 1.5 at 512 pixels (benchmarks/guided_memory.py), rounded up.
 PLAIN_NUMBERS, GUIDED_NUMBERS = 260, 3000
+# What autoencoders call an image's channels, and their stages: most, Sana's and Qwen-Image's.
+CHANNELS = ("out_channels", "in_channels", "input_channels")
+STAGES = ("block_out_channels", "encoder_block_out_channels", "dim_mult")
 
 
 def own_classes(pipe: Any) -> int:
@@ -51,7 +54,7 @@ def _network(pipe: Any) -> Any:
 
 def _sides(pipe: Any) -> tuple[int, int]:
     """Return height and width of what the network works on."""
-    size = getattr(_network(pipe).config, "sample_size", None)
+    size = getattr(_network(pipe).config, "sample_size", None) or getattr(pipe, "default_sample_size", None)
     if not size:
         raise UserError("pipe: its network's configuration has no sample_size; add it to its config.json")
     return (size, size) if isinstance(size, int) else (size[0], size[1])
@@ -61,13 +64,20 @@ def image_shape_of(pipe: Any, side: int | None = None) -> tuple[int, int, int]:
     """(C, H, W) of the images a pipeline makes by default, or of those resized to `side`."""
     config = _network(pipe).config
     vae = autoencoder_of(pipe)
+    channels = config.in_channels if vae is None else _first_of(vae, CHANNELS)
     if side is not None:
-        return (config.in_channels if vae is None else vae.config.out_channels), side, side
-    if vae is None:
-        return (config.in_channels, *_sides(pipe))
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        return channels, side, side
+    factor = 1 if vae is None else 2 ** (len(_first_of(vae, STAGES)) - 1)
     height, width = (side * factor for side in _sides(pipe))
-    return vae.config.out_channels, height, width
+    return channels, height, width
+
+
+def _first_of(vae: Any, names: Sequence[str]) -> Any:
+    """Return the first of some settings that an autoencoder has."""
+    for name in names:
+        if getattr(vae.config, name, None) is not None:
+            return getattr(vae.config, name)
+    raise UserError(f"pipe: the configuration of its {type(vae).__name__} has no {names[0]}; add it to its config.json")
 
 
 def _batch_that_fits(pipe: Any, guided: bool = False) -> int:

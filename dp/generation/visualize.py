@@ -4,7 +4,6 @@ Pictures are kept as base64 PNG, so that they go into JSON with what is known of
 """
 
 import base64
-import copy
 import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,8 @@ from torch import Tensor, nn
 from dp.generation.generator import Generator
 from dp.guidance.decoders import decoder_of
 from dp.guidance.guidance import GuidanceConfig
+from dp.guidance.path import point_of
+from dp.guidance.schedulers import guided_copy
 from dp.samples import Samples
 from dp.utils.pixels import unit
 
@@ -79,28 +80,43 @@ def denoised_estimates(
 ) -> Rows:
     """x0_hat at every step, decoded, plain and guided from the same noise (figure 8).
 
+    A step whose sample is all noise has no picture: x0_hat would be a division by nothing there.
+
     Returns:
         One row an image and step: omega, t, label and the image.
     """
     own = generator.pipe.scheduler
-    kind = type(own)
     decode = decoder_of(generator.pipe)
-    estimates: list[tuple[int, Tensor]] = []
+    size = getattr(decode, "watched", None)
+    estimates: dict[float, tuple[int, Tensor]] = {}  # a solver that comes twice to a time is right the second time
+    watched = guided_copy(own)
+    kind: Any = type(watched)
+
+    def guided_output(self: Any, *args: Any) -> Tensor:
+        self.latest = kind._guided_output(self, *args)
+        return self.latest
 
     @functools.wraps(kind.step)
-    def step(self: Any, model_output: Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
-        result = kind.step(self, model_output, timestep, *args, **kwargs)
-        estimates.append((int(timestep), result[1] if isinstance(result, tuple) else result.pred_original_sample))
+    def step(self: Any, model_output: Tensor, timestep: Any, sample: Tensor, *args: Any, **kwargs: Any) -> Any:
+        point, t = point_of(self, timestep), float(torch.as_tensor(timestep).flatten()[0])
+        self.latest = model_output
+        result = kind.step(self, model_output, timestep, sample, *args, **kwargs)
+        if not point.all_noise:
+            output = self.latest.detach()[:, : sample.shape[1]]  # the rest is a learnt variance
+            estimates[t] = int(t), point.x0_of(sample.detach(), point.noise_of(sample.detach(), output))
         return result
 
     rows: Rows = []
-    generator.pipe.scheduler = watched = copy.copy(own)
-    watched.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
+    members = {"step": step, "_guided_output": guided_output, "__module__": kind.__module__}
+    watched.__class__ = type(kind.__name__, (kind,), members)
+    generator.pipe.scheduler = watched
     try:
+        if size is not None:
+            size.install()
         for omega in dict.fromkeys((0.0, guidance.omega)):
             estimates.clear()
             generator.generate(labels, seeds, learner, replace(guidance, omega=omega))
-            for t, latents in estimates:
+            for t, latents in estimates.values():
                 with torch.no_grad():
                     seen = generator.finished(unit(decode(latents[: len(labels)])))
                 rows += [
@@ -108,5 +124,7 @@ def denoised_estimates(
                     for label, image in zip(labels.tolist(), seen.cpu(), strict=True)
                 ]
     finally:
+        if size is not None:
+            size.remove()
         generator.pipe.scheduler = own
     return rows

@@ -166,5 +166,10 @@ def filter_of(config: PracticeConfig, generator: ImageGenerator) -> Filter | Non
             f"filter: {config.filter} works with a LatentClassPipeline, not with {type(pipe).__name__}; give "
             "run_practice a filter of your own (keep=...), or take the filter disagreement"
         )
+    if not hasattr(pipe.scheduler, "alphas_cumprod"):
+        raise UserError(
+            f"filter: {config.filter} works with a scheduler that has alphas_cumprod, such as DDIMScheduler, not with "
+            f"{type(pipe.scheduler).__name__}; take another generator, or the filter disagreement"
+        )
     kind = {"diffusion_classifier": DiffusionClassifier, "round_trip": RoundTrip}[config.filter]
     return kind(LatentDiffusion.of(pipe))

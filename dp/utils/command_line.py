@@ -79,6 +79,8 @@ def _first_paragraph(box: str) -> str:
 
 def run_command(main: Callable[[], None]) -> None:
     """Run a command line: a user's mistake ends it with one line and exit code 2, Ctrl-C with 130, SIGTERM with 143."""
+    if sys.stdout is None:  # closed by the caller, who wants nothing of what is printed
+        sys.stdout = open(os.devnull, "w")
     try:
         try:
             main()

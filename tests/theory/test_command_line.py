@@ -91,6 +91,8 @@ def test_sweep_counts_the_pool_unless_the_rounds_are_adaptive(capsys):
     ("named", "arguments"),
     [
         ("n", "error --d 350 --n 0"),
+        ("n: found inf", "sweep --d 50 --n inf,500 --json"),
+        ("real", "error --d 350 --n 1000 --real 0"),
         ("ridge", "error --d 350 --n 10 --ridge -1"),
         ("ridge", "error --d 350 --n 10 --ridge nan"),
         ("alignment", "error --d 350 --n 10 --alignment 1.2"),

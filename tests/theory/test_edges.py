@@ -47,6 +47,16 @@ def test_an_infinite_pool_is_the_population_limit():
         assert exact.finite_size[3] == 0
 
 
+@pytest.mark.parametrize("named", [{"ridge": 1e76}, {"d": 1e76}, {"n": 1e-76}])
+def test_what_would_overflow_is_refused(named):
+    setting = {"d": 100, "n": 1000}
+    with pytest.raises(ArgumentError, match=rf"^{next(iter(named))}: found 1e"):
+        isotropic_error(KeepAll(), **setting | named)
+    for ridge in (1e6, 1e75):
+        assert isotropic_error(KeepAll(), ridge=ridge, **setting).test_error == pytest.approx(0.12011, abs=1e-5)
+    assert isotropic_error(KeepAll(), d=1e75, n=1e-75).test_error == 0.5
+
+
 def test_scalars_are_floats():
     exact = isotropic_error(KeepAll(), d=30, n=90, ridge=0.1)
     best = best_isotropic(d=30, n=90.0, budget="pool")

@@ -39,6 +39,13 @@ def test_recursion_iterates_the_exact_error():
     assert float(exact[2]) == pytest.approx(float(again), abs=1e-12)
 
 
+def test_after_a_round_that_keeps_nothing_the_pruner_knows_nothing():
+    rules, setting = [KeepAll(agreeing=True), KeepHard(0.7)], dict(d=20, ridge=0.1)
+    first, second = practice_error(rules, pools=[10, 200], alignment=-1, **setting)
+    assert first == 0.5
+    assert second == pytest.approx(isotropic_error(rules[1], n=200, alignment=0, **setting).test_error, abs=1e-12)
+
+
 def test_first_accumulated_round_is_a_fresh_round_and_later_ones_gain():
     runs = accumulated_rounds(RULES[:3], d=100, pools=[400, 1333, 1333], ridge=1e-3, replicates=40, seed=2)
     first = isotropic_error(KeepAll(), d=100, n=400, ridge=1e-3).test_error
@@ -188,6 +195,8 @@ def test_power_law_has_the_cosines_asked_for(teacher):
         lambda: best_isotropic(d=5, n=9, budget="pool", ridges=0.5),
         lambda: best_isotropic(d=5, n=9, budget="pool", ridges=[]),
         lambda: best_isotropic(d=5, n=9, budget="labels"),
+        lambda: best_isotropic(d=5, n=np.inf, budget="pool"),
+        lambda: best_general(covariance=[1, 2], pruner=[1, 0], generator=[1, 0], n=np.inf, budget="pool"),
         lambda: best_isotropic(d=5, n=9, budget="pool", fractions=[0.3, 0.5]),
         lambda: local_exponents([1, 2], [0.1, 0.1]),
         lambda: local_exponents([3, 2, 1], [0.1, 0.1, 0.1], window=3),

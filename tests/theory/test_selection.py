@@ -128,6 +128,8 @@ def test_keeping_draws_the_probability():
         lambda: Tempered(1.0, scale=-1.0),
         lambda: Tempered(np.ones(3), np.ones(2)),
         lambda: Tempered(1e300),
+        lambda: KeepHard(0.7, agreeing="no"),
+        lambda: KeepAll(agreeing=1),
         lambda: UserRule(lambda t: (t > 0).astype(float)),  # not symmetric
         lambda: UserRule(lambda t: t**2),  # not bounded
         lambda: UserRule(lambda t: -np.ones_like(t)),

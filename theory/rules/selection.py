@@ -55,6 +55,10 @@ class Rule(ABC):
     name: ClassVar[str]
     settings: ClassVar[tuple[str, ...]] = ()  # fields that may be arrays
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.agreeing, bool | np.bool_):
+            raise ArgumentError(f"agreeing: found {self.agreeing!r}, expected True or False. Give one of them.")
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the rule's settings; ``()`` for one rule."""
@@ -179,6 +183,7 @@ class KeepHard(Rule):
     settings = ("threshold",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         a = real("threshold", self.threshold, 1e-100, np.inf, advice="A keep-hard rule at 0 keeps nothing; raise it.")
         object.__setattr__(self, "threshold", a)
 
@@ -232,6 +237,7 @@ class KeepEasy(Rule):
     settings = ("threshold",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         a = real("threshold", self.threshold, 0, 37, advice="Beyond 37 a keep-easy rule keeps nothing in float64.")
         object.__setattr__(self, "threshold", a)
 
@@ -379,6 +385,7 @@ class Tempered(_QuadratureRule):
     settings = ("omega", "level", "scale")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, low, high in (("omega", -1e6, 1e6), ("level", 0.0, 1e300), ("scale", 0.0, 1e6)):
             object.__setattr__(self, name, real(name, getattr(self, name), low, high, open_low=True)[()])
         broadcast(**{name: np.asarray(getattr(self, name)) for name in self.settings})
@@ -442,6 +449,7 @@ class UserRule(_QuadratureRule):
     name = "user"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         t = np.linspace(0, 8, 1601)
         right, left = self.keep_probability(t), self.keep_probability(-t)
         worst = int(np.argmax(np.abs(right - left)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError, Array, cosine, integer, number, one_cosine, probability
+from theory.checks import MOST, ArgumentError, Array, cosine, integer, number, one_cosine, probability
 from theory.directions import Metric, eigensystem, truth_coordinates, whitened
 from theory.losses.loss import checked_loss
 from theory.progress import progress
@@ -102,7 +102,7 @@ def banded(
         True
     """
     d, n, replicates = integer("d", d, 2), integer("n", n, 1), integer("replicates", replicates, 1)
-    ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
+    ridge, rng = number("ridge", ridge, 0, MOST, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
     single_rule(rule)
     rho = cosine("alignment", alignment)
     along, across, outside = truth_coordinates(rho, generator_alignment, pruner_truth_alignment)
@@ -208,7 +208,7 @@ def dense_general(
         (5,)
     """
     n, replicates = integer("n", n, 1), integer("replicates", replicates, 1)
-    ridge, rng = number("ridge", ridge, 0, 1e300, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
+    ridge, rng = number("ridge", ridge, 0, MOST, advice="Use 0 for the minimum-norm fit."), generator_of(seed)
     single_rule(rule)
     s, basis = eigensystem(covariance)
     root = np.sqrt(s)

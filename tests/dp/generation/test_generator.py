@@ -1,17 +1,23 @@
+import base64
 import copy
+import io
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from PIL import Image
 
+from dp import bundled_oracle, bundled_pipeline
 from dp.config import PracticeConfig
 from dp.data.imagenet import class_list
 from dp.generation import pipeline_info
 from dp.generation.generator import Generator
+from dp.generation.visualize import denoised_estimates
 from dp.guidance.guidance import GuidanceConfig
 from dp.guidance.guide import guide
 from dp.guidance.linear_decoder import LinearDecoder
@@ -172,6 +178,42 @@ def test_pixels_of_deepfloyd_are_those_of_its_pictures(monkeypatch):
     pictures = pipe(["a cat", "a dog"], num_inference_steps=3, generator=rngs, output_type="np").images
     samples = Generator(pipe, 7.0, 3, batch_size=2, classes=("a cat", "a dog")).generate([0, 1], [1, 2])
     assert torch.equal(samples.images, torch.from_numpy(pictures).permute(0, 3, 1, 2).mul(255).round().byte())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("Sana", (3, 16, 16)), ("Qwen-Image", (3, 256, 256)), ("DiT", (3, 16, 16))]
+)
+def test_the_size_of_images_is_read_off_any_autoencoder(name, shape):
+    assert pipeline_info.image_shape_of(built(name, 1)[0]) == shape
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps"),
+    [
+        ("DDIM", 6),
+        ("DPMSolverMultistep", 6),
+        ("EulerDiscrete", 6),
+        ("FlowMatchEulerDiscrete", 5),  # the first sample is all noise
+        ("HeunDiscrete", 6),
+        ("LCM", 6),
+        ("PNDM", 6),
+        ("UniPCMultistep", 6),
+    ],
+)
+def test_the_estimates_of_any_sampler_end_in_its_images(sampler, steps):
+    pipe, guidance = bundled_pipeline(), GuidanceConfig(0.5, (0.0, 0.6))
+    config = {**pipe.scheduler.config, "skip_prk_steps": True}
+    pipe.scheduler = own = getattr(diffusers, f"{sampler}Scheduler").from_config(config)
+    generator = Generator(pipe, guidance_scale=2.0, steps=6, batch_size=2)
+    labels, seeds, oracle = torch.tensor([0, 3]), [5, 6], bundled_oracle()
+    rows = denoised_estimates(generator, oracle, guidance, labels, seeds)
+    assert pipe.scheduler is own and len(rows) == 2 * steps * 2
+    for omega, place in ((0.0, 2 * steps), (0.5, 4 * steps)):
+        made = generator.generate(labels, seeds, oracle, replace(guidance, omega=omega)).images
+        for row, image in zip(rows[place - 2 : place], made, strict=True):
+            last = np.array(Image.open(io.BytesIO(base64.b64decode(row["png"]))))
+            near = 8 if sampler == "PNDM" else 2  # grey levels; PNDM's last step weighs earlier outputs too
+            assert row["omega"] == omega and np.abs(last - image[0].numpy().astype(float)).mean() < near
 
 
 def test_batches_are_sized_to_memory(tiny_pipe, stable_diffusion, monkeypatch):

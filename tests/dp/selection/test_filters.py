@@ -3,11 +3,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import nn
 
+from dp.config import PracticeConfig
 from dp.data.fashion_mnist import validation_images
+from dp.generation.generator import Generator
 from dp.guidance.objectives import divergence
 from dp.learner.models import build_learner
+from dp.practice.additions import filter_of
 from dp.pretrained.load import bundled_pipeline
 from dp.pretrained.oracle import bundled_oracle
 from dp.samples import Samples, concatenate
@@ -198,6 +202,14 @@ def test_a_slot_keeps_its_first_good_attempt_or_its_last(max_attempts):
         chosen.append([slot, good[0] if good else max_attempts - 1])
     assert samples.images[:, 0, :, 0].tolist() == chosen
     assert samples.labels.tolist() == [slot % 10 for slot in slots]
+
+
+@pytest.mark.parametrize("name", ["diffusion_classifier", "round_trip"])
+def test_a_generator_of_flow_matching_is_refused(name):
+    pipe = bundled_pipeline()
+    pipe.scheduler = FlowMatchEulerDiscreteScheduler()
+    with pytest.raises(UserError, match=f"filter: {name} works with .* not with FlowMatchEulerDiscreteScheduler; take"):
+        filter_of(PracticeConfig(filter=name), Generator(pipe, guidance_scale=2.0))
 
 
 def test_a_learner_that_cannot_judge_is_refused(learners, noise):

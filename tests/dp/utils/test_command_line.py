@@ -20,6 +20,12 @@ def test_a_reader_that_has_gone_is_no_mistake():
         assert writer.stderr.read() == b"" and writer.wait() == 141
 
 
+@pytest.mark.parametrize("words", ["dp plan --json", "theory error --d 9 --n 30", "theory sweep --d 9 --n 30"])
+def test_a_closed_output_is_no_mistake(words):
+    ended = subprocess.run(["sh", "-c", f"exec {sys.executable} -m {words} >&-"], stderr=subprocess.PIPE, check=True)
+    assert ended.stderr == b""
+
+
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
