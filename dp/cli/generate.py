@@ -1,6 +1,6 @@
 """Generate a pool of images: plain ones, or guided by the learner of a finished run."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +14,15 @@ from dp.cli.prune import _learner
 from dp.config import PracticeConfig
 from dp.generation.guided_batch import fit_guided_batch
 from dp.guidance.guidance import GuidanceConfig
+from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
 from dp.pool.rounds import make_round
 from dp.pool.shards import Encoding, Layout
 from dp.practice.additions import classes_of
+from dp.practice.checks import check_learner
 from dp.runs.disk_space import check_room, pool_need
 from dp.runs.inputs import Source
-from dp.runs.load import learner_of
+from dp.runs.load import config_of, expect_classes, state_of
 from dp.samples import Samples
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError
@@ -50,22 +52,29 @@ def generate(
         count: images.
         seed: another seed, other images.
         omega: guidance strength; needs guided_by.
-        guided_by: a run whose learner guides, and judges, the images.
+        guided_by: a run whose learner guides, and judges, the images; the steps and the gradient are as in that run.
         guidance_scale: classifier-free guidance, 1 + lambda_cfg.
         steps: DDIM steps.
         source: the generator.
         encoding: of the images kept.
     """
     processes.join()
-    config = PracticeConfig(seed=seed, rounds=0, guidance_scale=guidance_scale, inference_steps=steps)
     guidance = GuidanceConfig(omega=omega)
-    if omega > 0 and guided_by is None:
+    if guided_by is not None:
+        guidance = replace(config_of(guided_by).guidance, omega=omega)
+    elif omega > 0:
         raise UserError(f"guided_by: none given with omega {omega}; name a run whose learner guides")
+    config = PracticeConfig(seed=seed, rounds=0, guidance_scale=guidance_scale, inference_steps=steps)
     generator = source.generator(config)
-    learner = learner_of(guided_by) if guided_by else None
-    if learner is not None:
-        fit_guided_batch(generator, learner, guidance)
     names, shape = source.names(), source.image_shape(generator)
+    learner = other = None
+    if guided_by is not None:
+        expect_classes(guided_by, names, "the generator")
+        generator.check_guidance(guidance)
+        state = state_of(guided_by)
+        learner, other = (on_full_images(config_of(guided_by), each) for each in (state.ema.module, state.learner))
+        check_learner(learner, torch.zeros(1, *shape, dtype=torch.uint8), len(names))
+        fit_guided_batch(generator, learner, guidance)
     check_room(pool_need(pool, [count], Layout(names, shape, encoding=encoding)))
     if processes.rank() == 0:
         settings = {
@@ -90,7 +99,8 @@ def generate(
 
         def make(slots: range) -> Samples:
             labels = torch.tensor(slots) % classes_of(generator)
-            samples = generator.generate(labels, [image_seed(seed, 0, slot) for slot in slots], learner, guidance)
+            seeds = [image_seed(seed, 0, slot) for slot in slots]
+            samples = generator.generate(labels, seeds, learner, guidance, other)
             bar.update(len(slots))
             return samples
 

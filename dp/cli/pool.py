@@ -9,12 +9,13 @@ from pydantic import Field
 
 from dp.pool import export as pool_export
 from dp.pool.folder import PoolFolder
+from dp.pool.paths import MANIFEST
 from dp.pool.repair import check
 from dp.practice.additions import filter_of
 from dp.runs.inputs import source_of
 from dp.runs.load import config_of, repair_pool
 from dp.utils.errors import UserError
-from dp.utils.folders import read_settings
+from dp.utils.folders import SETTINGS, read_settings
 from dp.utils.validation import checked
 
 Folder = tyro.conf.Positional[Path]
@@ -47,12 +48,19 @@ def pool_command(
             f"action: got {action} with settings of another; out and format are export's, generation_batch is repair's"
         )
     if action == "repair":
-        imagenet = read_settings(folder.parent, "config", "source", "imagenet")["imagenet"]
-        config, source = config_of(folder.parent), source_of(folder.parent)
+        run = folder.resolve().parent
+        if not (run / SETTINGS).exists():
+            what = "a pool that no run made" if (folder / MANIFEST).exists() else "no pool"
+            raise UserError(
+                f"{folder}: got {what}, no run here that could make its images again; name RUN/pool, or make the pool "
+                "anew in another folder"
+            )
+        imagenet = read_settings(run, "config", "source", "imagenet")["imagenet"]
+        config, source = config_of(run), source_of(run)
         if generation_batch is not None:
             source = replace(source, generation_batch=generation_batch, guided_batch=generation_batch)
         generator = source.origin(config, imagenet and Path(imagenet))
-        made = repair_pool(folder.parent, config, generator, filter_of(config, generator))
+        made = repair_pool(run, config, generator, filter_of(config, generator))
         print("\n".join(f"made again: {name}" for name in made) or "nothing to repair")
         return
     pool = PoolFolder.open(folder)

@@ -30,6 +30,7 @@ from dp.runs.result import REMEDY, read_result
 from dp.runs.settings import LogKind, Storage
 from dp.utils import distributed as processes
 from dp.utils.errors import UserError, in_a_line
+from dp.utils.folders import has_settings
 from dp.utils.provenance import provenance
 from dp.utils.validation import brief, settings_from
 
@@ -90,6 +91,7 @@ def practise(
                 check_memory(config.final_size, shape)
 
     if dry_run:
+        has_settings(folder, settings, "run")  # else the run would be refused
         state = "is finished" if result.exists() else "goes on" if folder.exists() else "is new"
         print(json.dumps(settings, indent=1))
         growth = f"{config.n_initial} images growing to {config.final_size}"

@@ -11,7 +11,7 @@ from dp.cli.pool import Folder, pool_command
 from dp.pool.folder import PoolFolder
 from dp.pool.paths import MANIFEST
 from dp.pool.rounds import make_round
-from dp.runs.load import learner_of
+from dp.runs.load import expect_classes, learner_of
 from dp.runs.paths import checkpoint_file
 from dp.samples import Samples, concatenate
 from dp.selection.prune import SCORES, hardest, judged
@@ -41,6 +41,7 @@ def prune(
     if keep > len(candidates):
         raise UserError(f"keep: got {keep}, expected at most {len(candidates)}, the images of {pool}")
     learner = learner_of(guided_by)
+    expect_classes(guided_by, candidates.layout.classes, str(pool))
     scores, labels = [], []
     for shard in tqdm(shards, "scoring", disable=len(shards) < 2):
         samples = candidates.read_shard(shard)

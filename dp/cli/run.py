@@ -79,13 +79,15 @@ def run(
         imagenet: instead of validation and test, the folder that holds ImageNet's val and train.
         ood: folders of ImageNet's out-of-distribution sets, for the final evaluation; see `dp evaluate`.
         row: a row of the paper's tables, as `dp plan` names them ("4/static 130k"); gives the settings of the loop, but
-            for the seed and the decoder, the generator and the classes.
+            for the seed and the decoder, the generator and the classes. Others beside it are refused, unless they are
+            given at their defaults, which is not noticed: the row's are taken.
         storage: of the images.
         compute: what makes training faster; the same command may go on with another choice.
         log: write accuracies, losses, additions with what asked for them, and a grid of images per round for csv
             (FOLDER/csv), tensorboard (FOLDER/tensorboard) or wandb (Weights & Biases); one or more of them.
         dry_run: say what would be done, and do nothing.
-        settings_file: take all settings of the run from what --dry-run printed, kept in this file.
+        settings_file: take all settings of the run from what --dry-run printed, kept in this file; as with row,
+            others that are given at their defaults are not noticed.
     """
     from dp.cli.practise import practise
     from dp.runs.inputs import Source

@@ -43,20 +43,23 @@ def train_generator(
             and smaller.
         data: folder with Fashion-MNIST's training files, if not to be looked for.
     """
+    finished = (folder / "training.json").exists()
     if images is None:
         if side is not None:
             raise UserError(f"side: got {side} without images; name a folder of pictures, or leave it out")
+        real = None if finished else train_images(data)  # before the folder is claimed: they may be refused
         with claimed(folder, {"generator": asdict(config)}, "generator"):
-            if not (folder / "training.json").exists():
-                _train(folder, config, train_images(data), CLASSES)
+            if real is not None:
+                _train(folder, config, real, CLASSES)
                 write_json(folder / "training.json", asdict(config))
     else:
         if data is not None:
             raise UserError(f"data: got {data} with images; leave one of them out")
         made_of = {"generator": asdict(config), "images": str(images.resolve()), "side": side}
+        pictures = None if finished else own_pictures(images, side)
         with claimed(folder, made_of, "generator"):
-            if not (folder / "training.json").exists():
-                _own(folder, config, own_pictures(images, side))
+            if pictures is not None:
+                _own(folder, config, pictures)
     print(f"{folder} is finished")
 
 

@@ -22,7 +22,7 @@ from dp.guidance.unet_gradient import NetworkInputs, networks_of
 class GuidedPipeline:
     """Hold what `guide` put into a pipeline: the record of its last run, and the way back.
 
-    As a context manager it removes the guidance at the end of the block.
+    As a context manager it puts back what the pipeline had before, which may be the guidance of a block around it.
 
     Attributes:
         pipe: the pipeline, with a guided copy of its scheduler.
@@ -32,8 +32,10 @@ class GuidedPipeline:
 
     def __init__(self, pipe: Any, guidance: Guidance):
         self.pipe, self.guidance = pipe, guidance
+        self._before = pipe.scheduler
         self.scheduler = getattr(pipe.scheduler, "stock", pipe.scheduler)
         _install(pipe, self.scheduler, guidance)
+        self._guided = pipe.scheduler
 
     @property
     def guided_steps(self) -> int:
@@ -57,15 +59,23 @@ class GuidedPipeline:
 
     def remove(self) -> None:
         """Put the pipeline's own scheduler back; the record stays."""
-        if getattr(self.pipe.scheduler, "guidance", None) is self.guidance:
-            _unwatch(self.pipe.scheduler)
-            _set_scheduler(self.pipe, self.scheduler)
+        if not self._put_back(self.scheduler):
+            self._guided.guidance = None  # a block inside which this is removed does not bring it back
+
+    def _put_back(self, scheduler: Any) -> bool:
+        """Give the pipeline a scheduler instead of this guidance's; False: it has another one by now."""
+        if getattr(self.pipe.scheduler, "guidance", None) is not self.guidance:
+            return False
+        _unwatch(self.pipe.scheduler)
+        _set_scheduler(self.pipe, scheduler)
+        _watch(self.pipe, scheduler)
+        return True
 
     def __enter__(self) -> "GuidedPipeline":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.remove()
+        self._put_back(self._before if getattr(self._before, "guidance", None) else self.scheduler)
 
     def __repr__(self) -> str:
         c = self.guidance.config

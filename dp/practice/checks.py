@@ -1,6 +1,7 @@
 """Check what a run is given before it costs anything."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,31 @@ from dp.guidance.objectives import checked_logits
 from dp.learner.models import on_full_images
 from dp.utils.errors import UserError
 from dp.utils.pixels import normalise
+from dp.utils.validation import brief
+
+
+def check_given(config: Any, generator: Any, validation: Any, test: Any, net: Any) -> None:
+    """UserError if an argument of `run_practice` is not of the kind that it takes."""
+    if not isinstance(config, PracticeConfig):
+        raise UserError(f"config: got {brief(config)}, expected a PracticeConfig; give PracticeConfig(lr=..., ...)")
+    if not hasattr(generator, "num_classes") or not hasattr(generator, "generate"):
+        raise UserError(
+            f"generator: got {type(generator).__name__}, expected a Generator, or what has num_classes and generate; "
+            "of a pipeline: Generator(pipe, ...)"
+        )
+    if not hasattr(validation, "__len__"):
+        raise UserError(
+            f"validation: got {brief(validation)}, expected labelled images; give validation_images(), not "
+            "validation_images"
+        )
+    if test is not None and not callable(test):
+        raise UserError(
+            f"test: got {brief(test)}, expected a function that returns images; give test_images, not test_images()"
+        )
+    if net is not None and not isinstance(net, nn.Module):
+        raise UserError(f"net: got {brief(net)}, expected a module; name an architecture by config.learner")
+    if net is not None and not any(p.requires_grad for p in net.parameters()):
+        raise UserError(f"net: {type(net).__name__} has no parameters to train; give one that has, not frozen")
 
 
 def check_crop(config: PracticeConfig, image_shape: tuple[int, int, int]) -> None:
@@ -57,20 +83,26 @@ def check_images(what: str, images: Tensor, labels: Tensor, classes: int) -> Non
         raise UserError(f"{what}: labels: got {labels.min()} .. {labels.max()}, expected classes in 0 .. {classes - 1}")
 
 
-def check_real(what: str, real: RealImages, classes: int) -> Tensor:
-    """Real images with labels; of a data set that is not in memory the first image is looked at.
+def check_real(what: str, real: RealImages, classes: int, image_shape: tuple[int, int, int]) -> Tensor:
+    """Real images (C, H, W) with labels; of a data set that is not in memory the first image is looked at.
 
     Returns:
         The first images, uint8 [n, C, H, W].
     """
     if isinstance(real, ImageSet):
-        check_images(what, real.images, real.labels, classes)
-        return real.images[:2]
-    if not len(real):
+        images, labels = real.images, real.labels
+    elif not len(real):
         raise UserError(f"{what}: got no images, expected 1 or more")
-    image, label = real[0]
-    check_images(what, image[None], torch.tensor([label]), classes)
-    return image[None]
+    else:
+        image, label = real[0]
+        images, labels = image[None], torch.tensor([label])
+    check_images(what, images, labels, classes)
+    if images.shape[1:] != image_shape:
+        raise UserError(
+            f"{what}: images: got {list(images.shape[1:])}, expected {list(image_shape)} as the generator's; resize "
+            "them (image_folder takes an image_shape)"
+        )
+    return images[:2]
 
 
 def check_learner(learner: nn.Module, images: Tensor, classes: int) -> None:

@@ -22,7 +22,7 @@ from dp.data.image_set import RealImages
 from dp.learner.evaluate import accuracy, kept_share
 from dp.learner.models import on_full_images
 from dp.practice.additions import add_images, classes_of, filter_of, image_maker, try_guided_batch
-from dp.practice.checks import check_batch, check_crop, check_images, check_learner, check_real
+from dp.practice.checks import check_batch, check_crop, check_given, check_images, check_learner, check_real
 from dp.practice.compute import Compute
 from dp.practice.gradients import gradient_of, my_parts
 from dp.practice.interfaces import ImageGenerator
@@ -138,6 +138,7 @@ def run_practice(
         >>> len(state.pool), len(state.additions)
         (30, 1)
     """
+    check_given(config, generator, validation, test, net)
     my_parts(config, compute.ordered)  # whether the processes can share a batch
     compute.check()
     store = store or InMemory()
@@ -153,7 +154,7 @@ def run_practice(
     pool = store.pool(initial)
     if initial.images.numel():
         check_images("initial", initial.images, initial.labels, classes)
-    first_real = check_real("validation", validation, classes)
+    first_real = check_real("validation", validation, classes, pool.image_shape)
     validation = kept_share(validation)
     check_crop(config, pool.image_shape)
     signal = signal or signal_of(config, generator, validation)
@@ -174,7 +175,7 @@ def run_practice(
         finished.append((len(state.pool), None, state.ema.module))
     held_out = test() if test else None
     if held_out is not None:
-        check_real("test", held_out, classes)
+        check_real("test", held_out, classes, state.pool.image_shape)
     outcomes = []
     for size, left_at, averaged in finished:
         learner = on_full_images(config, averaged)

@@ -104,6 +104,9 @@ class Source(SourceSettings):
             return [class_list("imagenet1k").wnids.index(each) for each in names]
         if own != len(names):
             raise UserError(f"classes: got {len(names)}, but the pipeline has {own} of its own; name all, in its order")
+        called = pipeline_classes(Path(self.pipeline))
+        if set(called) == set(names) and called != tuple(names):
+            raise UserError(f"classes: got {few(names)}, but the pipeline has them as {few(called)}; name them so")
         return range(own)
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:

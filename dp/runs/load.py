@@ -10,6 +10,7 @@ from torch import nn
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from dp.config import PracticeConfig, config_from
+from dp.data.image_tree import few
 from dp.learner.evaluate import device_of
 from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
@@ -110,6 +111,13 @@ def config_of(folder: Path) -> PracticeConfig:
 def learner_of(folder: Path) -> nn.Module:
     """Return the averaged weights of a run as they were kept last, for whole images; in eval mode."""
     return on_full_images(config_of(folder), state_of(folder).ema.module)
+
+
+def expect_classes(folder: Path, classes: tuple[str, ...], of: str) -> None:
+    """Raise UserError unless a run's learner knows these classes, in this order; `of` says what has them."""
+    known = PoolFolder.open(folder / "pool").layout.classes
+    if known != classes:
+        raise UserError(f"guided_by: {folder} has the classes {few(known)}, {of} {few(classes)}; name another run")
 
 
 def state_of(folder: Path, branch: int | None = None) -> State:

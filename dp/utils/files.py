@@ -64,6 +64,8 @@ def atomic_files(folder: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _temporary(path: Path, folder: bool) -> Iterator[Path]:
     """Give an empty temporary file or folder beside `path`, which nobody else removes before the block ends."""
+    if not path.name:  # ".", "/" or nothing at all
+        raise UserError(f"{path}: got a folder without a name, expected the name of what is to be written; give one")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with writing(path), contextlib.ExitStack() as stack:
         make_folder(path.parent)

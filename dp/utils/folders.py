@@ -58,10 +58,10 @@ def claim(folder: Path, settings: dict[str, Any] | None, kind: str) -> BaseFileL
             be written to.
     """
     if settings is not None:
-        _compare(folder, settings, kind)  # a command that is refused leaves nothing behind
+        has_settings(folder, settings, kind)  # a command that is refused leaves nothing behind
     lock = locked(folder)
     try:
-        if settings is not None and not _compare(folder, settings, kind):
+        if settings is not None and not has_settings(folder, settings, kind):
             write_record(folder / SETTINGS, {"format": FORMAT} | settings)
         remove_partials(folder)
     except BaseException:
@@ -128,7 +128,7 @@ def whole_folder(out: Path, settings: dict[str, Any], kind: str) -> Iterator[Pat
     Raises:
         UserError: `out` was made with other settings, has something else in it, or cannot be written.
     """
-    if _compare(out, settings, kind):
+    if has_settings(out, settings, kind):
         yield None
         return
     with atomic(out, folder=True) as partial:
@@ -191,7 +191,7 @@ def expect_empty(folder: Path, kind: str) -> None:
             )
 
 
-def _compare(folder: Path, settings: dict[str, Any], kind: str) -> bool:
+def has_settings(folder: Path, settings: dict[str, Any], kind: str) -> bool:
     """Return whether a folder has these settings already; False: it has none, and nothing else is in it.
 
     Raises:

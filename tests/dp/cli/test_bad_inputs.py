@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import stat
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES
 from dp.data.image_set import ImageSet
 from dp.generation.generator import Generator
+from dp.guidance.config import GuidanceConfig
 from dp.practice.loop import run_practice
 from dp.samples import Samples
 from dp.utils.checkpoint import write_tensors
@@ -349,6 +351,9 @@ COMMANDS = [
     ("run {tmp}/file", "{tmp}/file"),
     ("run {tmp}/full", "full: not a folder of this run and not empty"),
     ("run {run} --n-initial 30", "config.n_initial: 20 there, 30 asked for; "),
+    ("run {run} --n-initial 30 --dry-run", "config.n_initial: 20 there, 30 asked for; "),
+    ("run {tmp}/full --dry-run", "full: not a folder of this run and not empty"),
+    ("run {tmp}/file --dry-run", "file: a file, expected a new or an empty folder"),
     ("evaluate {tmp}/nowhere", "nowhere: no run here"),
     ("grid {tmp}/nowhere", "nowhere: no run here"),
     ("evaluate {run} --images {tmp}/full", "full: got the subfolders some, expected one"),
@@ -358,14 +363,22 @@ COMMANDS = [
     ("generate {tmp}/pool --count 0", "count: got 0"),
     ("generate {tmp}/pool --guided-by {tmp}/nowhere", "nowhere: no run here"),
     ("generate {tmp}/pool --pipeline {tmp}/diffusers", "classes: got 0 with a pipeline of your own"),
+    ("generate {tmp}/pool --guided-by {other}", "other has the classes c0, c1, "),
+    ("generate {tmp}/pool --guided-by {narrow} --omega 0.3 --steps 2", "interval: none of the 2 steps is at"),
+    ("prune {run}/pool {tmp}/out --guided-by {other} --keep 10", "other has the classes c0, c1, "),
     ("prune {run}/pool {tmp}/out --guided-by {run} --keep 31", "keep: got 31, expected at most 30"),
     ("pool show {tmp}/full", "full"),
     ("pool export {run}/pool --out {tmp}/full", "full"),
     ("pool show {run}/pool --out {tmp}/new", "action: got show with settings of another"),
     ("pool repair {tmp}/nowhere", "no run here"),
+    ("pool repair {other}/pool/round-0000", "round-0000: got no pool, no run here that could make its images again"),
+    ("pool repair {generated}", "generated: got a pool that no run made, "),
+    ("watch {run} --out .", ".: got a folder without a name, expected the name of what is to be written"),
     ("pool repair {python}/pool", "settings.json: got no source, imagenet, expected what `dp run` writes"),
     ("grid {python}", "settings.json: got no source, expected what `dp run` writes"),
     ("train-generator {tmp}/new --data {tmp}/full", "expected train-images-idx3-ubyte"),
+    ("train-generator {tmp}/new --images {tmp}/nowhere", "nowhere: got the subfolders none"),
+    ("train-generator {tmp}/new --images {tmp}/full --side 33", "side: got 33"),
 ]
 
 
@@ -382,11 +395,16 @@ def test_a_wrong_command(capsys, run, tmp_path, words, message):
     python = shutil.copytree(run, tmp_path / "python")  # as a program makes it: docs/method.md
     settings = json.loads((python / "settings.json").read_text())
     (python / "settings.json").write_text(json.dumps({name: settings[name] for name in ("format", "config")}))
-    before = content(tmp_path)
-    names = {"tmp": tmp_path, "run": run, "python": python}
+    other = shutil.copytree(run, tmp_path / "other")
+    edit(other / "pool" / "manifest.json", classes=[f"c{i}" for i in range(10)])
+    narrow = shutil.copytree(run, tmp_path / "narrow")
+    edit(narrow / "settings.json", config=settings["config"] | {"guidance": asdict(GuidanceConfig())})
+    generated = shutil.copytree(run / "pool", tmp_path / "generated")
+    before, paths = content(tmp_path), {*tmp_path.rglob("*")}
+    names = {"tmp": tmp_path, "run": run, "python": python, "other": other, "narrow": narrow, "generated": generated}
     line = refused(capsys, words.format(**names).split())
     assert message.format(**names) in line, line
-    assert before.items() <= content(tmp_path).items()
+    assert before == content(tmp_path) and {*tmp_path.rglob("*")} == paths  # so that the right command is not refused
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not hasattr(os, "seteuid"), reason="the superuser may write anywhere")
@@ -478,13 +496,32 @@ TENSORS = [
     ({"validation": real(torch.zeros(0, 1, 32, 32, dtype=torch.uint8))}, "validation: got no images"),
     ({"validation": real(labels=torch.arange(20))}, r"validation: labels: got 0 \.\. 19"),
     ({"validation": real(torch.zeros(20, 1, 32, 32))}, "validation: images: got torch.float32"),
-    ({"validation": real(torch.zeros(20, 3, 32, 32, dtype=torch.uint8))}, "learner: cannot classify images"),
+    (
+        {"validation": real(torch.zeros(20, 3, 32, 32, dtype=torch.uint8))},
+        r"validation: images: got \[3, 32, 32\], expected \[1, 32, 32\] as the generator's; resize",
+    ),
     ({"test": lambda: real(torch.zeros(0, 1, 32, 32, dtype=torch.uint8))}, "test: got no images"),
+    ({"test": lambda: real(torch.zeros(20, 1, 40, 40, dtype=torch.uint8))}, r"test: images: got \[1, 40, 40\], expe"),
+    # Arguments of another kind.
+    (
+        {"test": real()},
+        r"test: got ImageSet\(20 images .*, expected a function that returns images; give test_images, ",
+    ),
+    ({"validation": real}, "validation: got <function real .*, expected labelled images; give validation_images"),
+    ({"config": {"lr": 0.1}}, "config: got {'lr': 0.1}, expected a PracticeConfig"),
+    ({"net": "resnet18"}, 'net: got "resnet18", expected a module'),
+    ({"net": torch.nn.Flatten()}, "net: Flatten has no parameters to train"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "message"), TENSORS)
 def test_a_wrong_tensor(tiny_pipe, changes, message):
-    arguments = {"validation": real(), "test": real} | changes
+    generator = Generator(tiny_pipe, 1.5, 4, batch_size=16)
+    arguments = {"config": CONFIG, "generator": generator, "validation": real(), "test": real} | changes
     with pytest.raises(UserError, match=message):
-        run_practice(CONFIG, Generator(tiny_pipe, 1.5, 4, batch_size=16), **arguments)
+        run_practice(**arguments)
+
+
+def test_a_pipeline_is_no_generator(tiny_pipe):
+    with pytest.raises(UserError, match=r"generator: got LatentClassPipeline, .*: Generator\(pipe, \.\.\.\)"):
+        run_practice(CONFIG, tiny_pipe, real(), real)

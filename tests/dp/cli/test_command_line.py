@@ -204,6 +204,8 @@ def test_generate_prune_and_export(capsys, run, tmp_path):
     plain, guided = (PoolFolder.open(tmp_path / name).read() for name in ("plain", "guided"))
     assert torch.equal(plain.seeds, guided.seeds) and not torch.equal(plain.images, guided.images)
     assert plain.entropy.isnan().all() and guided.entropy.isfinite().all()
+    as_the_run = json.loads((run / "settings.json").read_text())["config"]["guidance"] | {"omega": 0.5}
+    assert json.loads((tmp_path / "guided" / "settings.json").read_text())["guidance"] == as_the_run
 
     main(["prune", str(tmp_path / "guided"), str(tmp_path / "hard"), "--guided-by", str(run), "--keep", "20"])
     hard = PoolFolder.open(tmp_path / "hard").read()

@@ -186,6 +186,22 @@ def test_a_second_guide_takes_the_firsts_place_and_the_way_back_is_the_users_own
     assert "\n" not in repr(second) and repr(second).startswith("guide(StableDiffusionXLPipeline, EulerDiscreteSched")
 
 
+@pytest.mark.parametrize("gradient", ["x0", "unet"])
+def test_a_block_inside_another_gives_its_guidance_back(made, classifier, gradient):
+    pipe, arguments, plain = made("Stable Diffusion XL")
+    own = pipe.scheduler
+    with dp.guide(pipe, classifier, omega=0.5, gradient=gradient) as outer:
+        expected = sampled(pipe, arguments, N, STEPS)
+        with dp.guide(pipe, classifier, omega=1.0):
+            assert not torch.equal(sampled(pipe, arguments, N, STEPS), expected)
+        assert torch.equal(sampled(pipe, arguments, N, STEPS), expected) and outer.guided_steps > 0
+        with dp.guide(pipe, classifier, omega=1.0):
+            outer.remove()
+        assert pipe.scheduler is own
+    assert pipe.scheduler is own and not pipe.unet._forward_pre_hooks
+    assert torch.equal(sampled(pipe, arguments, N, STEPS), plain)
+
+
 def test_guidance_that_does_nothing_warns(made, classifier):
     pipe, arguments, _ = made("Stable Diffusion 1")
     with dp.guide(pipe, classifier, interval=(0.9, 0.95)), pytest.warns(UserWarning, match="none of this run's steps"):

@@ -32,6 +32,16 @@ def test_a_file_of_prompts_that_holds_something_else_is_named(text, tmp_path):
         Source(pipeline="somewhere", prompts=str(tmp_path / "prompts.json")).names()
 
 
+def test_a_pipelines_own_classes_are_named_in_its_order(tiny_pipe, tmp_path):
+    tiny_pipe.save_pretrained(tmp_path)
+    index, names = tmp_path / "model_index.json", [f"kind {i}" for i in range(10)]
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"id2label": dict(enumerate(names))}))
+    for given in ([], names, [f"sort {i}" for i in range(10)]):
+        Source(pipeline=str(tmp_path), classes=tuple(given)).generator(PracticeConfig(rounds=0))
+    with pytest.raises(UserError, match=r"classes: got kind 9, .*, but the pipeline has them as kind 0, kind 1"):
+        Source(pipeline=str(tmp_path), classes=tuple(names[::-1])).generator(PracticeConfig(rounds=0))
+
+
 def test_prompts_are_for_a_pipeline_that_takes_them(tiny_pipe, tmp_path):
     tiny_pipe.save_pretrained(tmp_path / "pipeline")
     (tmp_path / "prompts.json").write_text(json.dumps({str(i): f"kind {i}" for i in range(10)}))
