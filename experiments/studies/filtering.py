@@ -31,7 +31,7 @@ from experiments.studies.settings import FEWER, QUESTION
 TILE = 100  # images that filters judge at once
 
 FILTERS: tuple[Literal["none", "diffusion_classifier", "round_trip", "disagreement"], ...] = (
-    "none",
+    "none",  # the first
     "diffusion_classifier",
     "round_trip",
     "disagreement",

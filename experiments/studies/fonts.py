@@ -2,10 +2,11 @@
 
 Question   Static training, practice (DP), plain additions (omega = 0) and pruning, all with one set of settings and
            each at its own best, on handwriting, with images of a generator that knows printed digits alone; beside
-           training on real handwriting and on the glyphs themselves. (Claims C1, C2, C5, C7, C12)
-Feeds      the figure "fonts"
+           training on real handwriting and on the glyphs themselves. (Claims C1, C2, C5, C7, C12) And of practice
+           with each filter: do filters help where outliers do harm?
+Feeds      the figures "fonts" and "fonts_filters"
 Command    python -m experiments run fonts
-Time       about 18 core-hours, half of them once the search is finished
+Time       about 19 core-hours, half of them once the search is finished
 Expected   a gap that more images do not close; practice gains where guidance finds images that look like handwriting,
            and loses where it finds odd fonts
 
@@ -23,6 +24,7 @@ from experiments.data.fonts import GLYPHS
 from experiments.engine.results import Job
 from experiments.engine.study import Profile, Study
 from experiments.studies import fonts_tuning, tuned, tuning
+from experiments.studies.filtering import FILTERS
 from experiments.studies.fonts_generator import weights_of
 from experiments.studies.fonts_runs import Source, compute_pictures, job
 from experiments.studies.settings import LEARNERS, SEEDS
@@ -40,6 +42,7 @@ class Fonts:
         sizes: final images of runs of practice, of plain additions and of pruning.
         real_sizes: images of handwriting that the references are trained on.
         glyph_sizes: printed digits, changed at random, that the other references are trained on.
+        filtered_size: final images of practice with filters, of the first learner.
     """
 
     learners: tuple[str, ...] = LEARNERS
@@ -48,6 +51,7 @@ class Fonts:
     sizes: tuple[int, ...] = (320, 500, 1000, 2000, 4000)
     real_sizes: tuple[int, ...] = (1500,)
     glyph_sizes: tuple[int, ...] = (48000,)
+    filtered_size: int = 2000
 
 
 def jobs(settings: Fonts, profile: Profile) -> list[Job]:
@@ -64,6 +68,11 @@ def jobs(settings: Fonts, profile: Profile) -> list[Job]:
         points = {method: ranked[method][0] for method in METHODS.values()}
         for seed in settings.seeds:
             found += runs(settings, search, "tuned", points, learner, seed)
+    first = settings.learners[0]
+    practised = {"equal": equal["DP"]} | ({"tuned": best[first]["DP"][0]} if first in best else {})
+    for seed in settings.seeds:
+        for kind, point in practised.items():
+            found += filtered(settings, search, kind, point, seed)
     return found
 
 
@@ -97,6 +106,16 @@ def runs(
             run = tuned.run_at(points[method], search, learner, method, size, seed)
             found.append(job(f"fonts-{kind}-{learner}", f"{name}-{size}-seed{seed}", run))
     return found
+
+
+def filtered(settings: Fonts, search: tuning.Tuning, kind: str, point: tuning.Point, seed: int) -> list[Job]:
+    """List the runs of practice with each filter, at practice's point; those without one are among the others."""
+    run = tuned.run_at(point, search, settings.learners[0], "DP", settings.filtered_size, seed)
+    return [
+        job("fonts-filters", f"{kind}-{name}-seed{seed}", replace(run, filter=name))
+        for name in FILTERS
+        if name != "none"
+    ]
 
 
 STUDY = Study("fonts", Fonts(), jobs)

@@ -9,11 +9,12 @@ Expected   filters where the generator is foreign; elsewhere little
 
 The budget is fixed. A search starts from the best point of practice (the studies tuning and fonts_tuning), for the
 ConvNet, with two seeds a trial. First every idea is tried alone. Then the best one is kept, and each of the three next
-is tried on top of it. What is best of all trials, the point itself among them, is run with fresh seeds, at several
-sizes, for both learners. Only validation images are looked at before that.
+is tried on top of it. What is best of all trials is run with fresh seeds, at several sizes, for both learners; if that
+is the point itself, its runs are those of the studies of tuned practice. Only validation images are looked at before
+that.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,13 +24,13 @@ from experiments.engine.practice_runs import practice_job
 from experiments.engine.results import Job, load, state
 from experiments.engine.study import Profile, Study
 from experiments.engine.variants import Variant
-from experiments.studies import fonts_tuning, tuned, tuning
+from experiments.studies import fonts, fonts_tuning, tuned, tuning
+from experiments.studies.filtering import FILTERS
 from experiments.studies.fonts_runs import job as fonts_job
 from experiments.studies.settings import LEARNERS, SEEDS
 
 Data = Literal["fonts", "fashion"]
 SEARCHES = {"fonts": fonts_tuning.STUDY, "fashion": tuning.STUDY}
-FILTERS = ("diffusion_classifier", "round_trip", "disagreement")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Idea:
 
 
 IDEAS: dict[str, Idea] = {
-    **{f"filter_{name}": Idea(config=(("filter", name),)) for name in FILTERS},
+    **{f"filter_{name}": Idea(config=(("filter", name),)) for name in FILTERS[1:]},
     "late_x0": Idea(guidance=(("gradient", "x0"), ("interval", (0.0, 0.4)))),
     "all_steps_unet": Idea(guidance=(("gradient", "unet"), ("interval", (0.0, 1.0)))),
     "half_strength": Idea(weaker=True),
@@ -62,6 +63,7 @@ IDEAS: dict[str, Idea] = {
     **{f"goal_{goal:g}": Idea(variant=(("goal", goal),)) for goal in (0.6, 1.0)},
 }
 NEXT = 3  # ideas that are tried on top of the best one
+SIZES = {"fonts": fonts.Fonts().sizes, "fashion": tuned.Tuned().dp_sizes}  # those that tuned practice has
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Ideas:
         data: sets.
         trial_seeds: of the search.
         seeds: of the runs with the best combination.
-        sizes: images at their end.
+        sizes: images at their end, by set.
         learners: of those runs.
         ideas: names of those that are tried.
     """
@@ -80,7 +82,7 @@ class Ideas:
     data: tuple[Data, ...] = ("fonts", "fashion")
     trial_seeds: tuple[int, ...] = (100, 101)
     seeds: tuple[int, ...] = SEEDS
-    sizes: tuple[int, ...] = (320, 500, 1000, 2000, 4000)
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=lambda: SIZES)
     learners: tuple[str, ...] = LEARNERS
     ideas: tuple[str, ...] = tuple(IDEAS)
 
@@ -110,10 +112,10 @@ def jobs(settings: Ideas, profile: Profile) -> list[Job]:
             continue
         chosen = (tried | both)[ranked[0]]
         for learner in settings.learners:
-            if learner not in points:
+            if learner not in points or not chosen:  # with no idea it is practice as the study of tuned runs has it
                 continue
             for seed in settings.seeds:
-                for size in settings.sizes:
+                for size in settings.sizes[data]:
                     run = tuned.run_at(points[learner]["DP"][0], search, learner, "DP", size, seed)
                     found.append(_job(data, f"own-{size}-seed{seed}", *made_of(chosen, run), study=learner))
     return found

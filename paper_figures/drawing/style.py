@@ -16,6 +16,7 @@ COLOURS = {
     "omega = 0": "#0072B2",
     "real": "#009E73",
     "prune": "#CC79A7",
+    "own": "#56B4E9",
     "guided, exact": "#E69F00",
     "guided, cheap": "#D55E00",
 }
@@ -25,6 +26,7 @@ MARKERS = {
     "omega = 0": "^",
     "real": "*",
     "prune": "D",
+    "own": "P",
     "guided, exact": "v",
     "guided, cheap": "o",
 }

@@ -1,75 +1,108 @@
 """Question: can practice be made to win, each method at its own best?"""
 
-from experiments.analysis import foreign
-from experiments.analysis.table import curve
-from experiments.analysis.table import rows as read
-from experiments.engine.results import load
+from statistics import mean
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from experiments.analysis import own_practice
+from experiments.analysis.efficiency import Curve
+from experiments.analysis.own_practice import OWN, SETS
+from experiments.verdicts.verdict import times, with_interval
 from paper_figures.drawing.exhibit import QUESTIONS, Entry, Exhibit, Rows
-from paper_figures.drawing.shared import LEARNERS, grouped, missing, spread
+from paper_figures.drawing.gap import draw_gap
+from paper_figures.drawing.shared import LEARNERS, draw, missing, spread, title_of
+from paper_figures.drawing.style import COLOURS, at_width, style
 
 ENTRY = Entry("ideas", "Question: can practice be made to win, each method at its own best?", QUESTIONS, 0, ("ideas",))
-SETS = {"fonts": "printed digits", "fashion": "Fashion-MNIST"}
 
 
 def make(profile: str) -> Exhibit:
-    """Tabulate the trials of the search, best first, and the runs with the best combination."""
-    rows: Rows = []
-    for data, title in SETS.items():
-        trials: dict[str, list[float]] = {}
-        for name, result in load(profile, f"ideas-{data}").items():
-            combination = name.rsplit("-seed", 1)[0]
-            trials.setdefault(combination, []).append(result["outcomes"][-1]["validation_accuracy"])
-        for name, values in sorted(trials.items(), key=lambda each: -sum(each[1]) / len(each[1])):
-            rows += [{"data": title, "run": f"trial: {name}", "validation": v, "test": None} for v in values]
-        for learner, said in LEARNERS.items():
-            for result in load(profile, f"ideas-{data}-{learner}").values():
-                outcome = result["outcomes"][-1]
-                run = f"{said}, {outcome['pool_size']:,} images"
-                accuracies = {"validation": outcome["validation_accuracy"], "test": outcome["test_accuracy"]}
-                rows.append({"data": title, "run": run} | accuracies)
-    if not rows:
+    """Draw the search's trials and, below, own practice beside the other methods."""
+    trials = {data: tried for data in SETS if (tried := own_practice.trials(profile, data))}
+    if not trials:
         raise missing("ideas", profile)
-    table = [
-        {
-            "data": data,
-            "run": run,
-            "validation %": spread([row["validation"] for row in each]),
-            "test %": spread([row["test"] for row in each]),
-            "seeds": len(each),
-        }
-        for (data, run), each in grouped(rows, "data", "run").items()
-    ]
+    curves = {
+        (data, learner): found
+        for data in trials
+        for learner in LEARNERS
+        if OWN in (found := own_practice.curves(profile, data, learner))
+    }
+    learners = [learner for learner in LEARNERS if any(learner == each for _, each in curves)]
+    rows: Rows = []
+    table: Rows = []
+    with style():
+        heights = [0.8 + 0.2 * max(map(len, trials.values()))] + [3.2] * len(learners)
+        figure, axes = plt.subplots(
+            len(heights),
+            len(trials),
+            figsize=at_width(4.75 * len(trials), sum(heights)),
+            height_ratios=heights,
+            squeeze=False,
+            layout="constrained",
+        )
+        for column, (data, tried) in enumerate(trials.items()):
+            _draw_trials(axes[0, column], tried, SETS[data])
+            for name, values in tried.items():
+                rows += [{"data": data, "run": f"trial: {name}", "images": None, "accuracy": v} for v in values]
+                line = {"data": SETS[data], "run": f"trial: {name}", "images": None}
+                table.append(line | {"validation %": spread(values), "test %": None, "seeds": len(values)})
+            for axis, learner in zip(axes[1:, column], learners, strict=True):
+                if (data, learner) not in curves:
+                    axis.set_axis_off()
+                    continue
+                for method, curve in curves[data, learner].items():
+                    draw(axis, curve, method, line="-" if len(curve) > 1 else "")
+                    for n, values in curve.items():
+                        named = {"data": data, "run": f"{LEARNERS[learner]}, {method}", "images": n}
+                        rows += [named | {"accuracy": v} for v in values]
+                        numbers = {"validation %": None, "test %": spread(values), "seeds": len(values)}
+                        table.append(named | {"data": SETS[data]} | numbers)
+                draw_gap(axis, curves[data, learner]["static"], curves[data, learner][OWN], COLOURS[OWN])
+                axis.set(xscale="log", xlabel="final number of generated training images", ylabel="test accuracy (%)")
+                axis.set_title(f"{SETS[data]}\n{title_of('tuned', learner)}")
+                axis.legend(fontsize=6)
     return Exhibit(
         ENTRY,
-        "Trials are of the ConvNet and start from practice's best point; each changes how additions are made. They "
-        "are ranked by mean validation accuracy and have not seen test images. Below them the best of all trials, with "
-        "fresh seeds, at several sizes.",
+        "Above: trials of the ConvNet, which start from practice's best point (none) and change how additions are "
+        "made; ranked by mean validation accuracy (diamond; dots: seeds), they have not seen test images. Below: the "
+        "best of all trials (own) with fresh seeds beside the other methods, each at the settings that its own search "
+        "has found, on test images; means and 95% intervals. The arrow: from static's best mean to the smallest size "
+        "of own that has it. Where no idea is better than none, own practice is practice (DP) itself and has no runs.",
         rows,
+        figure,
         table=table,
-        answer=_answer(profile),
+        answer=_answer(trials, curves),
     )
 
 
-def _answer(profile: str) -> str:
-    """Compare the best size of the best combination with the best of each other method."""
+def _draw_trials(axis: Axes, found: dict[str, list[float]], title: str) -> None:
+    for line, (name, values) in enumerate(found.items()):
+        colour = COLOURS["DP"] if name == "none" else COLOURS[OWN]
+        axis.plot(values, [line] * len(values), "o", color=colour, markersize=2.5, alpha=0.6)
+        axis.plot([mean(values)], [line], "D", color=colour, markersize=4)
+    axis.set_yticks(range(len(found)), [name.replace("_", " ") for name in found])
+    axis.set_ylim(len(found) - 0.5, -0.5)
+    axis.set(xlabel="validation accuracy (%)", title=f"{title}\nConvNet, trials")
+
+
+def _answer(trials: dict[str, dict[str, list[float]]], curves: dict[tuple[str, str], dict[str, Curve]]) -> str:
+    """Say which trial is best on each set, and what own practice gains and saves."""
     said = []
-    for data, title in SETS.items():
-        for learner, name in LEARNERS.items():
-            own: dict[int, list[float]] = {}
-            for result in load(profile, f"ideas-{data}-{learner}").values():
-                outcome = result["outcomes"][-1]
-                own.setdefault(outcome["pool_size"], []).append(outcome["test_accuracy"])
-            if data == "fonts":
-                others = foreign.curves(profile, "tuned", learner)
-            else:
-                recorded = read(profile, f"scaling-tuned-{learner}")
-                others = {method: curve(recorded, method) for method in ("static", "DP", "omega = 0")}
-            if own and any(others.values()):
-                best = {
-                    method: max(sum(values) / len(values) for values in each.values())
-                    for method, each in ({"own": own} | others).items()
-                    if each
-                }
-                parts = ", ".join(f"{method} {value:.2f}" for method, value in best.items())
-                said.append(f"{title}, {name}, best means over sizes: {parts}")
-    return "; ".join(said) + "." if said else ""
+    for data, found in trials.items():
+        best = next(iter(found))
+        gain = mean(found[best]) - mean(found["none"]) if "none" in found else 0.0
+        words = f"best trial {best.replace('_', ' ')} ({gain:+.2f} points of validation accuracy)"
+        said.append(f"{SETS[data]}: " + (words if best != "none" else "no trial is better than practice as it is"))
+        for learner in LEARNERS:
+            compared = own_practice.lead(curves.get((data, learner), {}))
+            if compared:
+                saved = compared.against_static
+                gained = with_interval({"gain": compared.gain, "interval": compared.interval})
+                said.append(
+                    f"{SETS[data]}, {LEARNERS[learner]}: own minus the best of the others "
+                    f"({compared.rival}), best sizes, {gained} points, {compared.deviations:+.1f} standard deviations "
+                    f"of a seed; static over own images at static's best accuracy "
+                    f"{times(saved.ratio, saved.interval, saved.at_least)}"
+                )
+    return "; ".join(said) + "."

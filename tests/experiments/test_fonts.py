@@ -18,7 +18,7 @@ from dp.guidance.objectives import entropy
 from dp.learner.models import ConvNet, build_learner, on_full_images
 from dp.pretrained.load import bundled_generator
 from dp.pretrained.train import GeneratorConfig, new_scheduler, new_unet, new_vae
-from experiments.analysis import foreign
+from experiments.analysis import foreign, own_practice
 from experiments.data import digits, fonts
 from experiments.engine import practice_runs, results
 from experiments.engine.results import Job
@@ -31,8 +31,10 @@ from experiments.studies.fonts_gap import Gap
 from experiments.studies.ideas import Ideas
 from experiments.verdicts.foreign import foreign_generator
 from paper_figures.exhibits import fonts as figure
+from paper_figures.exhibits import fonts_filters as filters_figure
 from paper_figures.exhibits import fonts_gap as gap_figure
-from paper_figures.exhibits import ideas as ideas_table
+from paper_figures.exhibits import ideas as ideas_figure
+from paper_figures.exhibits.filtering import FILTERS
 
 DEJAVU = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
@@ -173,9 +175,11 @@ def tiny() -> Profile:
         "smoke",
         {
             "fonts_tuning": search,
-            "fonts": Fonts(("convnet",), (0, 1), (4, 8, 12), (4, 8), real_sizes=(30,), glyph_sizes=(30,)),
+            "fonts": Fonts(
+                ("convnet",), (0, 1), (4, 8, 12), (4, 8), real_sizes=(30,), glyph_sizes=(30,), filtered_size=8
+            ),
             "fonts_gap": Gap(SMALL, (0, 1), seen=(0, 5), scales=(1.25,), size=8),
-            "ideas": Ideas(("fonts",), (100,), (0, 1), (8,), ("convnet",), ("filter_round_trip", "views")),
+            "ideas": Ideas(("fonts",), (100,), (0, 1), {"fonts": (4, 8)}, ("convnet",), ("filter_round_trip", "views")),
         },
     )
 
@@ -204,6 +208,7 @@ REAL = {
     *(("fonts-equal-convnet", f"{method}-8-seed0") for method in ("static", "DP")),
     *(("fonts-reference-convnet", f"{source}-30-seed0") for source in ("real", "glyphs")),
     ("ideas-fonts-convnet", "own-8-seed0"),
+    ("fonts-filters", "equal-diffusion_classifier-seed0"),
 }  # runs that are computed; the others' results are made up
 
 
@@ -275,9 +280,31 @@ def test_figures_and_verdicts_are_made_of_the_recorded_runs(recorded):
     assert all(each["seeds"] == 2 for each in found.values())
     real = foreign.references("smoke", "convnet", "other_digits")["real"][30]
     assert found["C5"]["comparisons"]["equal-convnet"]["effect"] == pytest.approx(np.mean(dp) - np.mean(real))
-    drawn = [each.make("smoke") for each in (figure, gap_figure, ideas_table)]
+    drawn = [each.make("smoke") for each in (figure, gap_figure, ideas_figure, filters_figure)]
     table = {(row["learner and settings"], row["method"], row["images"]): row for row in drawn[0].table}
     shown = table["ConvNet, equal settings", "DP", 8]["scikit-learn's digits %"]
     assert float(shown.split()[0]) == pytest.approx(np.mean(dp), abs=0.006)
-    own = [row for row in drawn[2].table if row["run"].startswith("ConvNet")]
-    assert [row["seeds"] for row in own] == [2]
+    own = {row["images"]: row for row in drawn[2].table if row["run"] == "ConvNet, own"}
+    files = [r for (study, name), r in recorded.items() if study == "ideas-fonts-convnet" and name.startswith("own-8")]
+    assert own.keys() == {4, 8} and [row["seeds"] for row in own.values()] == [2, 2]
+    expected = np.mean([r["outcomes"][-1]["test_accuracy"] for r in files])
+    assert float(own[8]["test %"].split()[0]) == pytest.approx(expected, abs=0.006)
+    filtered = {(row["settings"], row["runs"]): row for row in drawn[3].table}
+    assert {name for _, name in filtered} == {shown for shown, *_ in FILTERS.values()} and len(filtered) == 8
+    without = [row for (_, name), row in filtered.items() if name == "no filter"]
+    assert all(row["difference"] is None and row["seeds"] == 2 for row in without)
+
+
+def test_own_practice_is_compared_with_the_best_of_the_others_at_their_best_sizes():
+    found = {
+        "static": {10: [70.0, 71.0], 100: [80.0, 80.2], 1000: [80.0, 80.1]},
+        "prune": {10: [81.0, 81.4]},
+        "DP": {10: [99.0, 99.0]},  # practice is not among the others
+        "own": {10: [84.0, 84.4], 100: [83.0, 83.1]},
+    }
+    lead = own_practice.lead(found)
+    assert lead.rival == "prune" and lead.gain == pytest.approx(3.0) and lead.interval[0] < 3 < lead.interval[1]
+    assert lead.deviations == pytest.approx(3 / np.std([0, 0.4], ddof=1))
+    assert lead.against_static.ratio == pytest.approx(10) and lead.against_static.at_least
+    assert own_practice.lead({k: v for k, v in found.items() if k != "own"}) is None
+    assert own_practice.lead(found | {"own": {10: [84.0]}}) is None
