@@ -84,7 +84,8 @@ def _row(study: str, name: str, result: dict[str, Any], outcome: dict[str, Any])
     config, guidance = result["config"], result["config"]["guidance"]
     real = config.get("source") in ("real", "glyphs")
     made = [each for each in result["additions"] if each["pool_size"] <= outcome["pool_size"]]
-    candidates = sum(each["candidates"] for each in made)
+    each_made = config.get("variant", {}).get("harder_of", 1)  # images, of which one is a candidate
+    candidates = each_made * sum(each["candidates"] for each in made)
     words = name.split("-seed")[0].split("-")
     operations = result.get("operations") or {}
     recognised = result.get("recognised") or []

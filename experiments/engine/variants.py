@@ -15,7 +15,7 @@ from dp.learner.evaluate import logits_of
 from dp.samples import Samples
 from dp.utils.seeding import seed_for, stream
 
-LABEL, SECOND = 101, 102  # random streams of an image's seed
+LABEL, SECOND = 201, 202  # random streams of an image's seed, beside those of dp/utils/seeding.py
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Variant:
         confusion: whether an image's class is drawn in proportion to the learner's errors on it (of validation images),
             not in turn; a class without errors counts with a tenth of the mean.
         scale: classifier-free guidance of the additions; 0 = that of the initial images.
-        goal: nats of entropy that additions are to have: after each, the strength is multiplied by goal / reached, at
-            most doubled or halved at a time, and kept within a factor of 8; 0 = one strength for all.
+        goal: nats of entropy that additions are to have: after each the strength is multiplied by goal / reached (by
+            all images made for it, refused ones too), at most doubled or halved at a time, and kept within a factor of
+            8; 0 = one strength for all.
     """
 
     harder_of: int = 1
@@ -70,10 +71,11 @@ class VariedGenerator:
         guiding = Views(learner).eval() if self.variant.views else learner
         before = self.generator.guidance_scale
         self.generator.guidance_scale = self.variant.scale or before
-        made = [
-            self.generator.generate(labels, each, guiding, guidance, other, round_) for each in self._attempts(seeds)
-        ]
-        self.generator.guidance_scale = before
+        attempts = self._attempts(seeds)
+        try:
+            made = [self.generator.generate(labels, each, guiding, guidance, other, round_) for each in attempts]
+        finally:
+            self.generator.guidance_scale = before
         best = torch.stack([each.entropy for each in made]).argmax(0)
         rows = torch.arange(len(labels))
         parts = {name: torch.stack([vars(each)[name] for each in made])[best, rows] for name in vars(made[0])}

@@ -17,6 +17,7 @@ COLOURS = {
     "real": "#009E73",
     "prune": "#CC79A7",
     "own": "#56B4E9",
+    "own, omega = 0": "#56B4E9",
     "guided, exact": "#E69F00",
     "guided, cheap": "#D55E00",
 }
@@ -27,6 +28,7 @@ MARKERS = {
     "real": "*",
     "prune": "D",
     "own": "P",
+    "own, omega = 0": "X",
     "guided, exact": "v",
     "guided, cheap": "o",
 }

@@ -153,6 +153,7 @@ def test_views_are_the_mean_prediction_over_shifts(guided):
 SMALL = PracticeConfig(iterations=24, validate_every=2, batch_size=16, inference_steps=4, patience=1)
 
 
+TRIED = ("filter_round_trip", "views", "confusion")
 STUDIES = (fonts_tuning.STUDY, fonts_study.STUDY, fonts_gap.STUDY, ideas.STUDY)
 
 
@@ -179,7 +180,7 @@ def tiny() -> Profile:
                 ("convnet",), (0, 1), (4, 8, 12), (4, 8), real_sizes=(30,), glyph_sizes=(30,), filtered_size=8
             ),
             "fonts_gap": Gap(SMALL, (0, 1), seen=(0, 5), scales=(1.25,), size=8),
-            "ideas": Ideas(("fonts",), (100,), (0, 1), {"fonts": (4, 8)}, ("convnet",), ("filter_round_trip", "views")),
+            "ideas": Ideas(("fonts",), (100,), (0, 1), {"fonts": (4, 8)}, ("convnet",), TRIED),
         },
     )
 
@@ -295,16 +296,27 @@ def test_figures_and_verdicts_are_made_of_the_recorded_runs(recorded):
     assert all(row["difference"] is None and row["seeds"] == 2 for row in without)
 
 
-def test_own_practice_is_compared_with_the_best_of_the_others_at_their_best_sizes():
+def test_own_practice_is_compared_at_the_size_of_the_search_and_saves_images_over_all_sizes():
     found = {
         "static": {10: [70.0, 71.0], 100: [80.0, 80.2], 1000: [80.0, 80.1]},
         "prune": {10: [81.0, 81.4]},
-        "DP": {10: [99.0, 99.0]},  # practice is not among the others
+        "DP": {10: [99.0, 99.0]},
         "own": {10: [84.0, 84.4], 100: [83.0, 83.1]},
     }
-    lead = own_practice.lead(found)
-    assert lead.rival == "prune" and lead.gain == pytest.approx(3.0) and lead.interval[0] < 3 < lead.interval[1]
-    assert lead.deviations == pytest.approx(3 / np.std([0, 0.4], ddof=1))
-    assert lead.against_static.ratio == pytest.approx(10) and lead.against_static.at_least
-    assert own_practice.lead({k: v for k, v in found.items() if k != "own"}) is None
-    assert own_practice.lead(found | {"own": {10: [84.0]}}) is None
+    leads = own_practice.leads(found, 10)
+    assert leads["prune"].gain == pytest.approx(3.0) and leads["prune"].interval[0] < 3 < leads["prune"].interval[1]
+    assert leads["prune"].deviations == pytest.approx(3 / np.std([0, 0.4], ddof=1))
+    assert leads["DP"].gain == pytest.approx(-14.8) and own_practice.leads(found, 100).keys() == {"static"}
+    saved = own_practice.saved(found)
+    assert saved.ratio == pytest.approx(10) and saved.at_least
+    without = {method: each for method, each in found.items() if method != "own"}
+    assert own_practice.saved(without) is None and own_practice.leads(without, 10) == {}
+    assert own_practice.leads(found | {"own": {10: [84.0]}}, 10) == {}
+
+
+def test_an_idea_on_top_of_another_changes_something_and_keeps_classes_apart_from_filters(recorded):
+    tried = {name.rsplit("-seed", 1)[0]: r["config"] for (study, name), r in recorded.items() if study == "ideas-fonts"}
+    assert len(tried) > 4 and any("+" in name for name in tried)
+    settings = [{k: v for k, v in each.items() if k != "seed"} for each in tried.values()]
+    assert all(one != other for i, one in enumerate(settings) for other in settings[:i])
+    assert not any("confusion" in name and "filter" in name for name in tried)
