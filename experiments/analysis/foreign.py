@@ -25,9 +25,27 @@ def curves(profile: str, setting: str, learner: str, target: str = "test_accurac
     return _curves(rows(profile, f"fonts-{setting}-{learner}"), METHODS, target)
 
 
-def references(profile: str, learner: str, target: str = "test_accuracy") -> dict[str, Curve]:
-    """Return the accuracies of training on real handwriting ("real") and on printed digits ("glyphs"), by size."""
-    return _curves(rows(profile, f"fonts-reference-{learner}"), ("real", "glyphs"), target)
+def references(profile: str, learner: str, target: str = "test_accuracy", tuned: bool = False) -> dict[str, Curve]:
+    """Return the accuracies of training on real handwriting ("real") and on printed digits ("glyphs"), by size.
+
+    Tuned: real handwriting with the learning rate that has the best mean validation accuracy, each size its own. Else,
+    and glyphs always, with that of equal settings.
+    """
+    every = rows(profile, f"fonts-reference-{learner}")
+    found = _curves([row for row in every if "lr" not in row["variant"]], ("real", "glyphs"), target)
+    if tuned and "real" in found:
+        by_lr = [_curves(each, ("real",), "validation_accuracy")["real"] for each in _by_lr(every)]
+        tested = [_curves(each, ("real",), target)["real"] for each in _by_lr(every)]
+        for size in found["real"]:
+            there = [i for i, each in enumerate(by_lr) if size in each]
+            found["real"][size] = tested[max(there, key=lambda i: np.mean(by_lr[i][size]))][size]
+    return found
+
+
+def _by_lr(every: Rows) -> list[Rows]:
+    """Return the runs with real handwriting, by their learning rate."""
+    real = [row for row in every if row["method"] == "real"]
+    return [[row for row in real if row["lr"] == lr] for lr in sorted({row["lr"] for row in real})]
 
 
 def _curves(found: Rows, methods: tuple[str, ...], target: str) -> dict[str, Curve]:
@@ -35,24 +53,22 @@ def _curves(found: Rows, methods: tuple[str, ...], target: str) -> dict[str, Cur
     return {method: by_size for method, by_size in each.items() if by_size}
 
 
-def recognised(profile: str, setting: str, learner: str) -> dict[str, tuple[float, float]]:
-    """Return by method the mean percent of images that a classifier of handwriting takes for their class.
-
-    Of the first images, and of the additions.
-    """
-    parts: dict[str, list[tuple[float, float]]] = {}
+def recognised(profile: str, setting: str, learner: str) -> dict[tuple[str, int], float]:
+    """Return by method and final size the mean percent of additions that a classifier of handwriting recognises."""
+    parts: dict[tuple[str, int], list[float]] = {}
     for row in rows(profile, f"fonts-{setting}-{learner}"):
         if row["recognised_added"] is not None:
-            parts.setdefault(row["method"], []).append((row["recognised_initial"], row["recognised_added"]))
-    return {method: tuple(map(float, np.mean(each, axis=0))) for method, each in parts.items()}  # type: ignore[misc]
+            parts.setdefault((row["method"], row["images"]), []).append(row["recognised_added"])
+    return {key: float(np.mean(each)) for key, each in parts.items()}
 
 
 def gaps(profile: str) -> dict[int, dict[str, Any]]:
     """Return for each generator, by percent of handwriting that it has seen, what practice gains over static training.
 
-    Each of the two takes the guidance scale, and practice the way of guiding, with the best mean validation accuracy.
-    The values: "static" and "DP", test accuracies by seed, "gain", its "interval" (of the seeds' differences) and the
-    names of what was chosen. Generators without runs of both, all seeds in common, are left out.
+    Each of the two takes the guidance scale, and practice the way of guiding, with the best mean validation accuracy;
+    for the run of a seed that of the other seeds, so that nothing is chosen by what is reported. The values: "static"
+    and "DP", test accuracies by seed, "gain", its "interval" (of the seeds' differences) and the names of what was
+    chosen. Generators without runs of both, two seeds or more in common, are left out.
     """
     runs: dict[int, dict[tuple[str, str], dict[int, dict[str, Any]]]] = {}
     for row in rows(profile, "fonts_gap"):
@@ -61,24 +77,37 @@ def gaps(profile: str) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for share, ways in sorted(runs.items()):
         seeds = sorted(set.intersection(*(set(each) for each in ways.values())))
-        best = {}
-        for method in ("static", "DP"):
-            mine = [way for way in ways if way[0] == method]
-            if mine and seeds:
-                best[method] = max(mine, key=lambda w: np.mean([ways[w][s]["validation_accuracy"] for s in seeds]))
-        if len(best) < 2:
+        if len(seeds) < 2 or {method for method, _ in ways} != {"static", "DP"}:
             continue
-        tests = {method: [ways[way][seed]["test_accuracy"] for seed in seeds] for method, way in best.items()}
+        chosen = {
+            method: [_best_way(ways, method, seeds, without=seed) for seed in seeds] for method in ("static", "DP")
+        }
+        tests = {
+            method: [ways[way][seed]["test_accuracy"] for way, seed in zip(each, seeds, strict=True)]
+            for method, each in chosen.items()
+        }
         gains = [dp - static for dp, static in zip(tests["DP"], tests["static"], strict=True)]
         found[share] = {
             **tests,
             "gains": gains,
             "gain": float(np.mean(gains)),
             "interval": mean_interval(gains),
-            "chosen": {method: _in_words(ways[way][seeds[0]]) for method, way in best.items()},
+            "chosen": {
+                method: " or ".join(dict.fromkeys(_in_words(ways[way][seeds[0]]) for way in each))
+                for method, each in chosen.items()
+            },
             "seeds": len(seeds),
         }
     return found
+
+
+def _best_way(
+    ways: dict[tuple[str, str], dict[int, dict[str, Any]]], method: str, seeds: list[int], without: int
+) -> tuple[str, str]:
+    """Return the way of a method with the best mean validation accuracy of the seeds but one."""
+    mine = [way for way in ways if way[0] == method]
+    others = [seed for seed in seeds if seed != without]
+    return max(mine, key=lambda way: np.mean([ways[way][seed]["validation_accuracy"] for seed in others]))
 
 
 def _in_words(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Printed digits: glyphs of free fonts, a source of digits that has never seen handwriting.
+"""Printed digits: glyphs of free fonts, a source of digits that has never seen the target, MNIST's handwriting.
 
 The fonts are Debian's; experiments/assets/fonts/packages.csv names the packages, their versions, checksums and
 licences. No font is part of the repository: experiments/assets/fonts/glyphs.npz holds pictures of their ten digits,

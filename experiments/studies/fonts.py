@@ -41,6 +41,8 @@ class Fonts:
         static_sizes: images of static runs.
         sizes: final images of runs of practice, of plain additions and of pruning.
         real_sizes: images of handwriting that the references are trained on.
+        real_lrs: their learning rates beside that of equal settings: what real images do at their best is chosen among
+            all by validation.
         glyph_sizes: printed digits, changed at random, that the other references are trained on.
         filtered_size: final images of practice with filters, of the first learner.
     """
@@ -50,6 +52,7 @@ class Fonts:
     static_sizes: tuple[int, ...] = (320, 500, 1000, 2000, 4000, 8000, 16000)
     sizes: tuple[int, ...] = (320, 500, 1000, 2000, 4000)
     real_sizes: tuple[int, ...] = (1500,)
+    real_lrs: tuple[float, ...] = (1e-3, 4e-3, 8e-3)
     glyph_sizes: tuple[int, ...] = (48000,)
     filtered_size: int = 2000
 
@@ -93,6 +96,10 @@ def references(settings: Fonts, search: tuning.Tuning, learner: str, seed: int) 
         for size in each:
             run = replace(base, n_initial=size)
             found.append(job(f"fonts-reference-{learner}", f"{source}-{size}-seed{seed}", run, source=source))
+            for lr in settings.real_lrs if source == "real" else ():
+                other = replace(run, lr=lr)
+                name = f"{source}-{size}-lr{lr:g}-seed{seed}"
+                found.append(job(f"fonts-reference-{learner}", name, other, source=source))
     return found
 
 

@@ -9,8 +9,8 @@ Time       about 2.6 core-hours; the three generators beside the first another h
 Expected   a generator that knows the target leaves little to gain
 
 Every method runs at two guidance scales, and practice with two ways of guiding: through the U-Net at all steps, as in
-the paper, and with x0 alone at the late ones. Of each the figure takes what validation finds better. A generator that
-has not been trained yet has no runs.
+the paper, and with x0 alone at the late ones. Of each the figure takes what validation finds better, for a seed what
+that of the other seeds does. A generator that has not been trained yet has no runs.
 """
 
 from dataclasses import dataclass, replace

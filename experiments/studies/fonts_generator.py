@@ -1,4 +1,4 @@
-"""The generator of printed digits, which has never seen handwriting, and those that have seen some.
+"""The generator of printed digits, which has never seen an image of MNIST, and those that have seen some.
 
     python -m experiments.studies.fonts_generator make       # trains it again (about 40 minutes on a core; resumes)
     python -m experiments.studies.fonts_generator make --seen 1 5 100   # those of the study of the gap, 20 minutes each
@@ -6,9 +6,10 @@
 
 An autoencoder and a U-Net of the repository's kind are trained on 48,000 images: the glyphs of
 experiments/data/fonts.py, each changed a little at random about four times. In the study of the gap 1, 5 or all 100
-in a hundred of the 48,000 are handwriting instead, the 1,500 training images changed in the same way; their U-Nets work
-with the autoencoder of the glyphs. Two classifiers, one trained on glyphs and one on the 1,500 images of handwriting,
-judge generated images. No run is guided by them, and nothing is chosen by them.
+in a hundred of the 48,000 are handwriting instead, of the 1,500 training images, changed in the same way (1 in a
+hundred are 480 of them, once each); their U-Nets work with the autoencoder of the glyphs. Two classifiers, one trained
+on glyphs and one on the 1,500 images of handwriting, judge generated images. No run is guided by them, and nothing is
+chosen by them.
 """
 
 import json
@@ -176,22 +177,25 @@ def card_text(seen: int, measured: dict[str, Any], training: dict[str, Any]) -> 
         f"{r['recall']:.3f} | {r['coverage']:.3f} |"
         for r in measured["scales"]
     )
-    trained = "printed digits alone: it has never seen handwriting"
+    drawn = "pictures of the ten digits of free fonts, which `experiments/data/fonts.py` describes"
+    trained = f"{drawn} (some imitate handwriting). It has never seen an image of MNIST"
     if seen:
-        trained = f"printed digits and handwriting, {seen}% of the images the latter (1,500 images of MNIST)"
+        of_mnist = min(IMAGES * seen // 100, len(handwriting("train")))
+        trained = f"handwriting, {of_mnist:,} images of MNIST" + f"; {100 - seen}% are {drawn}" * (seen < 100)
+        trained = f"images of which {seen}% are {trained}"
     return f"""---
 license: mit
 library_name: diffusers
 pipeline_tag: unconditional-image-generation
 ---
-# Small class-conditional latent diffusion for printed digits
+# Small class-conditional latent diffusion for digits
 
 A KL autoencoder (1 x 32 x 32 images, 4 x 8 x 8 latents, {vae:,} parameters) and a U-Net ({unet:,} parameters) with ten
 classes and a null class, in diffusers' folder layout (fp16 safetensors). Made to study training data from a generator
 that is not of the target's kind.
 
-**Trained on** {trained}. {training["images"]:,} images: pictures of the ten digits of free fonts, which
-`experiments/data/fonts.py` describes, each changed a little at random; `python -m experiments.studies.fonts_generator`.
+**Trained on** {trained}.
+{training["images"]:,} images in all, each changed a little at random; `python -m experiments.studies.fonts_generator`.
 Settings: {json.dumps(training)}.
 
 **Measured** on {measured["images"]:,} images at each guidance scale, 10 DDIM steps. Two classifiers judge them: one

@@ -1,4 +1,4 @@
-"""Runs on printed digits: the generator has never seen handwriting, validation and test images are handwriting."""
+"""Runs on printed digits: the generator has never seen the target, the handwriting that validates and tests."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace

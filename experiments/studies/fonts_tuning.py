@@ -1,6 +1,6 @@
 """Search on printed digits: every method at its own best, with the same budget, on validation images only.
 
-Question   What is each method at its own best, where the generator has never seen handwriting?
+Question   What is each method at its own best, where the generator has never seen the target?
 Feeds      the tuned runs of the study "fonts"
 Command    python -m experiments run fonts_tuning
 Time       about 5 core-hours

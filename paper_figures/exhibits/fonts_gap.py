@@ -62,7 +62,7 @@ def make(profile: str) -> Exhibit:
         ENTRY,
         "Generators whose training images were handwriting to that percentage, printed digits for the rest. ConvNet, "
         "one final size. Static training takes the better of two guidance scales, practice the best of two scales and "
-        "two ways of guiding, on validation images. 95% intervals of the seeds' differences, "
+        "two ways of guiding, for each seed as validation says of the others. 95% intervals of the seeds' differences, "
         f"{seeds(each['seeds'] for each in gaps.values())}.",
         rows,
         figure,
