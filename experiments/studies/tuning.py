@@ -9,8 +9,9 @@ Expected   static training prefers a small guidance scale; a growing pool needs 
 Every method has its own space: the axes all share, and those it alone has. Trial 0 is a guess, the next ones are
 drawn at random, without repetition; then, round by round, trials change one axis of the best point so far, each time
 another one or the other way. A second learner starts where the first one's search has ended and looks around there. All
-runs end with the same number of images. The held-out test images are not looked at. One run a trial: the best of a
-search is partly luck, so the studies run the settings it ends with on seeds of their own.
+runs are to end with the same number of images (one whose iterations leave no room for all of its additions ends with
+fewer). The held-out test images are not looked at. One run a trial: the best of a search is partly luck, so the studies
+run the settings it ends with on seeds of their own.
 """
 
 import itertools

@@ -239,7 +239,8 @@ def recorded(bed):
     return {(job.study, job.name): results.load("smoke", job.study)[job.name] for job in jobs_of(bed)}
 
 
-def test_no_trial_looks_at_test_images(bed, monkeypatch):
+@pytest.mark.parametrize("name", ["convnet-DP-00", "views-seed100"])
+def test_no_trial_looks_at_test_images(bed, recorded, name, monkeypatch):
     def split(part: str) -> ImageSet:
         assert part != "test", "test images were read"
         return digits.handwriting("validation")
@@ -249,7 +250,7 @@ def test_no_trial_looks_at_test_images(bed, monkeypatch):
 
     monkeypatch.setattr(fonts_runs, "handwriting", split)
     monkeypatch.setattr(fonts_runs, "other_digits", forbidden)
-    job = next(job for job in jobs_of(bed) if job.name == "convnet-DP-00")
+    job = next(job for job in jobs_of(bed) if job.name == name)
     found = job.compute(job.config, lambda fraction: None)
     assert found["outcomes"][0]["test_accuracy"] is None and "other_digits" not in found["outcomes"][0]
     with pytest.raises(AssertionError, match="test images were read"):
