@@ -12,7 +12,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dp.data.image_tree import ImageData, ImageTree, batches, cut, few, in_rgb, list_images, open_image, subfolders
+from dp.data.image_tree import (
+    ImageData,
+    ImageTree,
+    batches,
+    cut,
+    few,
+    few_apart,
+    in_rgb,
+    list_images,
+    open_image,
+    subfolders,
+)
 from dp.utils.errors import UserError, in_a_line
 from dp.utils.validation import checked
 
@@ -129,7 +140,8 @@ def _check_dataset(dataset: Any, classes: Sequence[str] | None, name: str) -> li
     found = dataset.features[label].names
     wanted = _each_once(found if classes is None else classes)
     if set(found) != set(wanted):
-        raise UserError(f"{name}: got the classes {few(found, 5)}, expected {few(wanted, 5)}")
+        got, expected = few_apart(found, wanted, 5)
+        raise UserError(f"{name}: got the classes {got}, expected {expected}")
     if not len(dataset):
         raise UserError(f"{name}: got no images, expected 1 or more")
     without = sum(each is None or each < 0 for each in dataset[label][:])

@@ -321,6 +321,15 @@ def few(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
+def few_apart(found: Sequence[str], expected: Sequence[str], count: int = 3) -> tuple[str, str]:
+    """Return the first few of two lists of names, for a message; from where they differ, if they begin the same."""
+    pairs = enumerate(zip(found, expected, strict=False))
+    first = next((i for i, (one, other) in pairs if one != other), min(len(found), len(expected)))
+    if first < count:
+        return few(found, count), few(expected, count)
+    return tuple(f"..., {few(each[first:], count) or 'no more'}" for each in (found, expected))  # type: ignore[return-value]
+
+
 class ImageData(Protocol):
     """Stand for images that are too many for memory: an `ImageTree`, or any data set with a length."""
 

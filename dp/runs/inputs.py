@@ -15,7 +15,7 @@ from torch import nn
 from dp.config import PracticeConfig
 from dp.data.fashion_mnist import CLASSES, IMAGE_SIZE, test_images, train_images, validation_images
 from dp.data.image_set import RealImages, check_class_folders, image_folder
-from dp.data.image_tree import few
+from dp.data.image_tree import few_apart
 from dp.data.imagenet import OutOfDistribution, RealSet, class_list, open_set, roots_of
 from dp.generation.generator import Generator
 from dp.generation.loading import DTYPE, fetch_problem, load_pipeline, quietly
@@ -46,7 +46,8 @@ class Source(SourceSettings):
             return CLASSES
         prompts = tuple(prompts_in(Path(self.prompts))) if self.prompts else ()
         if self.classes and prompts and set(self.classes) != set(prompts):
-            raise UserError(f"{self.prompts}: got prompts of {few(prompts)}, expected {few(self.classes)}, the classes")
+            got, expected = few_apart(prompts, self.classes)
+            raise UserError(f"{self.prompts}: got prompts of {got}, expected {expected}, the classes")
         names = self.classes or prompts or pipeline_classes(Path(self.pipeline))
         if len(names) < 2:
             raise UserError(f"classes: got {len(names)} with a pipeline of your own, expected 2 or more names")
@@ -106,7 +107,8 @@ class Source(SourceSettings):
             raise UserError(f"classes: got {len(names)}, but the pipeline has {own} of its own; name all, in its order")
         called = pipeline_classes(Path(self.pipeline))
         if set(called) == set(names) and called != tuple(names):
-            raise UserError(f"classes: got {few(names)}, but the pipeline has them as {few(called)}; name them so")
+            got, expected = few_apart(names, called)
+            raise UserError(f"classes: got {got}, but the pipeline has them as {expected}; name them so")
         return range(own)
 
     def image_shape(self, origin: Generator | RealData) -> tuple[int, int, int]:

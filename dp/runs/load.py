@@ -10,7 +10,7 @@ from torch import nn
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from dp.config import PracticeConfig, config_from
-from dp.data.image_tree import few
+from dp.data.image_tree import few_apart
 from dp.learner.evaluate import device_of
 from dp.learner.models import on_full_images
 from dp.pool.folder import PoolFolder
@@ -117,7 +117,8 @@ def expect_classes(folder: Path, classes: tuple[str, ...], of: str) -> None:
     """Raise UserError unless a run's learner knows these classes, in this order; `of` says what has them."""
     known = PoolFolder.open(folder / "pool").layout.classes
     if known != classes:
-        raise UserError(f"guided_by: {folder} has the classes {few(known)}, {of} {few(classes)}; name another run")
+        got, expected = few_apart(known, classes)
+        raise UserError(f"guided_by: {folder} has the classes {got}, {of} {expected}; name another run")
 
 
 def state_of(folder: Path, branch: int | None = None) -> State:

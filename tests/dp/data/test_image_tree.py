@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import Subset
 
 from dp.data import image_tree, imagenet
-from dp.data.image_tree import ImageTree, batches, list_images, open_image
+from dp.data.image_tree import ImageTree, batches, few_apart, list_images, open_image
 from dp.data.imagenet import class_list, folders_of, open_set
 from dp.utils.errors import UserError
 from tests.dp.image_files import bad_files, save, truncate
@@ -218,3 +218,16 @@ def test_batches_come_in_order(whole):
     assert parts[0][0].dtype == torch.uint8 and parts[0][0].shape == (64, 3, 4, 4)
     ((_, labels),) = batches(Subset(data, range(1, 100, 40)), 64, 0)
     assert labels.tolist() == [1, 41, 81]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "said"),
+    [
+        ("abcde", "abced", ("..., d, e", "..., e, d")),
+        ("abcd", "bacd", ("a, b, c, ...", "b, a, c, ...")),
+        ("abcd", "abcdefgh", ("..., no more", "..., e, f, g, ...")),
+        ("abcd", "ab", ("a, b, c, ...", "a, b")),
+    ],
+)
+def test_lists_of_names_are_shown_from_where_they_differ(found, expected, said):
+    assert few_apart(list(found), list(expected)) == said
