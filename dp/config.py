@@ -27,7 +27,7 @@ AS_IN_THE_PAPER = GuidanceConfig(omega=0.2, interval=(0.0, 1.0), gradient="unet"
 
 # Settings that do nothing where no images are added.
 OF_ADDITIONS = (
-    *("n_per_round", "guidance", "over_sampling", "filter", "max_attempts", "decoder"),
+    *("n_per_round", "guidance", "over_sampling", "class_shares", "filter", "max_attempts", "decoder"),
     *("patience", "incremental", "backstop", "newest_weight"),
 )
 
@@ -68,6 +68,7 @@ class PracticeConfig(Settings):
     # What is added
     guidance: GuidanceConfig = AS_IN_THE_PAPER  # of the additions; omega 0 = plain images
     over_sampling: Ratio = 1.0  # above 1: additions are the hardest 1 / over_sampling of plain images instead
+    class_shares: Literal["equal", "errors"] = "equal"  # of additions: equal, or as the learner errs in validation
     filter: Literal["none", "diffusion_classifier", "round_trip", "disagreement"] = "none"  # refuses harmful outliers
     max_attempts: Attempts = 3  # candidates for an image that the filter refuses
 
@@ -120,6 +121,11 @@ class PracticeConfig(Settings):
             raise UserError(
                 f"over_sampling: got {self.over_sampling} with omega {self.guidance.omega} and filter {self.filter}; "
                 "pruning chooses among plain images: set omega 0 and no filter"
+            )
+        if self.class_shares == "errors" and (self.over_sampling > 1 or self.signal != "real"):
+            raise UserError(
+                f"class_shares: got errors with over_sampling {self.over_sampling} and signal {self.signal}; pruning "
+                "keeps classes equal, and errors are counted on real images: set over_sampling 1 and signal real"
             )
         if self.warmup + self.cooldown >= 1:
             raise UserError(

@@ -1,6 +1,6 @@
 """Accuracy on real images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from dp.data.image_tree import ImageData, batches
 from dp.data.imagenet import RealSet
 from dp.samples import Samples
 from dp.utils.device import autocast
-from dp.utils.distributed import rank, total, world
+from dp.utils.distributed import rank, summed, total, world
 from dp.utils.pixels import normalise
 from dp.utils.progress import bar_of
 
@@ -71,14 +71,29 @@ def accuracy(
     Raises:
         UserError: a file that is no whole image; the line names it.
     """
+    correct = sum(int(right(logits, labels, allowed).sum()) for logits, labels in _my_logits(learner, real, name))
+    return 100 * total(correct) / len(real)
+
+
+def errors_by_class(learner: nn.Module, real: RealImages, classes: int) -> Tensor:
+    """Return how many images of each class a learner gets wrong, int64 [classes]; the same in all processes.
+
+    Arguments and errors are those of `accuracy`.
+    """
+    wrong = torch.zeros(classes, dtype=torch.int64)
+    for logits, labels in _my_logits(learner, real, "counting errors"):
+        wrong += labels[~right(logits, labels)].bincount(minlength=classes)
+    return summed(wrong)
+
+
+def _my_logits(learner: nn.Module, real: RealImages, name: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give this process's share of the images, batch by batch: logits and labels."""
     size = batch_of(real)
     mine = range(rank() * size, len(real), world() * size)  # where this process's batches begin
-    correct = 0
     with bar_of(name, len(real), "images") as bar:
         for images, labels in _batches(real, mine):
-            correct += int(right(logits_of(learner, images), labels, allowed).sum())
+            yield logits_of(learner, images), labels
             bar.update(min(world() * size, len(real) - bar.n))  # the others are as far
-    return 100 * total(correct) / len(real)
 
 
 class KeptShare:

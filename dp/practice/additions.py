@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from dp.config import PracticeConfig
+from dp.data.image_set import RealImages
 from dp.generation.generator import Generator
 from dp.generation.guided_batch import fit_guided_batch
 from dp.generation.latent_class_pipeline import LatentClassPipeline
 from dp.generation.pipeline_info import image_shape_of
 from dp.generation.real_images import RealData
+from dp.learner.evaluate import errors_by_class
 from dp.learner.models import build_learner, on_full_images
 from dp.practice.interfaces import ImageGenerator
 from dp.practice.state import State
@@ -23,7 +25,7 @@ from dp.selection.latent_diffusion import LatentDiffusion
 from dp.selection.prune import hardest, judged
 from dp.utils.device import best_device
 from dp.utils.errors import UserError
-from dp.utils.seeding import image_seed
+from dp.utils.seeding import CLASS, image_seed, stream
 
 OF_TRAINING = 5  # times the learner's weights: their average, gradients, buckets of these and AdamW's two moments
 
@@ -44,8 +46,11 @@ def image_maker(
     state: State | None = None,
     keep: Filter | None = None,
     store: Store | None = None,
+    errors: Tensor | None = None,
 ) -> Callable[[range], Samples]:
     """Return what makes the images of some slots of a round, classes in turn so that the pool is balanced.
+
+    With `errors`, int64 [K], classes are drawn in proportion to them instead (`class_shares`).
 
     An image's seed is named by run, round, slot and attempt: neither the number of slots asked for at once nor that of
     the processes that share them changes an image. With a state, images are guided by the entropy of its averaged
@@ -67,7 +72,8 @@ def image_maker(
     before = config.n_initial + (round_ - 1) * config.n_per_round if round_ else 0
 
     def candidates(slots: list[int], attempts: list[int]) -> Samples:
-        labels = (before + torch.tensor(slots)) % classes
+        turn = (before + torch.tensor(slots)) % classes
+        labels = turn if errors is None else drawn(errors, [image_seed(config.seed, round_, slot) for slot in slots])
         seeds = [image_seed(config.seed, round_, *at) for at in zip(slots, attempts, strict=True)]
         return generator.generate(labels, seeds, averaged, guidance, current, round_)
 
@@ -110,6 +116,18 @@ def image_maker(
     return make
 
 
+def drawn(errors: Tensor, seeds: list[int]) -> Tensor:
+    """Return classes drawn in proportion to errors, one by each seed: int64.
+
+    Args:
+        errors: numbers of wrong answers by class, [K]; each counts with a tenth of their mean more, so that a class
+            without errors comes at times, and without any error all come alike.
+        seeds: of images.
+    """
+    shares = errors.double() + 0.1 * errors.double().mean() + 1e-9
+    return torch.cat([torch.multinomial(shares, 1, generator=stream(seed, CLASS)) for seed in seeds])
+
+
 def try_guided_batch(config: PracticeConfig, generator: ImageGenerator, net: nn.Module | None) -> None:
     """Make a guided batch on a GPU before anything else, so that one that does not fit is told before the training."""
     if not config.rounds or not isinstance(generator, Generator) or best_device().type != "cuda":
@@ -123,14 +141,24 @@ def try_guided_batch(config: PracticeConfig, generator: ImageGenerator, net: nn.
 
 
 def add_images(
-    config: PracticeConfig, state: State, generator: ImageGenerator, keep: Filter | None, store: Store
+    config: PracticeConfig,
+    state: State,
+    generator: ImageGenerator,
+    keep: Filter | None,
+    store: Store,
+    validation: RealImages,
 ) -> None:
     """Grow the pool by P images guided by the current learner (Algorithm 1, step 3)."""
-    round_ = len(state.additions) + 1
-    new = store.round(state, round_, config.n_per_round, image_maker(config, generator, round_, state, keep, store))
+    round_, errors, recorded = len(state.additions) + 1, None, {}
+    if config.class_shares == "errors":
+        errors = errors_by_class(on_full_images(config, state.ema.module), validation, state.classes)
+        recorded = {"errors_by_class": errors.tolist()}
+    make = image_maker(config, generator, round_, state, keep, store, errors)
+    new = store.round(state, round_, config.n_per_round, make)
     state.pool.append(new)
     state.additions.append(
-        {
+        recorded
+        | {
             "iteration": state.iteration,
             "trigger": state.pending,
             "pool_size": len(state.pool),

@@ -44,6 +44,7 @@ def train(
     signal: Signal,
     generator: ImageGenerator | None,
     store: Store,
+    validation: RealImages,
     keep: Filter | None = None,
     progress: Callable[[State], None] | None = None,
 ) -> State:
@@ -59,7 +60,7 @@ def train(
         while state.iteration < config.iterations:
             # Step 3. Patience is exhausted: generate P images guided by the current learner, and add them to the pool.
             if state.pending and generator is not None:
-                add_images(config, state, generator, keep, store)
+                add_images(config, state, generator, keep, store, validation)
                 if signal.of_pool:
                     state.patience.forget()
                 store.iteration(state)
@@ -165,11 +166,11 @@ def run_practice(
         check_batch(config, fresh.learner, images)
     blank = copy.deepcopy(fresh) if config.branch_sizes else fresh
     with torch.random.fork_rng():
-        state = train(config, store.resume(fresh), signal, generator, store, keep, progress)
+        state = train(config, store.resume(fresh), signal, generator, store, validation, keep, progress)
         finished: list[tuple[int, int | None, nn.Module]] = []
         for size in store.branches():  # one after the other, and without its pool then: pools may be large
             branch = store.resume(copy.deepcopy(blank), size)
-            train(config, branch, signal, None, store, None, progress)
+            train(config, branch, signal, None, store, validation, None, progress)
             finished.append((len(branch.pool), _left_at(state, size), branch.ema.module))
             del branch
         finished.append((len(state.pool), None, state.ema.module))

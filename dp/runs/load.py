@@ -141,7 +141,10 @@ def repair_pool(folder: Path, config: PracticeConfig, generator: ImageGenerator,
             return image_maker(config, generator, 0)(slots)
         state = start(config, Pool(pool.read(0)), classes_of(generator))
         load_learner(folder, round_, state)
-        return image_maker(config, generator, round_, state, keep)(slots)
+        errors = None
+        if config.class_shares == "errors":
+            errors = torch.tensor(state_of(folder).additions[round_ - 1]["errors_by_class"])
+        return image_maker(config, generator, round_, state, keep, errors=errors)(slots)
 
     with PoolFolder.open(folder / "pool", writable=True) as pool:
         return repair(pool, make)

@@ -18,6 +18,7 @@ GRID = 6  # then the number: the images of `dp grid`
 # Streams of an image: stream(image's seed, stream).
 STRENGTH = 1  # what of omega it gets (`GuidanceConfig.strengths`)
 RENOISE = 101  # the noise that filters add to it again
+CLASS = 201  # its class, where classes are drawn; of the slot's first attempt, so that all are of one class
 
 # Streams of training the generator: stream(its seed, stream, iteration).
 AUTOENCODER, UNET, ORACLE = 1, 2, 3

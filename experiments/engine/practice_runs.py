@@ -103,7 +103,7 @@ def compute_practice(values: dict[str, Any], progress: Callable[[float], None]) 
     generator = bundled_generator(config)
     initial = real_pool(config) if values["source"] == "real" else plain_pool(config, generator)
     real = some_of(validation_images(), values.get("validation_images"), config.seed)
-    maker = varied(generator, values.get("variant"), real)
+    maker = varied(generator, values.get("variant"))
     result, state = outcomes_of(config, maker, initial, progress, with_test=purpose != "tuning", validation=real)
     if values.get("judged"):
         result["label_right"] = label_right(state)

@@ -1,21 +1,19 @@
 """Variants of how additions are made: ideas that are tried, each a small change of what a generator is asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dp.data.image_set import ImageSet
 from dp.generation.generator import Generator
 from dp.guidance.guidance import GuidanceConfig
-from dp.learner.evaluate import logits_of
 from dp.samples import Samples
-from dp.utils.seeding import seed_for, stream
+from dp.utils.seeding import seed_for
 
-LABEL, SECOND = 201, 202  # random streams of an image's seed, beside those of dp/utils/seeding.py
+SECOND = 202  # a random stream of an image's seed, beside those of dp/utils/seeding.py
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,6 @@ class Variant:
         harder_of: guided images made for each that is kept, the one with the highest entropy.
         views: whether the entropy that guides is that of the learner's mean prediction over its training shifts, the
             image moved by two pixels each way, rather than of its prediction at one place.
-        confusion: whether an image's class is drawn in proportion to the learner's errors on it (of validation images),
-            not in turn; a class without errors counts with a tenth of the mean.
         scale: classifier-free guidance of the additions; 0 = that of the initial images.
         goal: nats of entropy that additions are to have: after each the strength is multiplied by goal / reached (by
             all images made for it, refused ones too), at most doubled or halved at a time, and kept within a factor of
@@ -36,21 +32,23 @@ class Variant:
 
     harder_of: int = 1
     views: bool = False
-    confusion: bool = False
     scale: float = 0.0
     goal: float = 0.0
+
+    def changes(self) -> dict[str, Any]:
+        """Return what is changed, for a result's settings."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(Variant(), name)}
 
 
 class VariedGenerator:
     """A generator whose additions follow a variant."""
 
-    def __init__(self, generator: Generator, variant: Variant, validation: ImageSet):
-        self.generator, self.variant, self.validation = generator, variant, validation
+    def __init__(self, generator: Generator, variant: Variant):
+        self.generator, self.variant = generator, variant
         self.pipe: Any = generator.pipe  # a filter asks for it
         self.num_classes = generator.num_classes
         self.factor = 1.0  # of omega
         self.reached: tuple[int, list[Tensor]] = (0, [])  # round and the entropy of its images
-        self.shares: tuple[int, Tensor] = (0, torch.empty(0))  # round and the classes' shares of it
 
     def generate(
         self,
@@ -61,11 +59,9 @@ class VariedGenerator:
         other: nn.Module | None = None,
         round_: int = 0,
     ) -> Samples:
-        """Return one image per seed, as `Generator.generate` does; labels are those wanted if classes come in turn."""
+        """Return one image per seed, as `Generator.generate` does."""
         if learner is None:
             return self.generator.generate(labels, seeds)
-        if self.variant.confusion:
-            labels = self._drawn(labels, seeds, learner, round_)
         if self.variant.goal:
             guidance = replace(guidance, omega=guidance.omega * self._factor(round_))
         guiding = Views(learner).eval() if self.variant.views else learner
@@ -87,15 +83,6 @@ class VariedGenerator:
         more = range(1, self.variant.harder_of)
         return [list(seeds), *([seed_for(seed, SECOND, k) for seed in seeds] for k in more)]
 
-    def _drawn(self, labels: Tensor, seeds: Sequence[int], learner: nn.Module, round_: int) -> Tensor:
-        """Return labels drawn in proportion to the learner's errors, one by each seed."""
-        if self.shares[0] != round_:
-            wrong = logits_of(learner, self.validation.images).argmax(1) != self.validation.labels
-            errors = torch.bincount(self.validation.labels[wrong], minlength=self.num_classes or 0).double()
-            self.shares = round_, (errors + 0.1 * errors.mean() + 1e-9)
-        drawn = [torch.multinomial(self.shares[1], 1, generator=stream(seed, LABEL)) for seed in seeds]
-        return torch.cat(drawn)
-
     def _factor(self, round_: int) -> float:
         """Return what omega is multiplied by in a round, from the entropy that the rounds before have reached."""
         last, entropies = self.reached
@@ -107,9 +94,9 @@ class VariedGenerator:
         return self.factor
 
 
-def varied(generator: Generator, variant: dict[str, Any] | None, validation: ImageSet) -> Generator | VariedGenerator:
+def varied(generator: Generator, variant: dict[str, Any] | None) -> Generator | VariedGenerator:
     """Return a generator that follows a job's variant, if it has one."""
-    return VariedGenerator(generator, Variant(**variant), validation) if variant else generator
+    return VariedGenerator(generator, Variant(**variant)) if variant else generator
 
 
 class Views(nn.Module):

@@ -52,7 +52,7 @@ def job(
     """
     values = asdict(config) | {"data": "fonts", "seen": seen, "source": source}
     if variant != Variant():
-        values["variant"] = asdict(variant)
+        values["variant"] = variant.changes()
     files = (*weights_of(seen), PATH)
     if purpose == "result":
         files += (judge_file("handwriting"),)
@@ -68,7 +68,7 @@ def compute(values: dict[str, Any], progress: Callable[[float], None]) -> dict[s
     config = settings_of(values)
     plain = generator_of(values["seen"], config)
     initial = initial_images(values, config, plain)
-    generator = varied(plain, values.get("variant"), handwriting("validation"))
+    generator = varied(plain, values.get("variant"))
 
     report = reporting(config, progress)
     tuned = values.get("purpose") == "tuning"

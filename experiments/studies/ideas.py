@@ -8,7 +8,7 @@ Time       about 8 core-hours
 Expected   filters where the generator is foreign; elsewhere little
 
 The budget is fixed. A search starts from the best point of practice (the studies tuning and fonts_tuning), for the
-ConvNet, with two seeds a trial. First every idea is tried alone. Then the best one is kept, and each of the three next
+ConvNet, with two seeds a trial. First every idea is tried alone. Then the best one is kept, and each of the five next
 that change something on top of it is tried there. What is best of all trials is run with fresh seeds, at several sizes,
 for both learners; if that is the point itself, its runs are those of the studies of tuned practice. The same ideas
 without guidance (omega = 0), at the size of the search, tell what guidance has to do with it. Only validation images
@@ -16,7 +16,7 @@ are looked at before that. Practice is thus searched for longer than the other m
 trials of one run each, and so has the point that this one starts from.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -60,13 +60,11 @@ IDEAS: dict[str, Idea] = {
     "harder_of_two": Idea(variant=(("harder_of", 2),)),
     "weaker_harder_of_two": Idea(variant=(("harder_of", 2),), weaker=True),
     "views": Idea(variant=(("views", True),)),
-    "confusion": Idea(variant=(("confusion", True),)),
+    "confusion": Idea(config=(("class_shares", "errors"),)),
     **{f"scale_{scale:g}": Idea(variant=(("scale", scale),)) for scale in (1.25, 2.0, 3.0)},
     **{f"goal_{goal:g}": Idea(variant=(("goal", goal),)) for goal in (0.8, 1.2)},
 }
-# A filter's second attempt would draw a class anew, and those of hard classes would be lost more often.
-APART = [{"confusion", f"filter_{name}"} for name in FILTERS[1:]]
-NEXT = 3  # ideas that are tried on top of the best one
+NEXT = 5  # ideas that are tried on top of the best one
 SIZES = {"fonts": fonts.Fonts().sizes, "fashion": tuned.Tuned().dp_sizes}  # those that tuned practice has
 
 
@@ -110,7 +108,7 @@ def jobs(settings: Ideas, profile: Profile) -> list[Job]:
             continue
         best, *others = [name for name in ranked if name != "none"]
         known = [made_of(names, start) for names in tried.values()]
-        added = [name for name in others if made_of((best, name), start) not in known and {best, name} not in APART]
+        added = [name for name in others if made_of((best, name), start) not in known]
         both: dict[str, tuple[str, ...]] = {f"{best}+{name}": (best, name) for name in added[:NEXT]}
         found += trials(settings, data, both, start)
         ranked = ranking(settings, data, tried | both, start, profile.name)
@@ -159,7 +157,7 @@ def _job(
     folder = f"ideas-{data}-{study}" if study else f"ideas-{data}"
     if data == "fonts":
         return fonts_job(folder, name, config, purpose=purpose, variant=variant)
-    more: Any = {"variant": asdict(variant)} if variant != Variant() else {}
+    more: Any = {"variant": variant.changes()} if variant != Variant() else {}
     return practice_job(folder, name, config, purpose=purpose, **more)
 
 

@@ -31,6 +31,7 @@ FLIPS: dict[str, tuple[Any, dict[str, Any]]] = {
     "branch_sizes": ((20,), {}),
     "guidance": (replace(GUIDED, omega=0.5), {}),
     "over_sampling": (2.0, {"guidance": GuidanceConfig(omega=0.0)}),
+    "class_shares": ("errors", {}),
     "filter": ("round_trip", {}),
     "max_attempts": (1, {"filter": "round_trip"}),
     "guidance_scale": (1.5, {}),

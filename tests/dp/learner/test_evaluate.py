@@ -11,7 +11,7 @@ from dp.data.image_set import ImageSet
 from dp.data.image_tree import ImageTree
 from dp.data.imagenet import folders_of, open_set
 from dp.learner import evaluate
-from dp.learner.evaluate import accuracy, kept_share, measured, right
+from dp.learner.evaluate import accuracy, errors_by_class, kept_share, measured, right
 from dp.utils import distributed as processes
 from tests.dp.forked import as_torchrun_does, spawned
 from tests.dp.image_files import save
@@ -46,6 +46,8 @@ def test_accuracy_of_a_learner(colours):
     assert accuracy(Reddest(), colours) == accuracy(Reddest(), colours, (0, 1, 2, 3)) == 0
     in_memory = ImageSet(torch.stack([image for image, _ in colours]), colours.labels)
     assert accuracy(Reddest(), in_memory, (0, 1)) == 75
+    assert errors_by_class(Reddest(), colours, 4).tolist() == errors_by_class(Reddest(), in_memory, 4).tolist()
+    assert errors_by_class(Reddest(), colours, 4).tolist() == [2, 2, 0, 0]  # it answers 3 for anything
 
 
 def test_images_that_are_evaluated_again_are_decoded_once(colours, monkeypatch):

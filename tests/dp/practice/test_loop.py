@@ -10,11 +10,12 @@ from dp.data.image_set import ImageSet
 from dp.generation.generator import Generator
 from dp.guidance.guidance import GuidanceConfig
 from dp.learner.models import build_learner
-from dp.practice.additions import image_maker
+from dp.practice.additions import drawn, image_maker
 from dp.practice.loop import run_practice
 from dp.practice.schedule import warmup_stable_decay
 from dp.samples import Samples
 from dp.utils.errors import UserError
+from dp.utils.seeding import image_seed
 
 CONFIG = PracticeConfig(
     n_initial=40,
@@ -98,6 +99,27 @@ def test_guided_additions_differ_from_plain_ones_of_the_same_seeds(generator, re
     assert not torch.equal(guided.pool.images[40:], without.pool.images[40:])
 
 
+def test_classes_come_in_proportion_to_errors_and_one_without_any_at_times():
+    errors = torch.tensor([30, 0, 10])
+    seeds = list(range(4000))
+    found = drawn(errors, seeds)
+    expected = (errors + errors.double().mean() / 10) / (1.1 * errors.sum())
+    assert torch.allclose(found.bincount(minlength=3) / 4000, expected.float(), atol=0.02)
+    assert torch.equal(found[100:], drawn(errors, seeds[100:])) and drawn(0 * errors, seeds).bincount().min() > 1200
+
+
+def test_additions_are_of_the_classes_that_the_learner_gets_wrong(generator, real):
+    config = replace(CONFIG, class_shares="errors", n_per_round=200, rounds=1, filter="disagreement")
+    _, state = run_practice(config, generator, real, lambda: real)
+    (addition,) = state.additions
+    errors = torch.tensor(addition["errors_by_class"])
+    assert errors.sum() > 0 and (errors <= real.labels.bincount(minlength=10)).all()
+    labels = state.pool.labels[40:]
+    slots = [image_seed(config.seed, 1, slot) for slot in range(200)]
+    assert torch.equal(labels, drawn(errors, slots))  # whichever attempt the filter has kept
+    assert state.pool.labels[:40].bincount().tolist() == [4] * 10
+
+
 def test_images_of_a_round_are_balanced_prefixes(generator):
     make = image_maker(CONFIG, generator, 1)
     whole, part = make(range(30)), make(range(20, 30))
@@ -109,6 +131,7 @@ def test_images_of_a_round_are_balanced_prefixes(generator):
     ("change", "message"),
     [
         ({"over_sampling": 4.0}, "over_sampling: got 4.0 with omega 0.2"),
+        ({"class_shares": "errors", "signal": "loss"}, "class_shares: got errors with .* and signal loss"),
         ({"n_per_round": 0}, "n_per_round: got 0 with rounds > 0"),
         ({"warmup": 0.9}, "warmup, cooldown: got 0.9"),
         ({"branch_sizes": (70,)}, r"branch_sizes: got 70, expected .*: 40 \+ k \* 20 with k < 2"),

@@ -174,6 +174,15 @@ def test_a_flipped_bit_is_found_and_repaired_exactly(uninterrupted, tmp_path, wh
     assert_same(tmp_path / "run", uninterrupted)
 
 
+def test_classes_that_were_drawn_by_errors_are_repaired_exactly(tmp_path):
+    config = replace(CONFIG, class_shares="errors")
+    run(tmp_path / "run", config), run(tmp_path / "same", config)
+    path = next((tmp_path / "run" / "pool" / "round-0002").glob("*.parquet"))
+    path.write_bytes(b"damaged")
+    assert len(repair_pool(tmp_path / "run", config, small_generator(), None)) == 1
+    assert_same(tmp_path / "run", tmp_path / "same")
+
+
 def share(pool: PoolFolder, rank: int, world: int) -> None:
     make = image_maker(CONFIG, small_generator(), 0)
     for slots in pool.shards_missing(0, 40, rank, world):
