@@ -17,7 +17,7 @@ COLOURS = {
     "real": "#009E73",
     "prune": "#CC79A7",
     "own": "#56B4E9",
-    "own, omega = 0": "#56B4E9",
+    "own, omega = 0": "#000000",
     "guided, exact": "#E69F00",
     "guided, cheap": "#D55E00",
 }
