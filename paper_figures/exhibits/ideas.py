@@ -14,7 +14,13 @@ from paper_figures.drawing.gap import draw_gap
 from paper_figures.drawing.shared import LEARNERS, draw, missing, spread, title_of
 from paper_figures.drawing.style import COLOURS, at_width, style
 
-ENTRY = Entry("ideas", "Question: can practice be made to win, each method at its own best?", QUESTIONS, 0, ("ideas",))
+ENTRY = Entry(
+    "ideas",
+    "Question: can practice be made to win, each method at its own best?",
+    QUESTIONS,
+    0,
+    ("ideas", "fonts", "tuned"),
+)
 
 
 def make(profile: str) -> Exhibit:
