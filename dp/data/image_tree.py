@@ -327,7 +327,8 @@ def few_apart(found: Sequence[str], expected: Sequence[str], count: int = 3) -> 
     first = next((i for i, (one, other) in pairs if one != other), min(len(found), len(expected)))
     if first < count:
         return few(found, count), few(expected, count)
-    return tuple(f"..., {few(each[first:], count) or 'no more'}" for each in (found, expected))  # type: ignore[return-value]
+    got, wanted = (few(each[first:], count) or "no more" for each in (found, expected))
+    return f"..., {got}", f"..., {wanted}"
 
 
 class ImageData(Protocol):

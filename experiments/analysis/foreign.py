@@ -34,18 +34,12 @@ def references(profile: str, learner: str, target: str = "test_accuracy", tuned:
     every = rows(profile, f"fonts-reference-{learner}")
     found = _curves([row for row in every if "lr" not in row["variant"]], ("real", "glyphs"), target)
     if tuned and "real" in found:
-        by_lr = [_curves(each, ("real",), "validation_accuracy")["real"] for each in _by_lr(every)]
-        tested = [_curves(each, ("real",), target)["real"] for each in _by_lr(every)]
+        by_lr = [[row for row in every if row["lr"] == lr] for lr in sorted({row["lr"] for row in every})]
+        known, tested = ([curve(each, "real", column=c) for each in by_lr] for c in ("validation_accuracy", target))
         for size in found["real"]:
-            there = [i for i, each in enumerate(by_lr) if size in each]
-            found["real"][size] = tested[max(there, key=lambda i: np.mean(by_lr[i][size]))][size]
+            there = [i for i, each in enumerate(known) if size in each]
+            found["real"][size] = tested[max(there, key=lambda i: np.mean(known[i][size]))][size]
     return found
-
-
-def _by_lr(every: Rows) -> list[Rows]:
-    """Return the runs with real handwriting, by their learning rate."""
-    real = [row for row in every if row["method"] == "real"]
-    return [[row for row in real if row["lr"] == lr] for lr in sorted({row["lr"] for row in real})]
 
 
 def _curves(found: Rows, methods: tuple[str, ...], target: str) -> dict[str, Curve]:

@@ -22,13 +22,11 @@ class Lead:
         gain: own minus the other, points of test accuracy.
         interval: of the gain.
         deviations: the gain in standard deviations over seeds (of both, pooled).
-        seeds: fewest of the two.
     """
 
     gain: float
     interval: Interval
     deviations: float
-    seeds: int
 
 
 def trials(profile: str, data: str) -> dict[str, list[float]]:
@@ -66,7 +64,7 @@ def _lead(own: list[float], other: list[float]) -> Lead:
     gain = float(np.mean(own) - np.mean(other))
     spread = float(np.sqrt(np.mean([np.var(values, ddof=1) for values in (own, other)])))
     deviations = gain / spread if spread else 0.0
-    return Lead(gain, difference_interval(own, other), deviations, min(len(own), len(other)))
+    return Lead(gain, difference_interval(own, other), deviations)
 
 
 def saved(found: dict[str, Curve]) -> Efficiency | None:
