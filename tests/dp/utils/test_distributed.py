@@ -143,10 +143,13 @@ def test_torchs_engine_takes_any_number_that_divides_the_batch_and_computes_the_
     assert apart < 0.1 * config.lr * config.iterations  # steps of Adam, in mixed precision where the processor has it
 
 
-def test_pruning_is_shared_too(tmp_path):
-    pruned = replace(CONFIG, guidance=GuidanceConfig(omega=0.0), over_sampling=3.0, branch_sizes=(), rounds=1)
+@pytest.mark.parametrize(
+    "change", [{"guidance": GuidanceConfig(omega=0.0), "over_sampling": 3.0}, {"class_shares": "errors"}]
+)
+def test_scores_of_pruning_and_errors_by_class_are_shared_too(tmp_path, change):
+    config = replace(CONFIG, branch_sizes=(), rounds=1, **change)
     for world in (1, 2):
-        run(tmp_path / str(world), world, pruned)
+        run(tmp_path / str(world), world, config)
     assert content(tmp_path / "1") == content(tmp_path / "2")
 
 
