@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from experiments.analysis.efficiency import Curve, means, several, size_reaching
 from paper_figures.drawing.style import COLOURS
@@ -17,7 +18,9 @@ def draw_gap(axis: Axes, static: Curve, dp: Curve, colour: str = COLOURS["DP"]) 
     target = max(static_means.values())
     static_size, dp_size = size_reaching(static_means, target), size_reaching(dp_means, target)
     assert static_size is not None  # it is static's own
+    halo = [withStroke(linewidth=2, foreground=axis.get_facecolor())]  # words stay readable on other curves
     above: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "fontsize": 6.5, "color": colour}
+    above |= {"path_effects": halo, "zorder": 5}
     if dp_size is None or dp_size > static_size:
         axis.axhline(target, color=colour, linestyle=":", linewidth=1)
         axis.annotate("static's best: not reached", (0.03, target), xycoords=("axes fraction", "data"), **above)
